@@ -190,9 +190,7 @@ def _without_surrogates(merged: list[tuple[int, int]]) -> list[tuple[int, int]]:
     low, high = _SURROGATES
     found: list[tuple[int, int]] = []
     for first, last in merged:
-        found.extend(
-            (a, b) for a, b in ((first, min(last, low - 1)), (max(first, high + 1), last)) if a <= b
-        )
+        found.extend((a, b) for a, b in ((first, min(last, low - 1)), (max(first, high + 1), last)) if a <= b)
     return found
 
 
