@@ -1,0 +1,76 @@
+"""What a command writes: people's text by rich, machines' text as JSON lines, errors as one line and a hint.
+
+Results go to standard output; notes and errors to standard error, so that a pipe carries results only. In a
+pipe, or with `NO_COLOR`, there are no colours and no line is wrapped.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["console", "drop_stdout", "prepare_streams", "print_error", "print_json", "print_note", "printable"]
+
+LINE_LIMIT = 1000  # characters of an error; a server's whole page is no help
+
+
+def prepare_streams() -> None:
+    """Make the standard streams write every character: what the encoding lacks is written as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def drop_stdout() -> None:
+    """Point standard output at nothing: its reader is gone, and Python flushes once more at exit."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, sys.stdout.fileno())
+    os.close(nothing)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a rich console on standard output or error; what is printed to it is text, never markup."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=not stream.isatty())
+
+
+def print_json(value: object) -> None:
+    """Write one JSON line to standard output and flush it, so that a reader has it at once."""
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # a narrow encoding, or half of a surrogate pair from a model
+        text = json.dumps(value)
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def print_note(text: str) -> None:
+    """Write one line for people to standard error."""
+    sys.stderr.write(f"{printable(text)}\n")
+
+
+def print_error(message: str, hint: str = "") -> None:
+    """Write `error: …`, and `hint: …` where there is one, to standard error."""
+    sys.stderr.write(f"error: {printable(message)}\n")
+    if hint:
+        sys.stderr.write(f"hint: {printable(hint)}\n")
+
+
+def printable(text: str) -> str:
+    r"""Return `text` as one line that no terminal obeys: control characters become escapes.
+
+    >>> printable("a\nb\x1b[2J")
+    'a b\\x1b[2J'
+    """
+    line = " ".join(text.split())
+    shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
+    return shown if len(shown) <= LINE_LIMIT else shown[: LINE_LIMIT - 1] + "…"

@@ -1,0 +1,49 @@
+"""Find a `bridle` of other people that stands before ours.
+
+`bridle` is a namespace package: its parts may lie in several folders, and none has a `bridle/__init__.py`. A
+folder on `sys.path` that does have one (another project of that name, a stray file) takes the whole name, and our
+parts can no longer be imported. This module imports nothing of `bridle`, so that it still works then.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+__all__ = ["PARTS", "find_foreign", "missing_parts", "remedy"]
+
+PARTS = ("messages", "errors", "wrappers", "grammars", "endpoints", "agent", "cli")
+
+
+def find_foreign(path: Sequence[str] | None = None) -> list[Path]:
+    """Return each `bridle/__init__.py` or `bridle.py` on `path` (default `sys.path`), in the order of the search."""
+    found: list[Path] = []
+    for entry in sys.path if path is None else path:
+        folder = Path(entry).absolute()
+        for file in (folder / "bridle" / "__init__.py", folder / "bridle.py"):
+            if file.is_file() and file not in found:
+                found.append(file)
+    return found
+
+
+def missing_parts() -> list[str]:
+    """Return the parts of `bridle` that cannot be found by an import now."""
+    return [part for part in PARTS if not _can_find(f"bridle.{part}")]
+
+
+def remedy(file: Path) -> str:
+    """Say what to do about one foreign file."""
+    return f"delete it, uninstall the project it belongs to, or take {str(_entry(file))!r} off PYTHONPATH"
+
+
+def _entry(file: Path) -> Path:
+    return file.parent.parent if file.name == "__init__.py" else file.parent
+
+
+def _can_find(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # `bridle` itself is missing, or is a plain module without parts
+        return False
