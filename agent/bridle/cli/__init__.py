@@ -41,9 +41,7 @@ COMMANDS: Mapping[str, Entry] = {
 class LazyGroup(click.Group):
     """A group whose commands are lines of a table until one of them is run."""
 
-    def __init__(self, *, entries: Mapping[str, Entry], **settings: object) -> None:
-        super().__init__(**settings)  # type: ignore[arg-type]  # click's own settings, passed on unread
-        self.entries = entries
+    entries: Mapping[str, Entry] = COMMANDS
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the table's order, which is the order of a person's first day."""
@@ -77,7 +75,6 @@ class LazyGroup(click.Group):
 
 @click.group(
     cls=LazyGroup,
-    entries=COMMANDS,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 endpoint unreachable, 4 incomplete.",

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["console", "drop_stdout", "prepare_streams", "print_error", "print_json", "print_note", "printable"]
+__all__ = [
+    "console",
+    "drop_stdout",
+    "prepare_streams",
+    "print_error",
+    "print_json",
+    "print_note",
+    "printable",
+]
 
 LINE_LIMIT = 1000  # characters of an error; a server's whole page is no help
 

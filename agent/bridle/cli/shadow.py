@@ -1,8 +1,8 @@
 """Find a `bridle` of other people that stands before ours.
 
 `bridle` is a namespace package: its parts may lie in several folders, and none has a `bridle/__init__.py`. A
-folder on `sys.path` that does have one (another project of that name, a stray file) takes the whole name, and our
-parts can no longer be imported. This module imports nothing of `bridle`, so that it still works then.
+folder on `sys.path` that does have one (another project of that name, a stray file) takes the whole name, and
+our parts can no longer be imported. This module imports nothing of `bridle`, so that it still works then.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PARTS = ("messages", "errors", "wrappers", "grammars", "endpoints", "agent", "cl
 
 
 def find_foreign(path: Sequence[str] | None = None) -> list[Path]:
-    """Return each `bridle/__init__.py` or `bridle.py` on `path` (default `sys.path`), in the order of the search."""
+    """Return each `bridle/__init__.py` or `bridle.py` on `path` (default `sys.path`), first found first."""
     found: list[Path] = []
     for entry in sys.path if path is None else path:
         folder = Path(entry).absolute()
