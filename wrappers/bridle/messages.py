@@ -1,0 +1,370 @@
+"""What flows through bridle: messages, tools, calls and completions as frozen values.
+
+Everything else in the toolkit is a function on these types. They hold no ids from a database, no
+clock and no provider names; equal content means equal values. A dict from outside becomes one of
+them at the edge (`as_messages`, `as_tools`: the shapes of OpenAI's chat API), and facts that a
+provider needs back on the next request travel in `extra`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, Union, cast
+
+from bridle.errors import InputError
+
+__all__ = [
+    "JSON",
+    "Completion",
+    "ConstraintReport",
+    "Delta",
+    "Finish",
+    "Message",
+    "Proof",
+    "Refusal",
+    "Repair",
+    "Role",
+    "ToolCall",
+    "ToolSpec",
+    "Usage",
+    "as_messages",
+    "as_tools",
+    "message_from_dict",
+    "message_to_dict",
+    "tool_from_dict",
+    "tool_to_dict",
+]
+
+JSON: TypeAlias = Union[None, bool, int, float, str, list["JSON"], dict[str, "JSON"]]
+"""A value that JSON can write."""
+
+Role = Literal["system", "user", "assistant", "tool"]
+Finish = Literal["stop", "length", "cancelled"]
+"""Why generation ended: by itself, at the token limit, or because the caller stopped it."""
+Proof = Literal["proven", "claimed", "unverified", "violated"]
+"""How far a constraint can be trusted: enforced by our own decoder, said by a server to be enforced,
+not enforced by anything, or seen to be broken."""
+
+
+def _nothing() -> Mapping[str, JSON]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A function that a model may call. `parameters` is a JSON Schema of type object."""
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, JSON] = field(default_factory=_nothing)
+
+    @property
+    def properties(self) -> Mapping[str, Mapping[str, JSON]]:
+        """The parameters' own schemas, in declared order."""
+        found = self.parameters.get("properties")
+        return cast("Mapping[str, Mapping[str, JSON]]", found) if isinstance(found, dict) else {}
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The names of the parameters that every call must give."""
+        found = self.parameters.get("required")
+        return tuple(str(name) for name in found) if isinstance(found, list) else ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One call as the model meant it. Thoughts are never an argument unless the tool declares them."""
+
+    name: str
+    arguments: Mapping[str, JSON] = field(default_factory=_nothing)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation.
+
+    `calls` and `thoughts` belong to assistant turns. A turn of role `tool` answers a call: `name` is
+    then the function's name. `extra` carries what a provider wants back unchanged (call ids).
+    """
+
+    role: Role
+    content: str = ""
+    thoughts: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    name: str | None = None
+    extra: Mapping[str, JSON] = field(default_factory=_nothing)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts of one completion, in tokens of the model that ran.
+
+    `cached_tokens` is the part of the prompt that needed no evaluation. `sampled_tokens` were chosen by
+    the model; `forced_tokens` were the only ones that the constraint allowed.
+    """
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    sampled_tokens: int = 0
+    forced_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """One change that reading made to what the model wrote: what rule, where (character), before, after."""
+
+    what: str
+    where: int
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why something that looked like a call is not one, worded so that a model can be asked again."""
+
+    reason: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConstraintReport:
+    """What was asked to hold for the output, who enforced it, and how far that can be trusted.
+
+    `weakened` lists schema keywords that the constraint could not express, as `POINTER KEYWORD`; calls are
+    checked against the full schema after reading all the same.
+    """
+
+    asked: str = "off"
+    engine: str = ""
+    proof: Proof = "unverified"
+    weakened: tuple[str, ...] = ()
+    longest: int | None = None
+    """An upper bound of the length of any output that the constraint allows, in bytes of UTF-8."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What came back from a model: the message, the raw text it was read from, and how it came about.
+
+    `finish_reason` is the server's own spelling; `finish` is ours. `dropped` names request fields that the
+    endpoint could not honour. `seconds` is the wall time of the model call.
+    """
+
+    message: Message
+    raw: str = ""
+    finish: Finish = "stop"
+    finish_reason: str = ""
+    usage: Usage = Usage()
+    constraint: ConstraintReport = ConstraintReport()
+    repairs: tuple[Repair, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    dropped: tuple[str, ...] = ()
+    wrapper: str = ""
+    wrapper_reason: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """One piece of a streamed answer.
+
+    `text` and `thoughts` are fragments as they arrive. A call is announced once by `call_name` with its
+    `index`, then its arguments arrive as fragments of JSON text in `arguments`; `call` is the whole call, last.
+    """
+
+    text: str = ""
+    thoughts: str = ""
+    index: int | None = None
+    call_name: str = ""
+    arguments: str = ""
+    call: ToolCall | None = None
+
+
+def as_messages(messages: Iterable[Message | Mapping[str, object]]) -> tuple[Message, ...]:
+    """Turn messages, or dicts in the shape of OpenAI's chat API, into `Message` values.
+
+    Raises:
+        InputError: for a role, content or call that is none of those shapes.
+
+    >>> as_messages([{"role": "user", "content": "hi"}])[0].content
+    'hi'
+    """
+    return tuple(m if isinstance(m, Message) else message_from_dict(m) for m in messages)
+
+
+def as_tools(tools: Iterable[ToolSpec | Mapping[str, object]]) -> tuple[ToolSpec, ...]:
+    """Turn tools, or dicts in the shape of OpenAI's `tools`, into `ToolSpec` values with distinct names.
+
+    Raises:
+        InputError: for a dict of another shape, and for two tools of one name.
+    """
+    specs = tuple(t if isinstance(t, ToolSpec) else tool_from_dict(t) for t in tools)
+    names = [spec.name for spec in specs]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(
+                f"two tools are called {name!r}", hint="give each tool its own name"
+            )
+    return specs
+
+
+def tool_from_dict(tool: Mapping[str, object]) -> ToolSpec:
+    """Read one tool: `{"type": "function", "function": {...}}` or the inner object alone.
+
+    >>> tool_from_dict({"name": "now"}).name
+    'now'
+    """
+    inner = tool.get("function", tool)
+    if not isinstance(inner, Mapping):
+        raise InputError(f"a tool's 'function' is {inner!r}", hint="it must be an object")
+    body = cast("Mapping[str, object]", inner)
+    name = body.get("name")
+    if not isinstance(name, str) or not name:
+        raise InputError(
+            f"a tool has the name {name!r}",
+            hint='each tool needs {"type": "function", "function": {"name": …, "parameters": {…}}}',
+        )
+    description = body.get("description") or ""
+    parameters = body.get("parameters")
+    if parameters is None:
+        parameters = {"type": "object", "properties": {}}
+    if not isinstance(parameters, dict):
+        raise InputError(
+            f"the parameters of tool {name!r} are {parameters!r}", hint="give a JSON Schema object"
+        )
+    schema = cast("dict[str, JSON]", parameters)
+    kind = schema.get("type", "object")
+    if kind != "object":
+        raise InputError(
+            f"the parameters of tool {name!r} have type {kind!r}", hint="the type must be 'object'"
+        )
+    return ToolSpec(name, str(description), schema)
+
+
+def tool_to_dict(tool: ToolSpec) -> dict[str, JSON]:
+    """Write one tool in OpenAI's shape."""
+    return {
+        "type": "function",
+        "function": {
+            "name": tool.name,
+            "description": tool.description,
+            "parameters": dict(tool.parameters) or {"type": "object", "properties": {}},
+        },
+    }
+
+
+def message_from_dict(message: Mapping[str, object]) -> Message:
+    """Read one message in the shape of OpenAI's chat API.
+
+    Text parts are joined; images and other media raise an `InputError`, because nothing here can show them
+    to a text model. `developer` means `system`, `function` means `tool`.
+    """
+    role = {"developer": "system", "function": "tool"}.get(
+        str(message.get("role")), str(message.get("role"))
+    )
+    if role not in ("system", "user", "assistant", "tool"):
+        raise InputError(
+            f"a message has the role {message.get('role')!r}",
+            hint="roles are system, user, assistant and tool",
+        )
+    name = message.get("name")
+    extra: dict[str, JSON] = {}
+    if isinstance(message.get("tool_call_id"), str):
+        extra["tool_call_id"] = str(message["tool_call_id"])
+    calls, ids = _calls_from_dict(message)
+    if ids:
+        extra["call_ids"] = ids
+    thoughts = message.get("reasoning_content") or message.get("thoughts") or ""
+    return Message(
+        role=cast("Role", role),
+        content=_content_from_dict(message.get("content")),
+        thoughts=str(thoughts),
+        calls=calls,
+        name=name if isinstance(name, str) else None,
+        extra=extra,
+    )
+
+
+def _content_from_dict(content: object) -> str:
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, Sequence):
+        raise InputError(f"a message's content is {content!r}", hint="it must be text")
+    pieces: list[str] = []
+    for part in cast("Sequence[object]", content):
+        if isinstance(part, str):
+            pieces.append(part)
+            continue
+        body = cast("Mapping[str, object]", part) if isinstance(part, Mapping) else {}
+        text = body.get("text")
+        if body.get("type", "text") not in ("text", "input_text") or not isinstance(text, str):
+            raise InputError(
+                f"a message has a part of type {body.get('type')!r}",
+                hint="only text can be sent to a text model; leave images and audio out",
+            )
+        pieces.append(text)
+    return "".join(pieces)
+
+
+def _calls_from_dict(message: Mapping[str, object]) -> tuple[tuple[ToolCall, ...], list[JSON]]:
+    found: list[object] = []
+    listed = message.get("tool_calls")
+    if isinstance(listed, list):
+        found.extend(cast("list[object]", listed))
+    if message.get("function_call"):
+        found.append({"function": message["function_call"]})
+    calls: list[ToolCall] = []
+    ids: list[JSON] = []
+    for one in found:
+        outer = cast("Mapping[str, object]", one) if isinstance(one, Mapping) else {}
+        body = outer.get("function")
+        inner = cast("Mapping[str, object]", body) if isinstance(body, Mapping) else {}
+        name, arguments = inner.get("name"), inner.get("arguments", {})
+        if isinstance(arguments, str):
+            try:
+                arguments = json.loads(arguments or "{}")
+            except json.JSONDecodeError as error:
+                raise InputError(
+                    f"a past call of {name!r} has arguments that are not JSON: {arguments!r}",
+                    hint=f"at character {error.pos}: {error.msg}",
+                ) from error
+        if not isinstance(name, str) or not isinstance(arguments, dict):
+            raise InputError(
+                f"a past call is {one!r}", hint='it must be {"function": {"name": …, "arguments": …}}'
+            )
+        calls.append(ToolCall(name, cast("dict[str, JSON]", arguments)))
+        if isinstance(outer.get("id"), str):
+            ids.append(str(outer["id"]))
+    return tuple(calls), ids if len(ids) == len(calls) else []
+
+
+def message_to_dict(message: Message) -> dict[str, JSON]:
+    """Write one message in OpenAI's shape, with the call ids it came with or made-up stable ones."""
+    out: dict[str, JSON] = {"role": message.role, "content": message.content}
+    if message.thoughts:
+        out["reasoning_content"] = message.thoughts
+    if message.name is not None:
+        out["name"] = message.name
+    if message.role == "tool":
+        out["tool_call_id"] = message.extra.get("tool_call_id", "call_0")
+    if message.calls:
+        ids = message.extra.get("call_ids")
+        known = ids if isinstance(ids, list) else []
+        out["tool_calls"] = [
+            {
+                "id": known[i] if i < len(known) else f"call_{i}",
+                "type": "function",
+                "function": {
+                    "name": call.name,
+                    "arguments": json.dumps(dict(call.arguments), ensure_ascii=False),
+                },
+            }
+            for i, call in enumerate(message.calls)
+        ]
+    return out

@@ -1,0 +1,144 @@
+"""What a call syntax is: one object that writes calls, reads them back, and tells its shape.
+
+The shape is what grammars are made of (`bridle.grammars.calls`), so that what is written, what is read and
+what may be generated come from one declaration. Laws, tested over all syntaxes and random tools:
+`read(write(calls)) == calls`; any chunking of a stream reads as one piece; whatever the grammar accepts is
+read as calls that the tools' schemas accept; every written call is accepted by the grammar.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from bridle.messages import JSON, Delta, Finish, Refusal, Repair, ToolCall, ToolSpec
+
+__all__ = [
+    "Arguments",
+    "CallShape",
+    "CallSyntax",
+    "JsonLayout",
+    "Name",
+    "Part",
+    "Reading",
+    "StreamReader",
+    "Thoughts",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class JsonLayout:
+    """The one whitespace that JSON is written with: on one line (`", "`, `": "`), or indented by `indent` blanks."""
+
+    indent: int | None = None
+
+    def dump(self, value: JSON | Mapping[str, JSON], depth: int = 0) -> str:
+        """Write `value` as it stands `depth` levels inside a larger value of the same layout.
+
+        >>> JsonLayout(2).dump({"a": [1]}, depth=1)
+        '{\\n    "a": [\\n      1\\n    ]\\n  }'
+        """
+        text = json.dumps(value, ensure_ascii=False, indent=self.indent)
+        if self.indent is None or depth == 0:
+            return text
+        return text.replace("\n", "\n" + " " * (self.indent * depth))
+
+    def newline(self, depth: int) -> str:
+        """What stands before a member at `depth`: nothing on one line, else a line break and the indent."""
+        return "" if self.indent is None else "\n" + " " * (self.indent * depth)
+
+    @property
+    def comma(self) -> str:
+        """What stands between two members, before `newline`."""
+        return ", " if self.indent is None else ","
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """The place of the function's name, as a JSON string or bare."""
+
+    quoted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The place of the arguments: a JSON object that starts `depth` levels deep.
+
+    With `thoughts_key`, the object's first member is that key with the thoughts as its value, except for a tool
+    whose own schema declares the key.
+    """
+
+    depth: int = 0
+    thoughts_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Thoughts:
+    """The place of the inner thoughts, written as a JSON string."""
+
+
+Part: TypeAlias = str | Name | Arguments | Thoughts
+
+
+@dataclass(frozen=True, slots=True)
+class CallShape:
+    """How an assistant turn holds calls: `call` parts for each call, `between` two calls.
+
+    `trigger` is the text that every call begins with. Free text, where `text_first` allows it, stands before
+    the first call, is separated from it by `gap`, and never contains the trigger. A turn without a call is free
+    text that does not begin with the trigger.
+    """
+
+    call: tuple[Part, ...]
+    layout: JsonLayout
+    trigger: str
+    between: str = "\n"
+    parallel: bool = False
+    text_first: bool = False
+    gap: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read from a model's text. `refusals` say why something like a call is not one."""
+
+    text: str = ""
+    thoughts: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    repairs: tuple[Repair, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+
+
+class StreamReader(Protocol):
+    """Reads a turn as it arrives. Feeding any split of a text ends in the same `Reading`."""
+
+    def feed(self, fragment: str) -> list[Delta]:
+        """Take the next characters; return what became certain by them."""
+        ...
+
+    def close(self, finish: Finish = "stop") -> tuple[list[Delta], Reading]:
+        """End the turn; return the last deltas and the whole reading. Truncated calls are refusals."""
+        ...
+
+
+class CallSyntax(Protocol):
+    """One way to write calls. Instances are immutable and may be shared between threads."""
+
+    @property
+    def shape(self) -> CallShape:
+        """What the grammars are made of."""
+        ...
+
+    def write(self, calls: Sequence[ToolCall], thoughts: str, text: str, tools: Sequence[ToolSpec]) -> str:
+        """Write an assistant turn for the history, just as the model should write it."""
+        ...
+
+    def reader(self, tools: Sequence[ToolSpec]) -> StreamReader:
+        """Start reading one turn."""
+        ...
+
+    def read(self, text: str, tools: Sequence[ToolSpec], finish: Finish = "stop") -> Reading:
+        """Read one whole turn. Never raises."""
+        ...
