@@ -1,0 +1,141 @@
+"""The eight functions of a memory agent: MemGPT's names and parameters, described in our own words.
+
+`narrow` is what makes constraints aware of the agent's state: it returns the same functions with only those
+values that make sense now (block names, lines that exist), or fewer functions. The prompt always lists the full
+ones, so that its beginning never changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from bridle.agent.memory import Core
+from bridle.messages import JSON, ToolSpec
+
+__all__ = ["FUNCTIONS", "narrow", "wants_heartbeat"]
+
+HEARTBEAT: dict[str, JSON] = {
+    "type": "boolean",
+    "description": "True to go on with another step after this function; false to wait for the next event.",
+}
+PAGE: dict[str, JSON] = {
+    "type": "integer",
+    "minimum": 0,
+    "description": "Which page of results, from 0. Leave it out for the first.",
+}
+MAX_PAGES = 1000
+
+
+def _tool(name: str, description: str, required: Sequence[str], **properties: JSON) -> ToolSpec:
+    parameters: dict[str, JSON] = {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(required),
+    }
+    return ToolSpec(name, description, parameters)
+
+
+def _string(description: str, **more: JSON) -> dict[str, JSON]:
+    return {"type": "string", "description": description, **more}
+
+
+def _block_name() -> dict[str, JSON]:
+    return _string("The block of core memory, such as persona or human.")
+
+
+FUNCTIONS: tuple[ToolSpec, ...] = (
+    _tool("send_message", "Say something to the user.", ["message"], message=_string("What to say.")),
+    _tool(
+        "core_memory_append",
+        "Add a line to a block of core memory.",
+        ["name", "content", "request_heartbeat"],
+        name=_block_name(),
+        content=_string("The line to add."),
+        request_heartbeat=HEARTBEAT,
+    ),
+    _tool(
+        "core_memory_replace",
+        "Change or delete a line of core memory.",
+        ["name", "old_content", "new_content", "request_heartbeat"],
+        name=_block_name(),
+        old_content=_string("The line as it stands there now, exactly."),
+        new_content=_string("The new line; empty to delete the old one."),
+        request_heartbeat=HEARTBEAT,
+    ),
+    _tool(
+        "archival_memory_insert",
+        "Keep a note for ever.",
+        ["content", "request_heartbeat"],
+        content=_string("The note, worded so that a search will find it."),
+        request_heartbeat=HEARTBEAT,
+    ),
+    _tool(
+        "archival_memory_search",
+        "Search the notes.",
+        ["query", "request_heartbeat"],
+        query=_string("Words to search for."),
+        page=PAGE,
+        request_heartbeat=HEARTBEAT,
+    ),
+    _tool(
+        "conversation_search",
+        "Search what was said before.",
+        ["query", "request_heartbeat"],
+        query=_string("Words to search for."),
+        page=PAGE,
+        request_heartbeat=HEARTBEAT,
+    ),
+    _tool(
+        "conversation_search_date",
+        "Find what was said between two days.",
+        ["start_date", "end_date", "request_heartbeat"],
+        start_date=_string("The first day, as YYYY-MM-DD.", format="date"),
+        end_date=_string("The last day, as YYYY-MM-DD.", format="date"),
+        page=PAGE,
+        request_heartbeat=HEARTBEAT,
+    ),
+    _tool(
+        "pause_heartbeats",
+        "Take no timed steps for a while.",
+        ["minutes"],
+        minutes={"type": "integer", "minimum": 1, "maximum": 360, "description": "How many minutes."},
+    ),
+)
+
+
+def wants_heartbeat(arguments: Mapping[str, JSON]) -> bool:
+    """Did the call ask for another step?"""
+    return arguments.get("request_heartbeat") is True
+
+
+def narrow(core: Core, *, reply_only: bool = False, line_edits: bool = False) -> tuple[ToolSpec, ...]:
+    """The functions that make sense in this state, with the values that exist.
+
+    Block names become an enum. With `line_edits`, `old_content` becomes one of the lines that exist (an edit is
+    left out when there is no line). With `reply_only` just `send_message` remains: the last step of a turn.
+    """
+    if reply_only:
+        return FUNCTIONS[:1]
+    lines = tuple(line for block in core.blocks for line in block.lines)
+    out: list[ToolSpec] = []
+    for tool in FUNCTIONS:
+        if tool.name == "core_memory_replace" and line_edits and not lines:
+            continue
+        limits: dict[str, list[str]] = {}
+        if "name" in tool.properties:
+            limits["name"] = list(core.labels)
+        if "old_content" in tool.properties and line_edits:
+            limits["old_content"] = list(dict.fromkeys(lines))
+        out.append(_limited(tool, limits))
+    return tuple(out)
+
+
+def _limited(tool: ToolSpec, limits: Mapping[str, Sequence[str]]) -> ToolSpec:
+    if not limits:
+        return tool
+    properties: dict[str, JSON] = {
+        key: {**schema, "enum": list[JSON](limits[key])} if key in limits else dict(schema)
+        for key, schema in tool.properties.items()
+    }
+    return replace(tool, parameters={**tool.parameters, "properties": properties})
