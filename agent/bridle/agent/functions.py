@@ -24,10 +24,9 @@ PAGE: dict[str, JSON] = {
     "minimum": 0,
     "description": "Which page of results, from 0. Leave it out for the first.",
 }
-MAX_PAGES = 1000
 
 
-def _tool(name: str, description: str, required: Sequence[str], **properties: JSON) -> ToolSpec:
+def _tool(name: str, description: str, required: Sequence[str], /, **properties: JSON) -> ToolSpec:
     parameters: dict[str, JSON] = {
         "type": "object",
         "properties": dict(properties),
@@ -36,7 +35,7 @@ def _tool(name: str, description: str, required: Sequence[str], **properties: JS
     return ToolSpec(name, description, parameters)
 
 
-def _string(description: str, **more: JSON) -> dict[str, JSON]:
+def _string(description: str, /, **more: JSON) -> dict[str, JSON]:
     return {"type": "string", "description": description, **more}
 
 

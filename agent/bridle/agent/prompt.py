@@ -143,18 +143,18 @@ def compose(profile: Profile, history: Sequence[Message], memory: str) -> tuple[
 def trim(history: Sequence[Message], limit: int) -> tuple[Message, ...]:
     """The newest whole turns that fit `limit` characters; the turn being answered is always shown.
 
-    A turn begins with a user message. When turns must go, enough go to leave a third of the limit free, so that the
-    beginning of the prompt stays the same for the next few turns.
+    A turn begins with a user message. Turns go in blocks of a third of the limit, so that the beginning of the prompt
+    stays the same from one turn to the next most of the time.
     """
     turns = _turns(history)
     sizes = [sum(_size(message) for message in turn) for turn in turns]
-    if sum(sizes) <= limit:
-        return tuple(history)
-    first = len(turns) - 1
-    room = limit * 2 // 3 - sizes[first] if turns else 0
-    while first > 0 and sizes[first - 1] <= room:
-        first -= 1
-        room -= sizes[first]
+    block = max(limit // 3, 1)
+    over = sum(sizes) - limit
+    drop = -(-over // block) * block if over > 0 else 0
+    start, first = 0, 0
+    while first < len(turns) - 1 and start < drop:
+        start += sizes[first]
+        first += 1
     return tuple(message for turn in turns[first:] for message in turn)
 
 
