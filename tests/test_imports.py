@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from project import modules
+from project import modules, run_python
 
 # A module may import from its own part, and from parts of a lower rank.
 RANKS: Mapping[str, int] = {
@@ -33,7 +33,7 @@ HEAVY: Mapping[str, Mapping[str, str]] = {
     "openai": {"bridle.endpoints": LAZY},
     "jinja2": {"bridle.wrappers": TOP},
     "jsonschema": {"bridle.wrappers": TOP, "bridle.grammars": TOP},
-    "numpy": {"bridle.endpoints": LAZY, "bridle.grammars": LAZY},
+    "numpy": {"bridle.endpoints.llamacpp": TOP, "bridle.endpoints": LAZY, "bridle.grammars": LAZY},
     "llama_cpp": {"bridle.endpoints": LAZY},
     "llguidance": {"bridle.endpoints": LAZY, "bridle.grammars": LAZY},
     "outlines": {"bridle.grammars": LAZY, "bridle.endpoints": LAZY},
@@ -166,6 +166,14 @@ def _at_top(name: str) -> set[str]:
             found |= {target for target in (item.target, parent) if target in MODULES}
     # `from package import module` inside that package does not wait for the package.
     return {target for target in found if target != name and not name.startswith(f"{target}.")}
+
+
+def test_every_part_is_imported_without_the_optional_packages() -> None:
+    missing = ["llama_cpp", "llguidance", "numpy", "outlines", "prompt_toolkit"]
+    parts = [name for name in MODULES if name.count(".") == 1]
+    block = f"import sys; sys.modules.update(dict.fromkeys({missing!r}))"
+    done = run_python("-c", f"{block}; import {', '.join(parts)}")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(
