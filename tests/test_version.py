@@ -76,7 +76,21 @@ def test_run_by_path_it_names_who_hides_it(name: str, tmp_path: Path) -> None:
     done = run_python(str(MAIN), "version", env={"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 1
     assert done.stderr == f"error: {file} hides the parts of this program\nhint: {shadow.remedy(file)}\n"
-    assert f"take {str(tmp_path)!r} off PYTHONPATH" in done.stderr
+    assert f"take {str(tmp_path)!r} off Python's path" in done.stderr
+
+
+def test_the_project_that_installed_a_foreign_file_is_named(tmp_path: Path) -> None:
+    file = foreign(tmp_path)
+    foreign(tmp_path, "other-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
+    assert "delete it, or take" in shadow.remedy(file)
+    foreign(tmp_path, "other-1.0.dist-info/RECORD", "bridle/__init__.py,,\n")
+    assert shadow.remedy(file) == "pip uninstall other"
+
+
+def test_a_stray_file_among_our_own_is_to_be_deleted(tmp_path: Path) -> None:
+    file = foreign(tmp_path)
+    foreign(tmp_path, "bridle/cli/__init__.py")
+    assert shadow.remedy(file) == "delete it"
 
 
 def test_run_by_path_without_our_parts_the_fault_is_shown() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,12 +35,21 @@ def missing_parts() -> list[str]:
 
 
 def remedy(file: Path) -> str:
-    """Say what to do about one foreign file."""
-    return f"delete it, uninstall the project it belongs to, or take {str(_entry(file))!r} off PYTHONPATH"
+    """Say what to do about one foreign file: who installed it is asked to go, else the file or its folder."""
+    entry = file.parent.parent if file.name == "__init__.py" else file.parent
+    owner = _owner(file.relative_to(entry).as_posix(), entry)
+    if owner:
+        return f"pip uninstall {owner}"
+    if (entry / "bridle" / "cli").is_dir():  # it lies among our own files: their folder must stay
+        return "delete it"
+    return f"delete it, or take {str(entry)!r} off Python's path (PYTHONPATH)"
 
 
-def _entry(file: Path) -> Path:
-    return file.parent.parent if file.name == "__init__.py" else file.parent
+def _owner(name: str, entry: Path) -> str:
+    for distribution in metadata.distributions(path=[str(entry)]):
+        if any(file.as_posix() == name for file in distribution.files or ()):
+            return distribution.name
+    return ""
 
 
 def _can_find(module: str) -> bool:
