@@ -1,0 +1,120 @@
+"""The keywords of JSON Schema (draft 2020-12): which restrict, which only describe, and is a schema valid at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+
+import jsonschema
+from jsonschema.exceptions import best_match
+
+from bridle.errors import SchemaError
+from bridle.messages import JSON
+
+__all__ = [
+    "ANNOTATIONS",
+    "BY_TYPE",
+    "EXPRESSED",
+    "TYPES",
+    "UNEXPRESSED",
+    "check_schema",
+    "pointer_to",
+    "written_types",
+]
+
+TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")
+
+BY_TYPE: Mapping[str, tuple[str, ...]] = {
+    "string": ("minLength", "maxLength", "pattern", "format"),
+    "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+    "array": (
+        "items", "prefixItems", "minItems", "maxItems", "uniqueItems", "contains", "unevaluatedItems",
+    ),
+    "object": (
+        "properties", "required", "additionalProperties", "unevaluatedProperties", "minProperties",
+        "maxProperties", "patternProperties", "propertyNames", "dependentRequired", "dependentSchemas",
+        "dependencies",
+    ),
+}  # fmt: skip
+"""Keywords that only restrict values of one type."""
+
+UNEXPRESSED: Mapping[str, str] = {
+    "multipleOf": "number",
+    "uniqueItems": "array",
+    "contains": "array",
+    "additionalItems": "array",
+    "minProperties": "object",
+    "maxProperties": "object",
+    "patternProperties": "object",
+    "propertyNames": "object",
+    "dependentRequired": "object",
+    "dependentSchemas": "object",
+    "dependencies": "object",
+    "not": "",
+    "if": "",
+    "$dynamicRef": "",
+    "$recursiveRef": "",
+}
+"""Keywords that rules do not express (at least not always), with the type that they restrict."""
+
+EXPRESSED = frozenset(
+    ["type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "nullable"]
+    + [keyword for keywords in BY_TYPE.values() for keyword in keywords if keyword not in UNEXPRESSED]
+)
+ANNOTATIONS = frozenset(
+    """title description default examples example deprecated readOnly writeOnly $comment $schema $id $anchor $defs
+    definitions $vocabulary $dynamicAnchor $recursiveAnchor contentEncoding contentMediaType contentSchema then else
+    minContains maxContains discriminator externalDocs xml strict""".split()
+)
+"""Keywords that restrict nothing by themselves (`then`, `else` and `minContains` only do beside another one)."""
+
+
+def written_types(schema: Mapping[str, JSON]) -> tuple[str, ...]:
+    """Return the types of value that are generated for a schema without `$ref`, `allOf` or alternatives.
+
+    Where `type` is missing, keywords of one type mean that type. Integers are among the numbers.
+
+    >>> written_types({"minLength": 1})
+    ('string',)
+    """
+    declared = schema.get("type")
+    if isinstance(declared, str):
+        return (declared,)
+    if isinstance(declared, list):
+        return tuple(str(one) for one in declared)
+    meant = tuple(kind for kind, keywords in BY_TYPE.items() if any(word in schema for word in keywords))
+    return meant or TYPES
+
+
+def pointer_to(pointer: str, *tokens: str | int) -> str:
+    """Extend a JSON Pointer (RFC 6901).
+
+    >>> pointer_to("/properties", "a/b")
+    '/properties/a~1b'
+    """
+    return pointer + "".join("/" + str(token).replace("~", "~0").replace("/", "~1") for token in tokens)
+
+
+def check_schema(schema: JSON | Mapping[str, JSON]) -> None:
+    """Raise a `SchemaError` that names the place, unless this is a valid schema of draft 2020-12."""
+    if not isinstance(schema, bool | Mapping):
+        raise SchemaError(f"a schema is {schema!r}", hint="a schema is an object, true or false")
+    found = _first_error(json.dumps(schema))
+    if found is not None:
+        pointer, message = found
+        raise SchemaError(
+            f"the schema is not valid at {pointer or 'its root'}: {message}",
+            pointer=pointer,
+            hint="it must follow JSON Schema draft 2020-12",
+        )
+
+
+@lru_cache(maxsize=1024)
+def _first_error(text: str) -> tuple[str, str] | None:
+    """Checking takes about a millisecond, and an agent builds a grammar of the same tools in every step."""
+    validator = jsonschema.Draft202012Validator(jsonschema.Draft202012Validator.META_SCHEMA)
+    error = best_match(validator.iter_errors(json.loads(text)))
+    if error is None:
+        return None
+    return pointer_to("", *error.absolute_path), error.message[:200]
