@@ -57,8 +57,8 @@ class Request:
     """One question to a model: `prompt` segments for the prompt route, or `messages` for the chat route.
 
     `control` lists the format's control strings, which content must not form. `max_tokens` bounds the answer,
-    None means what the endpoint's window leaves. `grammar` goes with the prompt route; `schema` (of one JSON
-    value that is the whole answer) with the chat route.
+    None means what the endpoint's window leaves. `grammar`, or a caller's own `gbnf` text in its place, goes with the
+    prompt route; `schema` (of one JSON value that is the whole answer) with the chat route.
     """
 
     prompt: tuple[Segment, ...] = ()
@@ -68,6 +68,7 @@ class Request:
     max_tokens: int | None = None
     sampling: Sampling = Sampling()
     grammar: Grammar | None = None
+    gbnf: str | None = None
     schema: Mapping[str, JSON] | None = None
 
 

@@ -1,7 +1,7 @@
 """Prompt wrappers: how a conversation is written for a model, and how its calls are read back."""
 
 from bridle.wrappers.formats import Format, Turn, builtin_formats, load_format
-from bridle.wrappers.segments import Segment, flatten, neutralise
+from bridle.wrappers.segments import Segment, flatten, neutralise, shield
 from bridle.wrappers.syntax import (
     Arguments,
     CallShape,
@@ -38,5 +38,6 @@ __all__ = [
     "get_wrapper",
     "load_format",
     "neutralise",
+    "shield",
     "wrapper_names",
 ]

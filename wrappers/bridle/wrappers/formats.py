@@ -42,6 +42,8 @@ class Format:
     title: str
     source: str
     turns: Mapping[Role, Turn]
+    later_system: Turn
+    """The turn of a system message that comes after the conversation has begun."""
     generation: str
     stop: tuple[str, ...]
     special: tuple[str, ...]
@@ -105,25 +107,38 @@ def _parse(text: str, source: str) -> Format:
     for key, value in table.items():
         if key != "turn":
             values[key] = _KEYS[key](source, key, value)
-    turns = _turns(table.get("turn"), source)
-    return Format(turns=turns, **values)  # type: ignore[arg-type]  # each value was checked by _KEYS
+    turns, later = _turns(table.get("turn"), source)
+    return Format(turns=turns, later_system=later, **values)  # type: ignore[arg-type]  # each value was checked by _KEYS
 
 
-def _turns(table: object, source: str) -> Mapping[Role, Turn]:
+def _turns(table: object, source: str) -> tuple[Mapping[Role, Turn], Turn]:
     if not isinstance(table, dict):
-        raise FormatError(f"{source}: the tables [turn.ROLE] are missing", hint=f"roles are {', '.join(ROLES)}")
-    turns: dict[Role, Turn] = {}
-    given = cast("dict[str, object]", table)
-    for role in ROLES:
-        body = given.pop(role, None)
-        if not isinstance(body, dict) or set(cast("dict[str, object]", body)) != {"open", "close"}:
-            raise FormatError(f"{source}: [turn.{role}] is {body!r}", hint="give it open and close, nothing else")
-        marks = cast("dict[str, object]", body)
-        turns[role] = Turn(_text(source, f"turn.{role}.open", marks["open"]),
-                           _text(source, f"turn.{role}.close", marks["close"]))
+        raise FormatError(
+            f"{source}: the tables [turn.ROLE] are missing", hint=f"roles are {', '.join(ROLES)}"
+        )
+    given = dict(cast("dict[str, object]", table))
+    turns: dict[Role, Turn] = {role: _turn(source, role, given.pop(role, None)) for role in ROLES}
+    later = turns["system"]
+    if "later_system" in given:
+        later = _turn(source, "later_system", given.pop("later_system"))
     if given:
-        raise FormatError(f"{source}: unknown role {next(iter(given))!r}", hint=f"roles are {', '.join(ROLES)}")
-    return turns
+        raise FormatError(
+            f"{source}: unknown turn {next(iter(given))!r}",
+            hint=f"turns are {', '.join(ROLES)} and later_system",
+        )
+    return turns, later
+
+
+def _turn(source: str, name: str, body: object) -> Turn:
+    marks = cast("dict[str, object]", body) if isinstance(body, dict) else {}
+    if set(marks) != {"open", "close"}:
+        raise FormatError(
+            f"{source}: [turn.{name}] is {body!r}", hint="give it open and close, nothing else"
+        )
+    return Turn(
+        _text(source, f"turn.{name}.open", marks["open"]),
+        _text(source, f"turn.{name}.close", marks["close"]),
+    )
 
 
 def _text(source: str, key: str, value: object) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Segment", "flatten", "join", "neutralise"]
+__all__ = ["Segment", "flatten", "join", "neutralise", "shield"]
 
 WORD_JOINER = "\u2060"
 """U+2060: has no width, joins no words, and is not in any control string (Unicode 15, General Punctuation)."""
@@ -51,17 +51,38 @@ def neutralise(text: str, control: Sequence[str]) -> str:
     return text
 
 
-def flatten(segments: Iterable[Segment], control: Sequence[str]) -> str:
-    """Write a prompt as one string in which content holds no control string.
+def shield(segments: Iterable[Segment], control: Sequence[str]) -> tuple[Segment, ...]:
+    """Break every control string that content forms, alone or together with the control text beside it.
 
-    Each run of content is neutralised as a whole, so that two neighbouring pieces cannot form a mark; a mark
-    that would arise where content meets control text is broken as well.
+    >>> [s.text for s in shield([Segment("\\n", control=True), Segment("USER:")], ["\\nUSER:"])]
+    ['\\n', '\\u2060USER:']
     """
-    out = ""
-    for segment in join(segments):
+    joined = join(segments)
+    out: list[Segment] = []
+    for index, segment in enumerate(joined):
         if segment.control:
-            out += segment.text
+            out.append(segment)
             continue
+        before = joined[index - 1].text if index else ""
+        after = joined[index + 1].text if index + 1 < len(joined) else ""
         text = neutralise(segment.text, control)
-        out += text
-    return out
+        lead = WORD_JOINER if any(_straddles(before, text, mark, after) for mark in control) else ""
+        tail = WORD_JOINER if any(_straddles(text, after, mark, "") for mark in control) else ""
+        out.append(Segment(lead + text + tail))
+    return tuple(out)
+
+
+def _straddles(first: str, second: str, mark: str, third: str) -> bool:
+    """Does `mark` begin in `first` and reach into `second`, or through it into `third`?"""
+    edge = len(mark) - 1
+    window = first[-edge:] + (second + third)[:edge] if edge else ""
+    return mark in window
+
+
+def flatten(segments: Iterable[Segment], control: Sequence[str]) -> str:
+    """Write a prompt as one string in which content forms no control string.
+
+    >>> flatten([Segment("<s>", control=True), Segment("a<s>b")], ["<s>"]).replace("\u2060", "+")
+    '<s>a<+s>b'
+    """
+    return "".join(segment.text for segment in shield(segments, control))

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from bridle.errors import FormatError
 from bridle.messages import Finish, Message, ToolSpec
-from bridle.wrappers.formats import Format, builtin_formats, load_format
-from bridle.wrappers.segments import Segment, join, neutralise
+from bridle.wrappers.formats import Format, Turn, builtin_formats, load_format
+from bridle.wrappers.segments import Segment, shield
 from bridle.wrappers.syntax import CallSyntax, JsonLayout, Reading, StreamReader
 from bridle.wrappers.syntaxes import ThoughtsPlace, make_syntax
 from bridle.wrappers.toollists import list_tools
@@ -70,22 +70,18 @@ class Wrapper:
             text = message.content.strip()
             if index == 0 and listed:
                 text = f"{text}\n{listed}" if text else listed
-            segments += self._turn(message, text)
+            segments += self._turn(form.turns["system"], text)
         segments.append(Segment(form.body, control=True))
         for message in rest:
-            segments += self._turn(message, self._content(message, tools))
+            turn = form.later_system if message.role == "system" else form.turns[message.role]
+            segments += self._turn(turn, self._content(message, tools))
         segments.append(Segment(form.generation, control=True))
         if prime:
             segments.append(Segment(form.prime))
-        return join(segments)
+        return shield(segments, form.marks)
 
-    def _turn(self, message: Message, text: str) -> list[Segment]:
-        turn = self.format.turns[message.role]
-        return [
-            Segment(turn.open, control=True),
-            Segment(neutralise(text, self.format.marks)),
-            Segment(turn.close, control=True),
-        ]
+    def _turn(self, turn: Turn, text: str) -> list[Segment]:
+        return [Segment(turn.open, control=True), Segment(text), Segment(turn.close, control=True)]
 
     def _content(self, message: Message, tools: Sequence[ToolSpec]) -> str:
         if message.role == "assistant":

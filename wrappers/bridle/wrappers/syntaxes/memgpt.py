@@ -42,10 +42,16 @@ class MemGPT:
         return CallShape(tuple(parts), self.layout, trigger="{")
 
     def write(self, calls: Sequence[ToolCall], thoughts: str, text: str, tools: Sequence[ToolSpec]) -> str:
-        """Write the calls as objects one after the other, or the bare text where there is none."""
+        """Write the calls as objects one after the other, or the bare text where there is none.
+
+        Text beside a call has no place in this syntax and joins the thoughts, or stands before the first object
+        where thoughts have none either.
+        """
         if not calls:
             return text
-        return "\n".join(self._write_one(call, thoughts, tools) for call in calls)
+        thoughts = "\n".join(part for part in (thoughts, text) if part)
+        lead = [text] if text and self.thoughts == "none" else []
+        return "\n".join(lead + [self._write_one(call, thoughts, tools) for call in calls])
 
     def _write_one(self, call: ToolCall, thoughts: str, tools: Sequence[ToolSpec]) -> str:
         params: dict[str, JSON] = dict(call.arguments)
