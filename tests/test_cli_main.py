@@ -106,21 +106,22 @@ def test_a_table_line_that_is_no_command_is_refused(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("args", "message", "hint"),
+    ("args", "named", "hint"),
     [
-        (["nonsense"], "error: No such command 'nonsense'.", "hint: bridle --help"),
-        (["version", "--nonsense"], "error: No such option '--nonsense'.", "hint: bridle version --help"),
-        (["version", "extra"], "error: Got unexpected extra argument (extra)", "hint: bridle version --help"),
+        (["nonsense"], "nonsense", "hint: bridle --help"),
+        (["version", "--nonsense"], "--nonsense", "hint: bridle version --help"),
+        (["version", "extra"], "extra", "hint: bridle version --help"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(
-    args: list[str], message: str, hint: str, capsys: pytest.CaptureFixture[str]
+    args: list[str], named: str, hint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(args) == 2
     shown = capsys.readouterr()
-    assert shown.out == ""
-    assert shown.err.replace(": --", " '--").splitlines()[1] == hint
-    assert shown.err.splitlines()[0].rstrip(".") == message.rstrip(".")
+    error, *rest = shown.err.splitlines()
+    assert error.startswith("error: ")
+    assert named in error
+    assert (shown.out, rest) == ("", [hint])
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_no_color_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_pipe_gets_plain_text_and_whole_lines() -> None:
-    line = "[bold]:smile: " + "word " * 60
+    line = "[bold]:smile: " + "word " * 60 + "end"
     assert printed(line, io.StringIO()) == line + "\n"
 
 
