@@ -1,0 +1,119 @@
+"""Format files: what is refused and how; names, aliases and detection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bridle.errors import FormatError
+from bridle.messages import Message
+from bridle.wrappers import builtin_formats, detect, get_wrapper, load_format, wrapper_names
+
+GOOD = """
+name = "mine"
+title = "Mine"
+source = "made up"
+generation = "A:"
+stop = ["U:"]
+special = []
+[turn.system]
+open = "S:"
+close = "\\n"
+[turn.user]
+open = "U:"
+close = "\\n"
+[turn.assistant]
+open = "A:"
+close = "\\n"
+[turn.tool]
+open = "T:"
+close = "\\n"
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_file_of_ones_own_is_a_wrapper(tmp_path: Path) -> None:
+    wrapper = get_wrapper(write(tmp_path, GOOD))
+    segments = wrapper.render([Message("user", "hi")])
+    assert "".join(segment.text for segment in segments) == "U:hi\nA:"
+
+
+@pytest.mark.parametrize(
+    ("change", "to", "says"),
+    [
+        ('title = "Mine"', "colour = 1", "unknown key 'colour'"),
+        ('name = "mine"', "", "'name' is missing"),
+        ('name = "mine"', "name = 3", "name is 3"),
+        ('stop = ["U:"]', 'stop = "U:"', "stop is 'U:'"),
+        ('stop = ["U:"]', 'stop = [""]', "stop is ['']"),
+        ("special = []", 'special = []\nsyntax = "xml"', "syntax is 'xml'"),
+        ("special = []", "special = []\njson_indent = 9", "json_indent is 9"),
+        ('[turn.tool]\nopen = "T:"\nclose = "\\n"', "", "[turn.tool] is None"),
+        ("[turn.tool]", "[turn.robot]", "[turn.tool] is None"),
+        ('[turn.tool]\nopen = "T:"', "[turn.tool]\nopen = 1", "turn.tool.open is 1"),
+        ("generation", "= =", "not valid TOML"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_key_and_value(tmp_path: Path, change: str, to: str, says: str) -> None:
+    assert change in GOOD
+    path = write(tmp_path, GOOD.replace(change, to, 1))
+    with pytest.raises(FormatError) as caught:
+        load_format(path)
+    assert says in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_turn_nobody_knows_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD + '[turn.robot]\nopen = "R:"\nclose = ""\n')
+    with pytest.raises(FormatError, match="robot"):
+        load_format(path)
+
+
+def test_turns_may_not_be_left_out(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD.split("[turn.system]", maxsplit=1)[0])
+    with pytest.raises(FormatError, match=r"\[turn\.ROLE\]"):
+        load_format(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match=r"nowhere\.toml"):
+        get_wrapper(tmp_path / "nowhere.toml")
+
+
+def test_an_unknown_name_brings_the_nearest_ones() -> None:
+    with pytest.raises(FormatError, match="did you mean chatml"):
+        get_wrapper("chatlm")
+
+
+@pytest.mark.parametrize("name", wrapper_names())
+def test_every_name_is_a_wrapper(name: str) -> None:
+    wrapper = get_wrapper(name)
+    assert wrapper.name == name
+    assert wrapper.stop
+    assert all(mark in wrapper.control for mark in wrapper.format.marks)
+
+
+@pytest.mark.parametrize("name", sorted(builtin_formats()))
+def test_a_format_is_detected_by_its_own_marks(name: str) -> None:
+    found, reason = detect(" ".join(builtin_formats()[name].detect))
+    assert found == name
+    assert all(mark in reason for mark in builtin_formats()[name].detect)
+
+
+@pytest.mark.parametrize("template", [None, "", "{{ messages }}"])
+def test_without_a_known_template_chatml_is_taken_and_the_reason_says_so(template: str | None) -> None:
+    name, reason = detect(template)
+    assert name == "chatml"
+    assert "default" in reason
+
+
+def test_aliases_only_set_where_thoughts_stand() -> None:
+    assert get_wrapper("chatml-noforce").thoughts == "outer"
+    assert get_wrapper("chatml-grammar").thoughts == "inner"
+    assert get_wrapper("chatml", thoughts="none").thoughts == "none"

@@ -1,0 +1,125 @@
+"""What counts as a call and what does not, in both syntaxes, with the reason in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridle.messages import Delta, ToolCall, ToolSpec
+from bridle.wrappers import CallSyntax, Hermes, JsonLayout, MemGPT
+
+ADD = ToolSpec(
+    "add",
+    "Add two numbers.",
+    {
+        "type": "object",
+        "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
+        "required": ["a", "b"],
+    },
+)
+MUSE = ToolSpec("muse", "", {"type": "object", "properties": {"inner_thoughts": {"type": "string"}}})
+TOOLS = (ADD, MUSE)
+CALL = ToolCall("add", {"a": 1, "b": 2})
+
+GOOD: list[tuple[CallSyntax, str]] = [
+    (MemGPT(), '{"function": "add", "params": {"inner_thoughts": "x", "a": 1, "b": 2}}'),
+    (MemGPT(), '{"function":"add","params":{"a":1,"b":2}}'),
+    (MemGPT(), 'Sure!\n{"params": {"a": 1, "b": 2}, "function": "add"} done'),
+    (MemGPT("outer"), '{"inner_thoughts": "x", "function": "add", "params": {"a": 1, "b": 2}}'),
+    (Hermes(), '<tool_call>\n{"name": "add", "arguments": {"a": 1, "b": 2}}\n</tool_call>'),
+    (Hermes(), 'Let me see.\n<tool_call>{"arguments": {"a": 1, "b": 2}, "name": "add"}</tool_call>'),
+    (Hermes(), '<think>hm {"a"}</think><tool_call>\n{"name": "add", "arguments": {"a": 1, "b": 2}}'),
+]
+
+
+@pytest.mark.parametrize(("syntax", "text"), GOOD)
+def test_calls_are_found(syntax: CallSyntax, text: str) -> None:
+    reading = syntax.read(text, TOOLS)
+    assert reading.calls == (CALL,)
+    assert reading.refusals == ()
+
+
+BAD: list[tuple[CallSyntax, str, str]] = [
+    (MemGPT(), '{"function": "sub", "params": {}}', "the functions are add, muse"),
+    (MemGPT(), '{"function": "add", "params": {"a": 1}}', "'b' is a required property"),
+    (MemGPT(), '{"function": "add", "params": {"a": 1, "b": "2"}}', "b: '2' is not of type 'integer'"),
+    (MemGPT(), '{"function": "add", "params": {"a": 1, "b": 2, "c": 3}}', "no parameter 'c'"),
+    (MemGPT(), '{"function": "add", "params": [1, 2]}', "not a JSON object"),
+    (MemGPT(), '{"function": "add", "params": {"a": 1, "b": NaN}}', "NaN"),
+    (MemGPT(), '{"function": "add", "params": {"a": 1, "a": 1, "b": 2}}', "given twice"),
+    (MemGPT(), '{"function": "add", "params": {"a": 1, "b": 2', "not complete"),
+    (MemGPT(), '{"function": "add" "params": {}}', "not valid JSON"),
+    (Hermes(), '<tool_call>\n{"name": "sub", "arguments": {}}\n</tool_call>', "no function 'sub'"),
+    (Hermes(), "<tool_call>\nadd(1, 2)\n</tool_call>", "no JSON object"),
+    (Hermes(), '<tool_call>\n{"name": "add", "arguments": {"a": 1', "not complete"),
+    (Hermes(), '<tool_call>\n{"name": "add", "arguments": {a: 1}}\n</tool_call>', "not valid JSON"),
+]
+
+
+@pytest.mark.parametrize(("syntax", "text", "reason"), BAD)
+def test_what_is_wrong_is_refused_with_the_reason(syntax: CallSyntax, text: str, reason: str) -> None:
+    reading = syntax.read(text, TOOLS)
+    assert reading.calls == ()
+    assert len(reading.refusals) == 1
+    assert reason in reading.refusals[0].reason
+
+
+@pytest.mark.parametrize(
+    ("syntax", "text"),
+    [
+        (MemGPT(), "Just a chat."),
+        (MemGPT(), 'Set {x} and {"y": 1}, please.'),
+        (MemGPT(), "an open { brace"),
+        (Hermes(), "Just a chat with < and <tool"),
+        (Hermes(), '{"name": "add", "arguments": {"a": 1, "b": 2}}'),
+    ],
+)
+def test_text_stays_text(syntax: CallSyntax, text: str) -> None:
+    reading = syntax.read(text, TOOLS)
+    assert (reading.text, reading.calls, reading.refusals) == (text, (), ())
+
+
+def test_a_call_that_is_only_thought_is_not_a_call() -> None:
+    inside = '<tool_call>{"name": "add", "arguments": {"a": 1, "b": 2}}</tool_call>'
+    reading = Hermes().read(f"<think>{inside}</think>No.", TOOLS)
+    assert reading.calls == ()
+    assert (reading.text, reading.thoughts) == ("No.", inside)
+
+
+def test_a_cut_off_call_says_that_it_was_cut_off() -> None:
+    for syntax, text in ((MemGPT(), '{"function": "add", "par'), (Hermes(), '<tool_call>\n{"name"')):
+        reading = syntax.read(text, TOOLS, "length")
+        assert reading.calls == ()
+        assert "token limit" in reading.refusals[0].reason
+
+
+def test_thoughts_are_an_argument_only_where_the_tool_declares_them() -> None:
+    reading = MemGPT().read('{"function": "muse", "params": {"inner_thoughts": "deep"}}', TOOLS)
+    assert reading.calls == (ToolCall("muse", {"inner_thoughts": "deep"}),)
+    reading = MemGPT().read('{"function": "add", "params": {"inner_thoughts": "hm", "a": 1, "b": 2}}', TOOLS)
+    assert (reading.calls, reading.thoughts) == ((CALL,), "hm")
+
+
+def test_a_closing_mark_inside_a_string_does_not_end_the_call() -> None:
+    call = ToolCall("muse", {"inner_thoughts": '</tool_call> "}" \\'})
+    text = Hermes().write([call], "", "", TOOLS)
+    assert Hermes().read(text, TOOLS).calls == (call,)
+
+
+def test_two_objects_are_two_calls() -> None:
+    text = MemGPT("none", JsonLayout()).write([CALL, CALL], "", "", TOOLS)
+    assert MemGPT("none").read(text, TOOLS).calls == (CALL, CALL)
+
+
+@pytest.mark.parametrize("syntax", [MemGPT(), MemGPT("outer"), Hermes()])
+def test_arguments_arrive_in_pieces_and_the_name_once(syntax: CallSyntax) -> None:
+    text = syntax.write([CALL], "I add.", "", TOOLS)
+    reader = syntax.reader(TOOLS)
+    deltas: list[Delta] = []
+    for char in text:
+        deltas += reader.feed(char)
+    last, reading = reader.close()
+    deltas += last
+    assert [delta.call_name for delta in deltas if delta.call_name] == ["add"]
+    assert sum(bool(delta.arguments) for delta in deltas) > 3
+    assert deltas[-1].call == reading.calls[0] == CALL
+    assert "".join(delta.thoughts for delta in deltas) == reading.thoughts == "I add."
