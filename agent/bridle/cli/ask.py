@@ -1,0 +1,215 @@
+"""`bridle ask`: one question to a model, answered with text or with calls that are valid."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from bridle.cli.output import print_json, print_note
+from bridle.errors import InputError
+
+if TYPE_CHECKING:
+    from bridle.messages import JSON, Completion, Delta
+
+__all__ = ["command"]
+
+INCOMPLETE = 4
+IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"%PDF")
+
+
+@click.command("ask")
+@click.argument("text", required=False)
+@click.option("--system", metavar="TEXT", help="Instructions that come before the question.")
+@click.option("--endpoint", metavar="SPEC", help="What to ask; default: the configured one, else embedded.")
+@click.option("--model", metavar="NAME", help="The model, where the endpoint has several.")
+@click.option("--wrapper", metavar="NAME", help="How the prompt is written; default: by the model's template.")
+@click.option("--tools", metavar="FILE", help="A JSON file with tools in OpenAI's shape.")
+@click.option(
+    "--tool-choice", metavar="CHOICE", default="auto", show_default=True, help="auto, none, required, or a name."
+)
+@click.option("--schema", metavar="FILE", help="A JSON Schema that the whole answer must fit.")
+@click.option("--grammar", metavar="FILE", help="A GBNF grammar that the whole answer must fit.")
+@click.option(
+    "--constraint",
+    type=click.Choice(["auto", "off", "grammar", "schema"]),
+    default="auto",
+    show_default=True,
+    help="What holds a call to its form.",
+)
+@click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Limit of the answer.")
+@click.option("--temperature", type=click.FloatRange(min=0), default=0.0, show_default=True, metavar="T")
+@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="The same seed gives the same text.")
+@click.option("--offline", is_flag=True, help="Refuse addresses that are not this machine.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: calls, text, raw, constraint.")
+def command(
+    text: str | None,
+    system: str | None,
+    endpoint: str | None,
+    model: str | None,
+    wrapper: str | None,
+    tools: str | None,
+    tool_choice: str,
+    schema: str | None,
+    grammar: str | None,
+    constraint: str,
+    max_tokens: int | None,
+    temperature: float,
+    seed: int | None,
+    offline: bool,
+    as_json: bool,
+) -> int:
+    """Ask a model once. TEXT may also come from standard input.
+
+    \b
+    bridle ask "What is 2 + 2?" --endpoint http://127.0.0.1:1234
+    bridle ask "Turn on the lamp" --tools lamp.json --tool-choice required --json
+    """
+    if schema and grammar:
+        raise click.UsageError("--schema and --grammar cannot be given together")
+    question = _question(text)
+    tool_list = _load_tools(tools)
+    schema_body = _load_object(schema, "--schema") if schema else None
+    gbnf = _read(grammar, "--grammar") if grammar else None
+
+    from bridle.cli.connecting import open_endpoint
+    from bridle.endpoints import respond
+
+    messages: list[Mapping[str, object]] = [{"role": "system", "content": system}] if system else []
+    messages.append({"role": "user", "content": question})
+    opened, chosen = open_endpoint(endpoint, model=model, wrapper=wrapper, offline=offline)
+    try:
+        completion = respond(
+            opened,
+            messages,
+            tool_list,
+            tool_choice=tool_choice,
+            wrapper=chosen,
+            constraint=constraint,  # type: ignore[arg-type]  # click checked it
+            schema=schema_body,
+            gbnf=gbnf,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            seed=seed,
+            on_delta=None if as_json else _show,
+        )
+    finally:
+        opened.close()
+    if as_json:
+        print_json(_as_json(completion))
+    else:
+        _print_rest(completion)
+    return INCOMPLETE if completion.finish != "stop" or completion.refusals else 0
+
+
+def _question(text: str | None) -> str:
+    if text is not None:
+        return text
+    if sys.stdin.isatty():
+        raise click.UsageError("nothing was asked: give TEXT, or pipe it to standard input")
+    raw = sys.stdin.buffer.read()
+    if raw.startswith(IMAGES):
+        raise InputError("standard input is an image or a PDF", hint="only text can be asked")
+    try:
+        asked = raw.decode("utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"standard input is not UTF-8 text: byte {error.start} is {raw[error.start]:#04x}",
+            hint="only text can be asked, no images",
+        ) from error
+    if not asked:
+        raise click.UsageError("nothing was asked: standard input is empty")
+    return asked
+
+
+def _read(path: str, option: str) -> str:
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{option} {path!r} cannot be read: {error.strerror}", hint="check the path") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{option} {path!r} is not UTF-8 text", hint="only text can be given") from error
+
+
+def _load_json(path: str, option: str) -> object:
+    try:
+        return json.loads(_read(path, option))
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{option} {path!r} is not valid JSON: line {error.lineno}, column {error.colno}: {error.msg}",
+            hint="check the file",
+        ) from error
+
+
+def _load_object(path: str, option: str) -> Mapping[str, JSON]:
+    value = _load_json(path, option)
+    if not isinstance(value, dict):
+        raise InputError(f"{option} {path!r} holds {type(value).__name__}", hint="it must hold an object")
+    return cast("Mapping[str, JSON]", value)
+
+
+def _load_tools(path: str | None) -> list[Mapping[str, object]]:
+    if path is None:
+        return []
+    value = _load_json(path, "--tools")
+    if isinstance(value, dict):
+        body = cast("Mapping[str, object]", value)
+        value = body.get("tools", [body])
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in cast("list[object]", value)):
+        raise InputError(
+            f"--tools {path!r} does not hold tools", hint='it must hold a list of {"type": "function", …}'
+        )
+    return cast("list[Mapping[str, object]]", value)
+
+
+def _show(delta: Delta) -> None:
+    if delta.text:
+        sys.stdout.write(delta.text)
+        sys.stdout.flush()
+
+
+def _print_rest(completion: Completion) -> None:
+    if completion.message.content:
+        sys.stdout.write("\n")
+    for call in completion.message.calls:
+        arguments = json.dumps(dict(call.arguments), ensure_ascii=False)
+        sys.stdout.write(f"{call.name} {arguments}\n")
+    for refusal in completion.refusals:
+        print_note(f"not a call: {refusal.reason}")
+    if completion.finish == "length":
+        print_note("the answer was cut off at the token limit")
+    if completion.constraint.weakened:
+        print_note(f"not enforced: {', '.join(completion.constraint.weakened)}")
+
+
+def _as_json(completion: Completion) -> dict[str, object]:
+    report, usage = completion.constraint, completion.usage
+    return {
+        "calls": [{"name": call.name, "arguments": dict(call.arguments)} for call in completion.message.calls],
+        "text": completion.message.content,
+        "thoughts": completion.message.thoughts,
+        "raw": completion.raw,
+        "constraint": {
+            "asked": report.asked,
+            "engine": report.engine,
+            "proof": report.proof,
+            "weakened": list(report.weakened),
+        },
+        "finish": completion.finish,
+        "refusals": [refusal.reason for refusal in completion.refusals],
+        "dropped": list(completion.dropped),
+        "wrapper": completion.wrapper,
+        "wrapper_reason": completion.wrapper_reason,
+        "usage": {
+            "prompt_tokens": usage.prompt_tokens,
+            "cached_tokens": usage.cached_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "sampled_tokens": usage.sampled_tokens,
+            "forced_tokens": usage.forced_tokens,
+        },
+        "seconds": round(completion.seconds, 4),
+    }

@@ -1,0 +1,37 @@
+"""What `chat` and `ask` share: open the endpoint a person means, with the wrapper that goes with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bridle.endpoints import Endpoint
+
+__all__ = ["open_endpoint"]
+
+EMBEDDED = "embedded"
+
+
+def open_endpoint(
+    spec: str | None, *, model: str | None = None, wrapper: str | None = None, offline: bool = False
+) -> tuple[Endpoint, str]:
+    """Open `spec`, else the configured default, else the embedded model; say which wrapper to use.
+
+    The wrapper is the given one, else that of the endpoint's entry in the config file, else the one kept there for the
+    model, else "auto". A wrapper that does not exist is refused before anything is opened.
+
+    Raises:
+        ConfigError, FormatError: for a spec or a wrapper that does not exist.
+        EndpointError: and its kinds, when the model cannot be reached.
+    """
+    from bridle.endpoints.config import load_config
+    from bridle.endpoints.connect import connect, parse_spec
+    from bridle.wrappers import get_wrapper
+
+    config = load_config()
+    entry = parse_spec(spec or config.default_endpoint or EMBEDDED, config)
+    chosen = wrapper or entry.wrapper
+    if chosen and chosen != "auto":
+        get_wrapper(chosen)
+    endpoint = connect(entry, model=model, offline=offline)
+    return endpoint, chosen or config.wrappers.get(endpoint.model, "auto")
