@@ -1,0 +1,118 @@
+"""A loaded model at work: its vocabulary, its window and its grammar engine, held together for one endpoint.
+
+This is what needs numpy and llama.cpp behind `LlamaCpp`, which imports it when it loads a file.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from typing import Literal
+
+from bridle.endpoints.base import Request
+from bridle.endpoints.llamacpp.cache import Cache
+from bridle.endpoints.llamacpp.decode import Run
+from bridle.endpoints.llamacpp.native import Model, library
+from bridle.endpoints.llamacpp.sampling import Sampler
+from bridle.endpoints.llamacpp.text import TextStream
+from bridle.endpoints.llamacpp.vocab import Vocabulary
+from bridle.errors import ConfigError
+from bridle.grammars.engines.base import Engine, Matcher
+
+__all__ = ["EngineName", "Runtime"]
+
+EngineName = Literal["auto", "llguidance", "gbnf"]
+_BATCH_TOKENS = 512
+
+
+class Runtime:
+    """One model in memory. Not to be used by two threads at a time.
+
+    Raises:
+        ModelFileError: when llama.cpp refuses the file.
+        ConfigError: for GPU layers without a GPU build.
+    """
+
+    def __init__(self, path: str, *, window: int, threads: int, gpu_layers: int, engine: EngineName) -> None:
+        if gpu_layers and not library().llama_supports_gpu_offload():
+            raise ConfigError(
+                f"gpu_layers is {gpu_layers}, but this llama-cpp-python was built without a GPU",
+                hint="leave gpu_layers out, or install a build of llama-cpp-python for your GPU",
+            )
+        batch = min(_BATCH_TOKENS, window)
+        self._model = Model(
+            path, context_tokens=window, batch_tokens=batch, threads=threads, gpu_layers=gpu_layers
+        )
+        self.vocabulary = Vocabulary(self._model.lib, self._model.vocab)
+        self.cache = Cache(self._model, self.vocabulary.size, window, batch)
+        self._engine_name: EngineName = engine
+        self._engines: dict[str, Engine] = {}
+        self._last: tuple[Request, list[int]] | None = None
+
+    @property
+    def closed(self) -> bool:
+        return self._model.closed
+
+    def close(self) -> None:
+        """Free everything. Closing twice is allowed."""
+        self._engines.clear()
+        self._model.close()
+
+    def tokens(self, request: Request) -> list[int]:
+        """Return the prompt's tokens; those of the last request are remembered."""
+        last = self._last
+        if last is None or (last[0].prompt, last[0].control) != (request.prompt, request.control):
+            last = self._last = request, self.vocabulary.encode(request.prompt, request.control)
+        return last[1]
+
+    def start(
+        self,
+        request: Request,
+        most_tokens: int,
+        on_text: Callable[[str], None] | None,
+        should_stop: Callable[[], bool] | None,
+    ) -> Run:
+        """Prepare one answer; nothing of it has been evaluated yet."""
+        prompt = self.tokens(request)
+        sampler = Sampler(request.sampling, self.vocabulary.size)
+        matcher: Matcher | None = None
+        engine = ""
+        if request.gbnf is not None or request.grammar is not None:
+            engine, matcher = self._matcher(request)
+            self.cache.calibrate()
+        kept = self.cache.reuse(prompt)
+        return Run(
+            cache=self.cache,
+            vocabulary=self.vocabulary,
+            sampler=sampler,
+            text=TextStream(request.stop, on_text),
+            pending=prompt[kept:],
+            most_tokens=most_tokens,
+            matcher=matcher,
+            should_stop=should_stop,
+            engine=engine,
+        )
+
+    def _matcher(self, request: Request) -> tuple[str, Matcher]:
+        """Return what holds the request's constraint; a caller's own GBNF text is for llama.cpp's engine."""
+        name = self._engine_name
+        if request.gbnf is not None:
+            name = "gbnf"
+        elif name == "auto":
+            name = "llguidance" if importlib.util.find_spec("llguidance") else "gbnf"
+        # Made when first needed: reading a large vocabulary takes llguidance up to two seconds.
+        if name not in self._engines:
+            self._engines[name] = self._new_engine(name)
+        return name, self._engines[name].matcher(
+            request.gbnf if request.gbnf is not None else request.grammar
+        )
+
+    def _new_engine(self, name: str) -> Engine:
+        vocabulary = self.vocabulary
+        if name == "llguidance":
+            from bridle.grammars.engines.llguidance import LlguidanceEngine
+
+            return LlguidanceEngine(vocabulary.pointer, vocabulary.size, vocabulary.ends)
+        from bridle.grammars.engines.gbnf import GbnfEngine
+
+        return GbnfEngine(vocabulary.pointer, vocabulary.size, vocabulary.ends)
