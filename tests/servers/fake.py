@@ -1,0 +1,281 @@
+"""Small real HTTP servers on this machine, for tests of the drivers.
+
+`Server` answers each route with what a test gives it. `ModelServer` behaves as a model server of one kind:
+it has a text to say, ends it at a stop string or a limit, and says it whole or as events.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+__all__ = ["ModelServer", "Response", "Seen", "Server", "events", "json_response", "model_server", "recorded"]
+
+TRANSCRIPTS = Path(__file__).parent.parent / "data" / "transcripts"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A request as it arrived; header names are in lower case."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Response:
+    """What to send back: chunks with a pause before each. `cut` breaks off before the body's end."""
+
+    status: int = 200
+    chunks: Sequence[bytes] = (b"{}",)
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    framing: str = "length"
+    pause_s: float = 0.0
+    cut: bool = False
+
+
+Answering = Callable[[Seen], Response]
+
+
+def json_response(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(status, (json.dumps(body).encode(),), headers=headers or {})
+
+
+def events(
+    chunks: Sequence[bytes], *, framing: str = "chunked", pause_s: float = 0.0, cut: bool = False
+) -> Response:
+    """A stream of events, each given piece of bytes in a chunk of its own."""
+    return Response(200, chunks, "text/event-stream", {}, framing, pause_s, cut)
+
+
+class Server:
+    """A server whose routes a test sets: `routes["POST /v1/completions"] = …`. `url` is its root."""
+
+    def __init__(self) -> None:
+        self.routes: dict[str, Answering] = {}
+        self.seen: list[Seen] = []
+        self.broken = threading.Event()
+        """Set when a client went away before the end of an answer."""
+        self._released = threading.Event()
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._http.daemon_threads = True
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._http.server_port}"
+
+    def answer(self, seen: Seen) -> Response:
+        self.seen.append(seen)
+        path = seen.path.partition("?")[0]
+        found = self.routes.get(f"{seen.method} {path}") or self.routes.get("*")
+        return found(seen) if found else json_response({"detail": "Not Found"}, 404)
+
+    def hold(self, seconds: float) -> None:
+        """Wait, but not beyond the server's own end."""
+        self._released.wait(seconds)
+
+    def close(self) -> None:
+        self._released.set()
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+
+def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        timeout = 10
+
+        def do_GET(self) -> None:
+            self._handle()
+
+        def do_POST(self) -> None:
+            self._handle()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            return
+
+        def _handle(self) -> None:
+            size = int(self.headers.get("content-length", 0))
+            raw = self.rfile.read(size) if size else b"{}"
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            response = server.answer(Seen(self.command, self.path, headers, json.loads(raw)))
+            try:
+                self._send(response)
+            except OSError:
+                server.broken.set()
+                self.close_connection = True
+
+        def _send(self, response: Response) -> None:
+            self.send_response(response.status)
+            self.send_header("Content-Type", response.content_type)
+            for name, value in response.headers.items():
+                self.send_header(name, value)
+            if response.framing == "length":
+                self.send_header("Content-Length", str(sum(map(len, response.chunks))))
+            elif response.framing == "chunked":
+                self.send_header("Transfer-Encoding", "chunked")
+            else:
+                self.send_header("Connection", "close")
+                self.close_connection = True
+            self.end_headers()
+            for chunk in response.chunks:
+                if response.pause_s:
+                    server.hold(response.pause_s)
+                self._write(chunk, response.framing)
+            if response.cut:
+                self.close_connection = True
+            elif response.framing == "chunked":
+                self.wfile.write(b"0\r\n\r\n")
+
+        def _write(self, chunk: bytes, framing: str) -> None:
+            if framing == "chunked":
+                chunk = f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n"
+            self.wfile.write(chunk)
+            self.wfile.flush()
+
+    return Handler
+
+
+class ModelServer(Server):
+    """A server of one kind with a model that always says `text`, a character per token."""
+
+    def __init__(self, kind: str, text: str = "Grüße, 世界 🙂. The end of it.") -> None:
+        super().__init__()
+        self.kind = kind
+        self.text = text
+        self.chunk_bytes = 0
+        """When set, streams are cut into pieces of so many bytes, characters and lines notwithstanding."""
+        self.pause_s = 0.0
+        self.framing = "chunked"
+        self.ignores_stop = False
+        self.without_end = False
+        """When set, a stream stops before the finish reason."""
+        self.routes |= {
+            "POST /v1/completions": self._complete,
+            "POST /v1/chat/completions": self._complete,
+            "GET /v1/models": lambda _: json_response(
+                {"object": "list", "data": [{"id": "m", "object": "model"}]}
+            ),
+        }
+        if kind == "webui":
+            info = {"model_name": "m", "loader": "llama.cpp"}
+            self.routes["GET /v1/internal/model/info"] = lambda _: json_response(info)
+            self.routes["POST /v1/internal/token-count"] = lambda seen: json_response(
+                {"length": len(seen.body["text"])}
+            )
+        if kind == "lmstudio":
+            listed = [
+                {"id": "text-embedding-nomic", "type": "embeddings", "state": "loaded"},
+                {"id": "other", "type": "llm", "state": "not-loaded", "max_context_length": 9999},
+                {"id": "m", "type": "llm", "state": "loaded", "loaded_context_length": 4096},
+            ]
+            self.routes["GET /api/v0/models"] = lambda _: json_response({"object": "list", "data": listed})
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The body of the last request for a completion."""
+        return next(seen.body for seen in reversed(self.seen) if seen.path.endswith("/completions"))
+
+    def _complete(self, seen: Seen) -> Response:
+        text, reason = self._said(seen.body)
+        chat = "messages" in seen.body
+        usage = {"prompt_tokens": 5, "completion_tokens": len(text), "total_tokens": 5 + len(text)}
+        if not seen.body.get("stream"):
+            said = {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
+            return json_response({"choices": [{"index": 0, **said, "finish_reason": reason}], "usage": usage})
+        lines = [self._event(chat, piece, None) for piece in _pieces(text)]
+        if not self.without_end:
+            lines += [
+                self._event(chat, "", reason),
+                _data({"choices": [], "usage": usage}),
+                b"data: [DONE]\n\n",
+            ]
+        return self.stream(b": ping - now\n\n" + b"".join(lines), lines)
+
+    def stream(self, whole: bytes, lines: Sequence[bytes]) -> Response:
+        size = self.chunk_bytes
+        cut = [whole[at : at + size] for at in range(0, len(whole), size)] if size else list(lines)
+        return events(cut, framing=self.framing, pause_s=self.pause_s)
+
+    def _said(self, body: Mapping[str, Any]) -> tuple[str, str]:
+        text, reason = self.text, "stop"
+        places = [at for stop in body.get("stop", ()) if (at := text.find(stop)) >= 0]
+        places = [] if self.ignores_stop else places
+        text = text[: min(places)] if places else text
+        limit = body.get("max_tokens", body.get("max_completion_tokens", -1))
+        if 0 <= limit < len(text):
+            text, reason = text[:limit], "length"
+        return text, reason
+
+    def _event(self, chat: bool, text: str, reason: str | None) -> bytes:
+        said = {"delta": {"content": text} if text else {}} if chat else {"text": text}
+        return _data({"choices": [{"index": 0, **said, "finish_reason": reason}], "usage": None})
+
+
+def _pieces(text: str) -> list[str]:
+    return [text[at : at + 3] for at in range(0, len(text), 3)]
+
+
+def _data(body: object) -> bytes:
+    return b"data: " + json.dumps(body, ensure_ascii=False).encode() + b"\r\n\r\n"
+
+
+@contextmanager
+def model_server(kind: str) -> Generator[ModelServer]:
+    server = ModelServer(kind)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server without routes."""
+    one = Server()
+    yield one
+    one.close()
+
+
+def recorded(name: str) -> tuple[dict[str, Any], Response]:
+    """Load a recorded exchange: the request's body, and the response with its bytes as they were."""
+    exchange = json.loads((TRANSCRIPTS / f"{name}.json").read_text("utf-8"))
+    response = exchange["response"]
+    if "lines" in response:
+        body = "\n".join([*response["lines"], ""]).encode()
+        return exchange["request"]["json"] or {}, events([body])
+    if "json" in response:
+        return exchange["request"]["json"] or {}, json_response(response["json"], response["status"])
+    return exchange["request"]["json"] or {}, Response(
+        response["status"], (response["text"].encode(),), response["headers"]["content-type"]
+    )
+
+
+def unused_url() -> str:
+    """An address of this machine where nothing listens."""
+    one = Server()
+    one.close()
+    return one.url
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 5.0) -> bool:
+    """Wait for something that another thread does."""
+    end = time.monotonic() + seconds
+    while not true() and time.monotonic() < end:
+        time.sleep(0.01)
+    return true()
