@@ -117,3 +117,17 @@ def test_aliases_only_set_where_thoughts_stand() -> None:
     assert get_wrapper("chatml-noforce").thoughts == "outer"
     assert get_wrapper("chatml-grammar").thoughts == "inner"
     assert get_wrapper("chatml", thoughts="none").thoughts == "none"
+
+
+def test_the_file_in_the_docs_works(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "wrappers.md").read_text(encoding="utf-8")
+    example = page.split("```toml\n", 1)[1].split("```", 1)[0]
+    assert example.count("\n") <= 30
+    wrapper = get_wrapper(write(tmp_path, example))
+    flat = "".join(segment.text for segment in wrapper.render([Message("user", "hi"), Message("tool", "4")]))
+    assert flat == "<|user|>hi<|end|><|user|>RESULT: 4<|end|><|bot|>"
+
+
+def test_the_docs_list_every_format() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "wrappers.md").read_text(encoding="utf-8")
+    assert all(f"| `{name}` |" in page for name in builtin_formats())

@@ -1,8 +1,8 @@
 """Each format's exact bytes, for one conversation that has everything in it.
 
-The conversation is `golden/conversation.json`; each `golden/NAME.txt` is what the wrapper NAME writes for it. The
-turn marks were checked by eye against the public source that each format file names. To accept a wanted change run
-this file as a script.
+The conversation is `golden/conversation.json`; each `golden/NAME.txt` is what the wrapper NAME writes for it.
+The turn marks were checked by eye against the public source that each format file names. To accept a wanted
+change run this file as a script.
 """
 
 from __future__ import annotations

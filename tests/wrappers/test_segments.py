@@ -24,7 +24,12 @@ def test_a_prompt_has_the_same_marks_whatever_a_user_types(content: str, name: s
     wrapper = get_wrapper(name)
 
     def counts(text: str) -> list[int]:
-        messages = [Message("system", "s"), Message("assistant", "a"), Message("user", text), Message("tool", "t")]
+        messages = [
+            Message("system", "s"),
+            Message("assistant", "a"),
+            Message("user", text),
+            Message("tool", "t"),
+        ]
         flat = flatten(wrapper.render(messages), wrapper.control)
         return [occurrences(flat, mark) for mark in wrapper.control]
 

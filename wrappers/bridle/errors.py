@@ -1,23 +1,23 @@
 """Every error that bridle raises, in one tree. Each carries facts, a hint, and whether trying again helps.
 
-    BridleError
-    ├── InputError              what the caller gave is wrong (exit code 2)
-    │   ├── ConfigError         a config file or a spec of an endpoint
-    │   ├── FormatError         a prompt format's file, or an unknown wrapper
-    │   ├── SchemaError         a tool's JSON Schema, with the place in it
-    │   ├── GrammarError        a grammar's text, with the line in it
-    │   └── BudgetError         fewer tokens than the shortest answer needs
-    ├── EndpointError           talking to a model failed
-    │   ├── Unreachable         nothing listens there (exit code 3)
-    │   ├── BadResponse         a server answered what no such server answers
-    │   ├── RequestRefused      a server understood the request and declined it
-    │   ├── ContextOverflow     prompt and answer do not fit the model's window
-    │   ├── ModelFileError      a model file is missing, truncated or of another kind
-    │   └── Cancelled           the caller stopped the generation
-    ├── MissingExtra            an optional dependency is not installed
-    └── StoreError              the agents' database
-        ├── StoreCorrupt        the file is not a sound database
-        └── StoreUnwritable     the home directory or the file cannot be written
+BridleError
+├── InputError              what the caller gave is wrong (exit code 2)
+│   ├── ConfigError         a config file or a spec of an endpoint
+│   ├── FormatError         a prompt format's file, or an unknown wrapper
+│   ├── SchemaError         a tool's JSON Schema, with the place in it
+│   ├── GrammarError        a grammar's text, with the line in it
+│   └── BudgetError         fewer tokens than the shortest answer needs
+├── EndpointError           talking to a model failed
+│   ├── Unreachable         nothing listens there (exit code 3)
+│   ├── BadResponse         a server answered what no such server answers
+│   ├── RequestRefused      a server understood the request and declined it
+│   ├── ContextOverflow     prompt and answer do not fit the model's window
+│   ├── ModelFileError      a model file is missing, truncated or of another kind
+│   └── Cancelled           the caller stopped the generation
+├── MissingExtra            an optional dependency is not installed
+└── StoreError              the agents' database
+    ├── StoreCorrupt        the file is not a sound database
+    └── StoreUnwritable     the home directory or the file cannot be written
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class SchemaError(InputError):
     """A JSON Schema that is invalid or cannot be enforced; `pointer` is the place (RFC 6901)."""
 
     def __init__(self, message: str, *, pointer: str = "", hint: str = "", **facts: object) -> None:
-        super().__init__(message, hint=hint, pointer=pointer, **facts)
+        super().__init__(message, hint=hint, retryable=None, pointer=pointer, **facts)
         self.pointer = pointer
 
 
@@ -90,7 +90,7 @@ class GrammarError(InputError):
     """A grammar that would not parse; `line` counts from 1, 0 when no line is to blame."""
 
     def __init__(self, message: str, *, line: int = 0, hint: str = "", **facts: object) -> None:
-        super().__init__(message, hint=hint, line=line, **facts)
+        super().__init__(message, hint=hint, retryable=None, line=line, **facts)
         self.line = line
 
 

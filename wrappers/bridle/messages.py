@@ -37,7 +37,7 @@ __all__ = [
     "tool_to_dict",
 ]
 
-JSON: TypeAlias = Union[None, bool, int, float, str, list["JSON"], dict[str, "JSON"]]
+JSON: TypeAlias = Union[bool, int, float, str, list["JSON"], dict[str, "JSON"], None]  # noqa: UP007
 """A value that JSON can write."""
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -173,7 +173,8 @@ class Delta:
     """One piece of a streamed answer.
 
     `text` and `thoughts` are fragments as they arrive. A call is announced once by `call_name` with its
-    `index`, then its arguments arrive as fragments of JSON text in `arguments`; `call` is the whole call, last.
+    `index`, then its arguments arrive as fragments of JSON text in `arguments`; `call` is the whole call,
+    last.
     """
 
     text: str = ""
@@ -206,9 +207,7 @@ def as_tools(tools: Iterable[ToolSpec | Mapping[str, object]]) -> tuple[ToolSpec
     names = [spec.name for spec in specs]
     for name in names:
         if names.count(name) > 1:
-            raise InputError(
-                f"two tools are called {name!r}", hint="give each tool its own name"
-            )
+            raise InputError(f"two tools are called {name!r}", hint="give each tool its own name")
     return specs
 
 
@@ -263,9 +262,7 @@ def message_from_dict(message: Mapping[str, object]) -> Message:
     Text parts are joined; images and other media raise an `InputError`, because nothing here can show them
     to a text model. `developer` means `system`, `function` means `tool`.
     """
-    role = {"developer": "system", "function": "tool"}.get(
-        str(message.get("role")), str(message.get("role"))
-    )
+    role = {"developer": "system", "function": "tool"}.get(str(message.get("role")), str(message.get("role")))
     if role not in ("system", "user", "assistant", "tool"):
         raise InputError(
             f"a message has the role {message.get('role')!r}",

@@ -1,8 +1,8 @@
 """The eight functions of a memory agent: MemGPT's names and parameters, described in our own words.
 
 `narrow` is what makes constraints aware of the agent's state: it returns the same functions with only those
-values that make sense now (block names, lines that exist), or fewer functions. The prompt always lists the full
-ones, so that its beginning never changes.
+values that make sense now (block names, lines that exist), or fewer functions. The prompt always lists the
+full ones, so that its beginning never changes.
 """
 
 from __future__ import annotations
@@ -111,8 +111,9 @@ def wants_heartbeat(arguments: Mapping[str, JSON]) -> bool:
 def narrow(core: Core, *, reply_only: bool = False, line_edits: bool = False) -> tuple[ToolSpec, ...]:
     """The functions that make sense in this state, with the values that exist.
 
-    Block names become an enum. With `line_edits`, `old_content` becomes one of the lines that exist (an edit is
-    left out when there is no line). With `reply_only` just `send_message` remains: the last step of a turn.
+    Block names become an enum. With `line_edits`, `old_content` becomes one of the lines that exist (an edit
+    is left out when there is no line). With `reply_only` just `send_message` remains: the last step of a
+    turn.
     """
     if reply_only:
         return FUNCTIONS[:1]

@@ -1,7 +1,7 @@
 """Core memory: labelled blocks of text that stand in every prompt, edited by exact, atomic operations.
 
-An edit returns a new `Core` or raises `EditError` with what would be right; nothing is ever half done. A block
-is a few lines of text; limits are in characters.
+An edit returns a new `Core` or raises `EditError` with what would be right; nothing is ever half done. A
+block is a few lines of text; limits are in characters.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class Core:
         """Add `content` as a new line (or several) at the end of a block.
 
         Raises:
-            EditError: for an unknown block, an empty content, a line that is there already, or too long a result.
+            EditError: for an unknown block, an empty content, a line that is there already, or too long a
+            result.
 
         >>> Core((Block("human", "Name: Ada"),)).append("human", "City: Bonn").block("human").lines
         ('Name: Ada', 'City: Bonn')

@@ -27,10 +27,16 @@ IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"%PDF")
 @click.option("--system", metavar="TEXT", help="Instructions that come before the question.")
 @click.option("--endpoint", metavar="SPEC", help="What to ask; default: the configured one, else embedded.")
 @click.option("--model", metavar="NAME", help="The model, where the endpoint has several.")
-@click.option("--wrapper", metavar="NAME", help="How the prompt is written; default: by the model's template.")
+@click.option(
+    "--wrapper", metavar="NAME", help="How the prompt is written; default: by the model's template."
+)
 @click.option("--tools", metavar="FILE", help="A JSON file with tools in OpenAI's shape.")
 @click.option(
-    "--tool-choice", metavar="CHOICE", default="auto", show_default=True, help="auto, none, required, or a name."
+    "--tool-choice",
+    metavar="CHOICE",
+    default="auto",
+    show_default=True,
+    help="auto, none, required, or a name.",
 )
 @click.option("--schema", metavar="FILE", help="A JSON Schema that the whole answer must fit.")
 @click.option("--grammar", metavar="FILE", help="A GBNF grammar that the whole answer must fit.")
@@ -130,7 +136,9 @@ def _read(path: str, option: str) -> str:
     try:
         return Path(path).expanduser().read_text(encoding="utf-8")
     except OSError as error:
-        raise InputError(f"{option} {path!r} cannot be read: {error.strerror}", hint="check the path") from error
+        raise InputError(
+            f"{option} {path!r} cannot be read: {error.strerror}", hint="check the path"
+        ) from error
     except UnicodeDecodeError as error:
         raise InputError(f"{option} {path!r} is not UTF-8 text", hint="only text can be given") from error
 
@@ -189,7 +197,9 @@ def _print_rest(completion: Completion) -> None:
 def _as_json(completion: Completion) -> dict[str, object]:
     report, usage = completion.constraint, completion.usage
     return {
-        "calls": [{"name": call.name, "arguments": dict(call.arguments)} for call in completion.message.calls],
+        "calls": [
+            {"name": call.name, "arguments": dict(call.arguments)} for call in completion.message.calls
+        ],
         "text": completion.message.content,
         "thoughts": completion.message.thoughts,
         "raw": completion.raw,

@@ -23,8 +23,8 @@ class Supports:
     """What an endpoint can do.
 
     `prompt`: complete a prompt that we rendered. `chat`: take messages and render them itself.
-    `grammar`: hold a grammar on the prompt route, `proven` when our own decoder does it. `json_schema`: hold a
-    JSON Schema on the chat route. `tokenize`: count tokens exactly.
+    `grammar`: hold a grammar on the prompt route, `proven` when our own decoder does it. `json_schema`: hold
+    a JSON Schema on the chat route. `tokenize`: count tokens exactly.
     """
 
     prompt: bool = False
@@ -39,8 +39,8 @@ class Supports:
 class Sampling:
     """How the next token is chosen; the defaults choose the likeliest one.
 
-    `temperature` 0 is greedy. `top_k` 0, `top_p` 1, `min_p` 0 and `repeat_penalty` 1 are off. The penalty looks
-    back `repeat_last` tokens. The same `seed` gives the same text; None draws a new one each time.
+    `temperature` 0 is greedy. `top_k` 0, `top_p` 1, `min_p` 0 and `repeat_penalty` 1 are off. The penalty
+    looks back `repeat_last` tokens. The same `seed` gives the same text; None draws a new one each time.
     """
 
     temperature: float = 0.0
@@ -57,8 +57,8 @@ class Request:
     """One question to a model: `prompt` segments for the prompt route, or `messages` for the chat route.
 
     `control` lists the format's control strings, which content must not form. `max_tokens` bounds the answer,
-    None means what the endpoint's window leaves. `grammar`, or a caller's own `gbnf` text in its place, goes with the
-    prompt route; `schema` (of one JSON value that is the whole answer) with the chat route.
+    None means what the endpoint's window leaves. `grammar`, or a caller's own `gbnf` text in its place, goes
+    with the prompt route; `schema` (of one JSON value that is the whole answer) with the chat route.
     """
 
     prompt: tuple[Segment, ...] = ()

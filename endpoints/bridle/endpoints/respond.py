@@ -1,9 +1,9 @@
 """Ask any endpoint once, with tools, and get back a `Completion`: the one call that the rest is built on.
 
-It picks a wrapper, writes the prompt, decides what can be constrained and how strongly, asks, and reads the answer.
-The strongest constraint that the endpoint can hold is taken: a grammar of the whole turn on the prompt route, else a
-JSON Schema of the call on the chat route, else nothing but the beginning of a call and the reader. What was used, and
-how far it can be trusted, is in `Completion.constraint`.
+It picks a wrapper, writes the prompt, decides what can be constrained and how strongly, asks, and reads the
+answer. The strongest constraint that the endpoint can hold is taken: a grammar of the whole turn on the
+prompt route, else a JSON Schema of the call on the chat route, else nothing but the beginning of a call and
+the reader. What was used, and how far it can be trusted, is in `Completion.constraint`.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ def respond(
         endpoint: what `connect` returned.
         messages: the conversation, as `Message` or as dicts in OpenAI's shape.
         tools: what may be called; listed in the prompt.
-        tool_choice: "auto" (text or a call), "none" (text), "required" (a call), or the name of the one function.
+        tool_choice: "auto" (text or a call), "none" (text), "required" (a call), or the name of the one
+        function.
         allowed: narrower versions of some of the tools (same names) that the constraint holds the call to.
         wrapper: a wrapper, its name, a format file, or "auto": by the model's own chat template, else chatml.
         constraint: "auto" takes the strongest that the endpoint can hold; "grammar" and "schema" ask for one;
@@ -100,7 +101,8 @@ def respond(
         max_tokens: limit of the answer in tokens; None is what the model's window leaves.
         sampling: all sampling options; without it `temperature` and `seed` are taken.
         bounds: lengths that make every constrained answer finite.
-        loosen: record schema keywords that cannot be enforced instead of refusing them; they are checked after
+        loosen: record schema keywords that cannot be enforced instead of refusing them; they are checked
+        after
             reading all the same.
         on_delta: called with each piece of the answer as it arrives.
         should_stop: asked between tokens; True cancels, and the completion says so.

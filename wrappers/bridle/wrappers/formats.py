@@ -1,8 +1,8 @@
 """Prompt formats as data: one TOML file each, in `formats/` beside this module or wherever a user keeps one.
 
 A file holds text only, no code: the marks around each role's turn, what starts the model's answer, where it
-stops, which strings are control text, and the defaults of the call syntax. `load_format` refuses a file with an
-unknown key or a value of the wrong kind, naming file, key, value and what is allowed.
+stops, which strings are control text, and the defaults of the call syntax. `load_format` refuses a file with
+an unknown key or a value of the wrong kind, naming file, key, value and what is allowed.
 """
 
 from __future__ import annotations
@@ -132,9 +132,7 @@ def _turns(table: object, source: str) -> tuple[Mapping[Role, Turn], Turn]:
 def _turn(source: str, name: str, body: object) -> Turn:
     marks = cast("dict[str, object]", body) if isinstance(body, dict) else {}
     if set(marks) != {"open", "close"}:
-        raise FormatError(
-            f"{source}: [turn.{name}] is {body!r}", hint="give it open and close, nothing else"
-        )
+        raise FormatError(f"{source}: [turn.{name}] is {body!r}", hint="give it open and close, nothing else")
     return Turn(
         _text(source, f"turn.{name}.open", marks["open"]),
         _text(source, f"turn.{name}.close", marks["close"]),

@@ -21,8 +21,9 @@ _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 class Event:
     """Something at `path`: the keys from the outermost object inwards, "[]" for a list's items.
 
-    `string`: a decoded fragment of a string value; `string_end`: that value is complete; `open` and `close`: a
-    nested object or list began or ended. `at` is the offset after the character, from the object's first one.
+    `string`: a decoded fragment of a string value; `string_end`: that value is complete; `open` and `close`:
+    a nested object or list began or ended. `at` is the offset after the character, from the object's first
+    one.
     """
 
     kind: Literal["string", "string_end", "open", "close"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 __all__ = ["Segment", "flatten", "join", "neutralise", "shield"]
 
 WORD_JOINER = "\u2060"
-"""U+2060: has no width, joins no words, and is not in any control string (Unicode 15, General Punctuation)."""
+"""U+2060: has no width, joins no words, and is not in any control string (General Punctuation)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the stream readers of all call syntaxes share: free text without blank ends, and arguments as they grow."""
+"""What all stream readers share: free text without blank ends, and arguments as they grow."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ class ArgumentStream:
     """Announces a call's name, then hands on its arguments as raw JSON while they arrive.
 
     `name_path` and `arguments_path` tell where both stand in the object. A first member `thoughts_key` of the
-    arguments is left out of what is handed on. A call whose arguments come before its name is handed on whole.
+    arguments is left out of what is handed on. A call whose arguments come before its name is handed on
+    whole.
     """
 
     def __init__(

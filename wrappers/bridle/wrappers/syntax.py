@@ -30,7 +30,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class JsonLayout:
-    """The one whitespace that JSON is written with: on one line (`", "`, `": "`), or indented by `indent` blanks."""
+    """The one whitespace of JSON: on one line (`", "`, `": "`), or indented by `indent` blanks."""
 
     indent: int | None = None
 
@@ -66,8 +66,8 @@ class Name:
 class Arguments:
     """The place of the arguments: a JSON object that starts `depth` levels deep.
 
-    With `thoughts_key`, the object's first member is that key with the thoughts as its value, except for a tool
-    whose own schema declares the key.
+    With `thoughts_key`, the object's first member is that key with the thoughts as its value, except for a
+    tool whose own schema declares the key.
     """
 
     depth: int = 0
@@ -87,8 +87,8 @@ class CallShape:
     """How an assistant turn holds calls: `call` parts for each call, `between` two calls.
 
     `trigger` is the text that every call begins with. Free text, where `text_first` allows it, stands before
-    the first call, is separated from it by `gap`, and never contains the trigger. A turn without a call is free
-    text that does not begin with the trigger.
+    the first call, is separated from it by `gap`, and never contains the trigger. A turn without a call is
+    free text that does not begin with the trigger.
     """
 
     call: tuple[Part, ...]

@@ -1,7 +1,7 @@
 """The model that comes along: about three million parameters, made by this project from generated text.
 
-It holds a conversation about what it is told, and calls the memory functions; it knows nothing else. What it can do,
-with numbers, is in `MODEL_CARD.md` beside this file; how it was made is in `training/`.
+It holds a conversation about what it is told, and calls the memory functions; it knows nothing else. What it
+can do, with numbers, is in `MODEL_CARD.md` beside this file; how it was made is in `training/`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Hermes' calls: `<tool_call>` around `{"name": …, "arguments": …}`, free text before, several calls allowed.
 
-Source: the model card and function-calling repository of NousResearch's Hermes 2 Pro (github.com/NousResearch/
-Hermes-Function-Calling, read 2026-11); Qwen2.5 and Qwen3 were trained on the same form. Thinking stands in
-`<think>` … `</think>`; a call in there is not a call.
+Source: the model card and function-calling repository of NousResearch's Hermes 2 Pro
+(github.com/NousResearch/ Hermes-Function-Calling, read 2026-11); Qwen2.5 and Qwen3 were trained on the same
+form. Thinking stands in `<think>` … `</think>`; a call in there is not a call.
 """
 
 from __future__ import annotations
@@ -191,9 +191,7 @@ class _Reader:
         else:
             self._raw.append(held)
             self._refuse("it was cut off at the token limit" if finish == "length" else "it is not complete")
-        reading = Reading(
-            self._text.text, self._thoughts.text, tuple(self._calls), (), tuple(self._refusals)
-        )
+        reading = Reading(self._text.text, self._thoughts.text, tuple(self._calls), (), tuple(self._refusals))
         return deltas, reading
 
 

@@ -44,8 +44,8 @@ class MemGPT:
     def write(self, calls: Sequence[ToolCall], thoughts: str, text: str, tools: Sequence[ToolSpec]) -> str:
         """Write the calls as objects one after the other, or the bare text where there is none.
 
-        Text beside a call has no place in this syntax and joins the thoughts, or stands before the first object
-        where thoughts have none either.
+        Text beside a call has no place in this syntax and joins the thoughts, or stands before the first
+        object where thoughts have none either.
         """
         if not calls:
             return text
@@ -56,10 +56,10 @@ class MemGPT:
     def _write_one(self, call: ToolCall, thoughts: str, tools: Sequence[ToolSpec]) -> str:
         params: dict[str, JSON] = dict(call.arguments)
         if self.thoughts == "inner" and not _declares(tools, call.name):
-            params = {THOUGHTS_KEY: thoughts} | params
+            params = {THOUGHTS_KEY: thoughts, **params}
         body: dict[str, JSON] = {"function": call.name, "params": params}
         if self.thoughts == "outer":
-            body = {THOUGHTS_KEY: thoughts} | body
+            body = {THOUGHTS_KEY: thoughts, **body}
         return self.layout.dump(body)
 
     def reader(self, tools: Sequence[ToolSpec]) -> _Reader:
@@ -144,7 +144,9 @@ class _Reader:
 
     def _inside(self, raw: str, events: list[Event], deltas: list[Delta]) -> None:
         for event in events:
-            inner = event.path == ("params", THOUGHTS_KEY) and not _declares(self._tools, self._arguments.name)
+            inner = event.path == ("params", THOUGHTS_KEY) and not _declares(
+                self._tools, self._arguments.name
+            )
             if event.kind == "string" and (inner or event.path == (THOUGHTS_KEY,)):
                 self._thoughts += self._gap + event.text
                 deltas.append(Delta(thoughts=self._gap + event.text))
