@@ -6,12 +6,13 @@ fraction, which may end in zeros.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 from bridle.grammars.ir import EMPTY, Chars, Lit, Node, Repeat, alt, optional, seq
 
 __all__ = ["any_integer", "any_number", "integers", "numbers"]
 
+_MOST_PLACES = 17  # of a bound; further ones are rounded
 _FLOAT_DIGITS = 15  # a double tells decimals of this many digits apart, so that bounds hold after parsing
 
 
@@ -43,6 +44,7 @@ def numbers(
     low: Decimal, high: Decimal, fraction_digits: int, *, above: bool = False, below: bool = False
 ) -> Node | None:
     """Numbers from `low` to `high`; `above` and `below` leave out the ends. None when there are none."""
+    low, high = _rounded(low, ROUND_CEILING), _rounded(high, ROUND_FLOOR)
     whole_digits = len(str(int(max(abs(low), abs(high)))))
     room = max(min(fraction_digits, _FLOAT_DIGITS - whole_digits), _places(low), _places(high), 0)
     parts: list[Node | None] = []
@@ -103,6 +105,13 @@ def _next_digit(
     if high is not None:
         parts.append(_prefixed(f"{lead}{most}", _between("", False, high[1:], below, room)))
     return parts
+
+
+def _rounded(number: Decimal, towards: str) -> Decimal:
+    """Round a bound with many decimals to the inside."""
+    if _places(number) <= _MOST_PLACES:
+        return number
+    return number.quantize(Decimal(1).scaleb(-_MOST_PLACES), towards, Context(prec=100))
 
 
 def _fraction(number: Decimal) -> str:

@@ -1,0 +1,377 @@
+"""From JSON Schema (draft 2020-12) to rules: which JSON texts a constraint lets a model write.
+
+Everything that is written is valid for the schema; the reverse need not hold. Objects have their members in
+declared order and no others, whitespace is the layout's, and whatever a schema leaves open is bounded
+(`Bounds`). A keyword that restricts and cannot be expressed is a `SchemaError`, or is noted in `weakened`
+when the caller loosens; formats without a pattern and unknown keywords are annotations, and are always noted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import cast
+
+from bridle.errors import SchemaError
+from bridle.grammars.bounds import Bounds
+from bridle.grammars.digits import any_integer, any_number, integers, numbers
+from bridle.grammars.formats import FORMATS
+from bridle.grammars.ir import Lit, Node, alt
+from bridle.grammars.json_rules import JsonRules
+from bridle.grammars.json_text import escaped, quoted
+from bridle.grammars.patterns import check_pattern, pattern_node
+from bridle.grammars.schema_keywords import (
+    ANNOTATIONS,
+    EXPRESSED,
+    TYPES,
+    UNEXPRESSED,
+    check_schema,
+    pointer_to,
+    written_types,
+)
+from bridle.grammars.schema_merge import Impossible, Schema, Source
+from bridle.messages import JSON
+from bridle.wrappers.syntax import JsonLayout
+
+__all__ = ["Member", "SchemaRules"]
+
+Member = tuple[str, Node]
+"""A key and the rules of its value."""
+_FARTHEST = Decimal(10) ** 40  # numbers beyond are never written
+_LARGEST = 20_000  # parts of one schema, references followed; a schema of that size is a mistake
+
+
+class SchemaRules(JsonRules):
+    """Collects the rules of any number of schemas that go into one grammar."""
+
+    def __init__(
+        self, layout: JsonLayout = JsonLayout(), bounds: Bounds = Bounds(), *, loosen: bool = False
+    ) -> None:
+        super().__init__(layout, bounds)
+        self.loosen = loosen
+        self._notes: dict[str, None] = {}
+
+    @property
+    def weakened(self) -> tuple[str, ...]:
+        """What the rules do not express, as `POINTER KEYWORD`, in the order it was met."""
+        return tuple(self._notes)
+
+    def node(
+        self, schema: Schema | bool, *, depth: int = 0, place: str = "", first: Sequence[Member] = ()
+    ) -> Node:
+        """Return rules for the values of a schema that stand `depth` levels deep.
+
+        `place` is put before pointers in `weakened`. `first` are members to write before an object's own.
+
+        Raises:
+            SchemaError: for a schema that is invalid, cannot be satisfied, or cannot be expressed.
+        """
+        check_schema(schema)
+        return _Part(self, Source(schema), place).node(schema, "", depth, first)
+
+    def note(self, entry: str) -> None:
+        """Remember what is not expressed."""
+        self._notes[entry] = None
+
+
+class _Part:
+    """Writes the rules of one schema: knows where it is and which references it is inside of."""
+
+    def __init__(self, out: SchemaRules, source: Source, place: str) -> None:
+        self._out = out
+        self._source = source
+        self._place = place
+        self._inside: Counter[str] = Counter()
+        self._known: dict[object, tuple[Schema, Node | Impossible]] = {}
+        self._size = 0
+
+    def node(self, schema: JSON | Schema, pointer: str, depth: int, first: Sequence[Member] = ()) -> Node:
+        """Write one part; `first` are members that an object begins with."""
+        if schema is False:
+            raise Impossible("nothing satisfies a schema that is false", pointer=pointer)
+        if not isinstance(schema, Mapping):
+            return self._out.any_value(depth)
+        inside = tuple(sorted(self._inside.items()))
+        key = (id(schema), depth if self._out.layout.indent else 0, inside, bool(first))
+        if key not in self._known:
+            self._size += 1
+            if self._size > _LARGEST:
+                raise SchemaError("the schema is too large once its references are followed", pointer=pointer)
+            try:
+                found: Node | Impossible = self._followed(schema, pointer, depth, first)
+            except Impossible as error:
+                found = error
+            # The schema is kept with what it means, because its id may not be used for another one.
+            self._known[key] = (schema, found)
+        _, found = self._known[key]
+        if isinstance(found, Impossible):
+            raise found
+        return found
+
+    def _followed(self, schema: Schema, pointer: str, depth: int, first: Sequence[Member]) -> Node:
+        flat, followed = self._source.flat(schema, pointer)
+        if len(followed) == 1 and "$ref" in schema:
+            pointer = followed[0][1:]
+        self._inside.update(followed)
+        try:
+            if any(self._inside[place] > self._out.bounds.depth + 1 for place in followed):
+                raise Impossible(
+                    f"{followed[0]!r} must hold itself without end",
+                    pointer=pointer,
+                    hint="make a member on the way optional",
+                )
+            return self._flat(flat, pointer, depth, first)
+        finally:
+            self._inside.subtract(followed)
+            self._inside += Counter()
+
+    def _flat(self, schema: Schema, pointer: str, depth: int, first: Sequence[Member]) -> Node:
+        if ("enum" in schema or "const" in schema) and not first:
+            return self._values(schema, pointer, depth)
+        for keyword in ("anyOf", "oneOf"):
+            if keyword in schema:
+                return self._branches(schema, keyword, pointer, depth, first)
+        kinds = written_types(schema)
+        self._refuse_unexpressed(schema, kinds, pointer)
+        if first:
+            if kinds != ("object",) or "enum" in schema or "const" in schema:
+                raise SchemaError("this must be an object with members of its own", pointer=pointer)
+            return self._object(schema, pointer, depth, first)
+        if kinds is TYPES:
+            node = self._out.any_value(depth)
+        else:
+            node = self._kinds(schema, kinds, pointer, depth)
+        return alt(node, Lit("null")) if schema.get("nullable") is True else node
+
+    def _kinds(self, schema: Schema, kinds: Sequence[str], pointer: str, depth: int) -> Node:
+        writers: Mapping[str, Callable[[], Node]] = {
+            "object": lambda: self._object(schema, pointer, depth, ()),
+            "array": lambda: self._array(schema, pointer, depth),
+            "string": lambda: self._string(schema, pointer),
+            "integer": lambda: self._integer(schema, pointer),
+            "number": lambda: self._number(schema, pointer),
+            "boolean": lambda: alt(Lit("true"), Lit("false")),
+            "null": lambda: Lit("null"),
+        }
+        wanted = [kind for kind in kinds if not (kind == "integer" and "number" in kinds)]
+        return self._possible([writers[kind] for kind in wanted], pointer)
+
+    def _possible(self, writers: Sequence[Callable[[], Node]], pointer: str) -> Node:
+        """Return the choice of all parts that something satisfies."""
+        found: list[Node] = []
+        reason = Impossible("no alternative can be satisfied", pointer=pointer)
+        for write in writers:
+            try:
+                found.append(write())
+            except Impossible as error:
+                reason = error
+        if not found:
+            raise reason
+        return alt(*found)
+
+    def _values(self, schema: Schema, pointer: str, depth: int) -> Node:
+        listed = [schema["const"]] if "const" in schema else cast("list[JSON]", schema["enum"])
+        values = [value for value in listed if self._source.allows(schema, value)]
+        if schema.get("nullable") is True and None not in values:
+            values.append(None)
+        if not values:
+            raise Impossible("no value of the enum satisfies the schema around it", pointer=pointer)
+        return self._out.share("enum", alt(*(Lit(self._out.layout.dump(value, depth)) for value in values)))
+
+    def _branches(
+        self, schema: Schema, keyword: str, pointer: str, depth: int, first: Sequence[Member]
+    ) -> Node:
+        around = {k: v for k, v in schema.items() if k != keyword and k not in ANNOTATIONS}
+        branches = cast("list[JSON]", schema[keyword])
+        places = [pointer_to(pointer, keyword, i) for i in range(len(branches))]
+        merged: list[JSON] = [{"allOf": [around, branch]} if around else branch for branch in branches]
+        if keyword == "oneOf" and not self._exclusive(merged, pointer):
+            self._unexpressed(pointer, keyword, "its branches are not clearly exclusive")
+        writers = [
+            lambda branch=branch, place=place: self.node(branch, place, depth, first)
+            for branch, place in zip(merged, places, strict=True)
+        ]
+        return self._possible(writers, pointer)
+
+    def _exclusive(self, branches: Sequence[JSON], pointer: str) -> bool:
+        flat: list[Schema] = []
+        for branch in branches:
+            if not isinstance(branch, Mapping):
+                return len(branches) == 1
+            try:
+                flat.append(self._source.flat(branch, pointer)[0])
+            except Impossible:
+                continue
+        return all(
+            self._source.exclude(one, other, pointer) for i, one in enumerate(flat) for other in flat[i + 1 :]
+        )
+
+    def _object(self, schema: Schema, pointer: str, depth: int, first: Sequence[Member]) -> Node:
+        declared = cast("Mapping[str, JSON]", schema.get("properties", {}))
+        required = cast("list[str]", schema.get("required", []))
+        extra = schema.get("additionalProperties", schema.get("unevaluatedProperties"))
+        wanted = {**declared, **{name: extra is None or extra for name in required if name not in declared}}
+        if not wanted and not first:
+            if extra is False or (extra is None and "properties" in schema):
+                return Lit("{}")
+            most = min(self._out.bounds.object_members, _limit(schema, "maxProperties", 10**9))
+            value = self.node(
+                extra if extra is not None else True, pointer_to(pointer, "additionalProperties"), depth + 1
+            )
+            return self._out.share("object", self._out.free_object(value, most, depth))
+        members = [(key, value, True) for key, value in first]
+        for name, inner in wanted.items():
+            try:
+                value = self.node(inner, pointer_to(pointer, "properties", name), depth + 1)
+            except Impossible:
+                if name in required:
+                    raise
+                continue
+            members.append((name, value, name in required))
+        node = self._out.object(members, depth)
+        return node if first else self._out.share("object", node)
+
+    def _array(self, schema: Schema, pointer: str, depth: int) -> Node:
+        prefix = cast("list[JSON]", schema.get("prefixItems", []))
+        bounds, least = self._out.bounds, _limit(schema, "minItems", 0)
+        if "maxItems" in schema:
+            most = min(_limit(schema, "maxItems", 0), max(bounds.declared_items, least))
+        else:
+            most = max(bounds.array_items, least, len(prefix))
+        fixed: list[Node] = []
+        item: Node | None = None
+        try:
+            for i, inner in enumerate(prefix[:most]):
+                fixed.append(self.node(inner, pointer_to(pointer, "prefixItems", i), depth + 1))
+            if most > len(prefix):
+                rest = schema.get("items", schema.get("unevaluatedItems", True))
+                item = self.node(rest, pointer_to(pointer, "items"), depth + 1)
+        except Impossible:
+            most = len(fixed)
+        if most < least:
+            raise Impossible(f"no array has {least} to {most} items", pointer=pointer)
+        return self._out.share("array", self._out.array(fixed, item, least, most, depth))
+
+    def _string(self, schema: Schema, pointer: str) -> Node:
+        bounds, least = self._out.bounds, _limit(schema, "minLength", 0)
+        most = max(bounds.string_chars, least)
+        if "maxLength" in schema:
+            most = min(_limit(schema, "maxLength", 0), max(bounds.declared_chars, least))
+        if most < least:
+            raise Impossible(f"no string has {least} to {most} characters", pointer=pointer)
+        form = str(schema.get("format", ""))
+        if "pattern" in schema:
+            pattern = str(schema["pattern"])
+            check_pattern(pattern, pointer_to(pointer, "pattern"))
+        else:
+            pattern = FORMATS.get(form, "")
+        if form and (form not in FORMATS or "pattern" in schema):
+            self._out.note(f"{self._at(pointer)} format")
+        if pattern:
+            try:
+                inside = pattern_node(pattern, least, most, pointer=pointer_to(pointer, "pattern"))
+                return self._out.share("string", quoted(escaped(inside)))
+            except SchemaError as error:
+                if "pattern" in schema:
+                    self._unexpressed(pointer, "pattern", error.message)
+                else:
+                    self._out.note(f"{self._at(pointer)} format")
+        return self._out.text(least, most)
+
+    def _integer(self, schema: Schema, pointer: str) -> Node:
+        low, above, high, below = _range(schema)
+        if low is None and high is None:
+            return self._out.share("integer", any_integer(self._out.bounds.integer_digits))
+        least = None if low is None else int(low.to_integral_value(ROUND_CEILING))
+        most = None if high is None else int(high.to_integral_value(ROUND_FLOOR))
+        if least is not None and above and least == low:
+            least += 1
+        if most is not None and below and most == high:
+            most -= 1
+        reach = 10 ** max(self._out.bounds.integer_digits, len(str(abs(least or most or 0))) + 1) - 1
+        node = integers(-reach if least is None else least, reach if most is None else most)
+        if node is None:
+            raise Impossible("no integer lies between the bounds", pointer=pointer)
+        return self._out.share("integer", node)
+
+    def _number(self, schema: Schema, pointer: str) -> Node:
+        low, above, high, below = _range(schema)
+        digits, places = self._out.bounds.integer_digits, self._out.bounds.fraction_digits
+        if low is None and high is None:
+            return self._out.share("number", any_number(digits, places))
+        reach = Decimal(10) ** max(digits, len(str(int(abs(low or high or Decimal(0))))) + 1) - 1
+        node = numbers(
+            -reach if low is None else low, reach if high is None else high, places, above=above, below=below
+        )
+        if node is None:
+            raise Impossible("no number lies between the bounds", pointer=pointer)
+        return self._out.share("number", node)
+
+    def _refuse_unexpressed(self, schema: Schema, kinds: Sequence[str], pointer: str) -> None:
+        for keyword in schema:
+            if keyword in UNEXPRESSED:
+                kind = UNEXPRESSED[keyword]
+                concerned = not kind or kind in kinds or (kind == "number" and "integer" in kinds)
+                if concerned and not _harmless(schema, keyword):
+                    self._unexpressed(pointer, keyword, "rules cannot express it")
+            elif keyword not in EXPRESSED and keyword not in ANNOTATIONS and not keyword.startswith("x-"):
+                self._out.note(f"{self._at(pointer)} {keyword}")
+
+    def _unexpressed(self, pointer: str, keyword: str, why: str) -> None:
+        if not self._out.loosen:
+            raise SchemaError(
+                f"the keyword {keyword!r} at {self._at(pointer)} cannot be enforced: {why}",
+                pointer=pointer_to(pointer, keyword),
+                hint="remove it, or allow it to be loosened; values are still checked after reading",
+                keyword=keyword,
+            )
+        self._out.note(f"{self._at(pointer)} {keyword}")
+
+    def _at(self, pointer: str) -> str:
+        return f"{self._place}#{pointer}"
+
+
+def _limit(schema: Schema, keyword: str, default: int) -> int:
+    return int(cast("float", schema.get(keyword, default)))
+
+
+def _range(schema: Schema) -> tuple[Decimal | None, bool, Decimal | None, bool]:
+    """Return the lower bound, whether it is left out itself, and the same of the upper one."""
+    low, above = _bound(schema, "minimum", "exclusiveMinimum", max)
+    high, below = _bound(schema, "maximum", "exclusiveMaximum", min)
+    low = low if low is None else max(low, -_FARTHEST)
+    high = high if high is None else min(high, _FARTHEST)
+    return low, above, high, below
+
+
+def _bound(
+    schema: Schema, inclusive: str, exclusive: str, tighter: Callable[[Decimal, Decimal], Decimal]
+) -> tuple[Decimal | None, bool]:
+    given = [(Decimal(str(schema[key])), key == exclusive) for key in (inclusive, exclusive) if key in schema]
+    if not given:
+        return None, False
+    bound = given[0][0] if len(given) == 1 else tighter(given[0][0], given[1][0])
+    return bound, any(left_out for value, left_out in given if value == bound)
+
+
+def _harmless(schema: Schema, keyword: str) -> bool:
+    """Tell whether a keyword holds anyway for everything that is written."""
+    value = schema[keyword]
+    members = cast("Mapping[str, JSON]", schema.get("properties", {}))
+    required = cast("list[str]", schema.get("required", []))
+    match keyword:
+        case "uniqueItems":
+            return value is not True or _limit(schema, "maxItems", 2) <= 1
+        case "multipleOf":
+            return value == 1 and schema.get("type") == "integer"
+        case "if":
+            return "then" not in schema and "else" not in schema
+        case "minProperties":
+            return len(set(required)) >= _limit(schema, keyword, 0)
+        case "maxProperties":
+            return _limit(schema, keyword, 0) >= len({*members, *required})
+        case "not" | "contains" | "$dynamicRef" | "$recursiveRef":
+            return False
+        case _:
+            return value == {} or value is True
