@@ -328,6 +328,8 @@ def other_model(path: Path, architecture: str, **values: object) -> Path:
         name = key.replace("__", ".")
         if isinstance(value, bool):
             writer.add_bool(name, value)
+        elif isinstance(value, int):
+            writer.add_uint32(name, value)
         else:
             writer.add_string(name, str(value))
     if not values.get("vocabulary"):
@@ -346,6 +348,7 @@ def other_model(path: Path, architecture: str, **values: object) -> Path:
         ("clip", {}, "the image part"),
         ("llama", {}, "no vocabulary"),
         ("llama", {"tokenizer__ggml__model": "gpt2", "vocabulary": True}, "without weights"),
+        ("llama", {"tokenizer__ggml__model": "gpt2", "llama__block_count": 0}, "no layer"),
         ("bert", {"tokenizer__ggml__model": "bert", "bert__attention__causal": False}, "an embedding model"),
         (
             "nothing",

@@ -114,6 +114,7 @@ def value(kind: int, body: bytes) -> bytes:
         (value(9, struct.pack("<IQ", 99, 1)), "array of type 99"),
         (value(9, struct.pack("<IQ", 9, 1) * 5), "array of type 9"),
         (value(9, struct.pack("<IQ", 8, 1 << 62) + b"\xff" * 9), "cut off"),
+        (value(9, struct.pack("<IQ", 4, 1 << 61)) + struct.pack("<Q", 1), "same|cut off"),
         (value(8, struct.pack("<Q", 1 << 60)), "cut off"),
         (b"GGUF" + struct.pack("<IQQQcI", 3, 1, 0, 1, b"t", 9), "9 dimensions"),
     ],
@@ -121,6 +122,15 @@ def value(kind: int, body: bytes) -> bytes:
 def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, raw: bytes, message: str) -> None:
     with pytest.raises(ModelFileError, match=message):
         read_header(damaged(tmp_path, raw))
+
+
+def test_a_vocabulary_with_a_token_twice_is_refused(tiny: Path, tmp_path: Path) -> None:
+    # llama.cpp ends the whole process then.
+    raw = tiny.read_bytes()
+    twice = raw.replace(struct.pack("<Q", 1) + b"b", struct.pack("<Q", 1) + b"a", 1)
+    assert twice != raw
+    with pytest.raises(ModelFileError, match="same token twice"):
+        read_header(damaged(tmp_path, twice))
 
 
 def test_a_path_that_is_no_readable_file(tmp_path: Path) -> None:

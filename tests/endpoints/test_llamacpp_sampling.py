@@ -87,6 +87,21 @@ def test_top_p_keeps_the_fewest_that_reach_it() -> None:
     assert kept(logits, Sampling(temperature=5, top_p=0.2)) == {0}
 
 
+@pytest.mark.parametrize("scale", [0.01, 1.0, 5.0])
+@pytest.mark.parametrize(
+    "sampling", [Sampling(top_p=0.9), Sampling(top_k=300), Sampling(top_k=300, top_p=0.9)]
+)
+def test_a_large_vocabulary_is_cut_where_sorting_would_cut_it(scale: float, sampling: Sampling) -> None:
+    logits = noise(6000) * np.float32(scale)
+    order = np.argsort(-logits, kind="stable")[: sampling.top_k or None]
+    shares = np.exp(logits[order].astype(np.float64))
+    ends = np.cumsum(shares) / shares.sum()
+    wanted = {int(token) for token in order[: int(np.searchsorted(ends, sampling.top_p)) + 1]}
+    found = kept(logits, replace(sampling, temperature=50))
+    assert found <= wanted
+    assert len(found) > min(len(wanted), 250) / 2
+
+
 def test_min_p_keeps_what_is_likely_enough_beside_the_likeliest() -> None:
     logits = np.log(array(0.4, 0.3, 0.2, 0.06, 0.04))
     assert kept(logits, Sampling(temperature=5, min_p=0.4)) == {0, 1, 2}

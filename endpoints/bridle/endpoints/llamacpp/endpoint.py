@@ -240,6 +240,8 @@ def _check_kind(path: Path, header: GgufHeader) -> None:
         what = "holds a vocabulary without weights"
     elif metadata.get(f"{header.architecture}.attention.causal") is False:
         what = "holds an embedding model, which cannot write text"
+    elif metadata.get(f"{header.architecture}.block_count") == 0:
+        what = "holds no layer"
     else:
         return
     raise ModelFileError(f"{str(path)!r} {what}", hint="use a chat model's GGUF file", path=str(path))

@@ -117,9 +117,10 @@ class _Reader:
         for _ in range(n_values):
             key = self._string()
             (kind,) = self._unpack("<I")
-            value = self._value(kind)
-            if kind != _ARRAY:
-                metadata[key] = value
+            if kind == _ARRAY:
+                self._skip_array(distinct=key == "tokenizer.ggml.tokens")
+            else:
+                metadata[key] = self._scalar(kind)
         ends = [self._tensor_end() for _ in range(n_tensors)]
         given = metadata.get("general.alignment")
         alignment = given if isinstance(given, int) and given > 0 else 32
@@ -129,7 +130,7 @@ class _Reader:
     def _unpack(self, form: str) -> tuple[int, ...]:
         try:
             found: tuple[int, ...] = struct.unpack_from(form, self._data, self._at)
-        except struct.error as error:
+        except (struct.error, OverflowError) as error:
             raise _bad(self._path, "is cut off inside its header", _AGAIN, at=self._at) from error
         self._at += struct.calcsize(form)
         return found
@@ -142,37 +143,43 @@ class _Reader:
         self._at += length
         return raw.decode("utf-8", "replace")
 
-    def _value(self, kind: int) -> JSON:
+    def _scalar(self, kind: int) -> JSON:
         if kind == _STRING:
             return self._string()
-        if kind == _ARRAY:
-            self._skip_array()
-            return None
         if kind not in _SCALARS:
             raise _bad(self._path, f"is damaged: its header has a value of type {kind}", _AGAIN, at=self._at)
         (value,) = self._unpack("<" + _SCALARS[kind])
         return value
 
-    def _skip_array(self, depth: int = 1) -> None:
+    def _skip_array(self, depth: int = 1, *, distinct: bool = False) -> None:
         kind, count = self._unpack("<IQ")
         if kind in _SCALARS:
             self._at += struct.calcsize("<" + _SCALARS[kind]) * count
         elif kind == _STRING:
-            self._skip_strings(count)
+            self._skip_strings(count, distinct=distinct)
         elif kind == _ARRAY and depth < _DEEPEST_ARRAY:
             for _ in range(count):
                 self._skip_array(depth + 1)
         else:
             raise _bad(self._path, f"is damaged: its header has an array of type {kind}", _AGAIN, at=self._at)
 
-    def _skip_strings(self, count: int) -> None:
+    def _skip_strings(self, count: int, *, distinct: bool) -> None:
+        """Go past `count` strings; refuse equal ones where they must be `distinct`, for llama.cpp aborts then."""
         # A vocabulary has hundreds of thousands of strings: local names make this loop three times as fast.
         read, data, at = struct.Struct("<Q").unpack_from, self._data, self._at
+        seen: set[bytes] = set()
+        n_empty = 0
         try:
             for _ in range(count):
-                at += 8 + read(data, at)[0]
+                end = at + 8 + read(data, at)[0]
+                if distinct:
+                    seen.add(data[at + 8 : end])
+                    n_empty += end == at + 8
+                at = end
         except (struct.error, OverflowError) as error:
             raise _bad(self._path, "is cut off inside its header", _AGAIN, at=at) from error
+        if distinct and len(seen) + max(n_empty - 1, 0) < count:
+            raise _bad(self._path, "is damaged: its vocabulary has the same token twice", _AGAIN, at=at)
         self._at = at
 
     def _tensor_end(self) -> int:

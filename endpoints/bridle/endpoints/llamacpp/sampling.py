@@ -18,6 +18,9 @@ from bridle.errors import EndpointError, InputError
 __all__ = ["FloatArray", "Sampler"]
 
 FloatArray = NDArray[np.float32]
+_ROW = 64
+_FIRST_GUESS = 256
+"""So many tokens usually hold the probability that top-p asks for."""
 _BLOCK = 512
 """Weights are searched block by block: a cumulative sum over 128k of them takes four times as long."""
 
@@ -73,8 +76,7 @@ class Sampler:
         """Return the tokens that top-k, top-p and min-p leave, in this order."""
         rules = self._sampling
         if 0 < rules.top_k < len(logits):
-            kept = np.argpartition(logits, len(logits) - rules.top_k)[len(logits) - rules.top_k :]
-            kept = kept[logits[kept] > -np.inf]
+            kept = _likeliest(logits, rules.top_k)
         else:
             kept = np.flatnonzero(logits > -np.inf)
         if rules.top_p < 1:
@@ -103,14 +105,39 @@ def _search(weights: FloatArray, target: float) -> int:
     return place if place < len(weights) else int(np.flatnonzero(weights)[-1])
 
 
+def _likeliest(logits: FloatArray, count: int) -> NDArray[np.intp]:
+    """Return the `count` likeliest tokens, or fewer when others are masked."""
+    if count >= len(logits):
+        return np.flatnonzero(logits > -np.inf)
+    near = np.flatnonzero(logits >= max(_least_of_likeliest(logits, count), float(np.finfo(np.float32).min)))
+    if len(near) <= count:
+        return near
+    return near[np.argpartition(logits[near], len(near) - count)[len(near) - count :]]
+
+
+def _least_of_likeliest(logits: FloatArray, count: int) -> float:
+    """Return a bound that at least `count` logits reach: as many rows have their highest value above it.
+
+    Partitioning the whole vocabulary instead takes five times as long.
+    """
+    rows = len(logits) // _ROW
+    if count > rows:
+        return -math.inf
+    peaks = logits[: rows * _ROW].reshape(rows, _ROW).max(axis=1)
+    return float(np.partition(peaks, rows - count)[rows - count])
+
+
 def _nucleus(kept: NDArray[np.intp], logits: FloatArray, top: float, top_p: float) -> NDArray[np.intp]:
     """Return the fewest of the likeliest tokens that together have the probability `top_p`."""
-    weights = np.exp(logits.astype(np.float64) - top)
-    total = float(weights.sum())
-    # All tokens below this weight together have less than 1 - top_p: none of them can be among the fewest.
-    likely = np.flatnonzero(weights >= (1 - top_p) * total / len(weights))
-    order = likely[np.argsort(-weights[likely], kind="stable")]
-    enough = int(np.searchsorted(np.cumsum(weights[order]), top_p * total)) + 1
+    weights = np.exp(logits - top)
+    total = float(weights.sum(dtype=np.float64))
+    count = _FIRST_GUESS
+    near = _likeliest(logits, count)
+    while count < len(kept) and float(weights[near].sum(dtype=np.float64)) < top_p * total:
+        count *= 8
+        near = _likeliest(logits, count)
+    order = near[np.argsort(-weights[near], kind="stable")]
+    enough = int(np.searchsorted(np.cumsum(weights[order], dtype=np.float64), top_p * total)) + 1
     return kept[order[:enough]]
 
 
