@@ -1,23 +1,42 @@
-"""From tools and a call syntax to a constraint that holds while a model writes, and the engines that hold it."""
+"""From tools and a call syntax to a constraint that holds while a model writes, and the engines that hold it.
+
+`call_grammar` and `schema_grammar` make a `Grammar`, a finite set of rules; `to_lark` and `to_gbnf` write it for
+an engine. The engines themselves are in `bridle.grammars.engines` and need the extra `llama`.
+"""
 
 from __future__ import annotations
 
+from bridle.grammars.bounds import Bounds
+from bridle.grammars.calls import Mode, call_grammar, choice_grammar, schema_grammar
+from bridle.grammars.gbnf import to_gbnf
 from bridle.grammars.ir import EMPTY, Alt, Chars, Grammar, Lit, Node, Ref, Repeat, Seq, alt, optional, seq
+from bridle.grammars.json_schema import call_schema
+from bridle.grammars.lark import to_lark
+from bridle.grammars.lint import check_gbnf
 from bridle.grammars.sentences import matches, sample
 
 __all__ = [
     "EMPTY",
     "Alt",
+    "Bounds",
     "Chars",
     "Grammar",
     "Lit",
+    "Mode",
     "Node",
     "Ref",
     "Repeat",
     "Seq",
     "alt",
+    "call_grammar",
+    "call_schema",
+    "check_gbnf",
+    "choice_grammar",
     "matches",
     "optional",
     "sample",
+    "schema_grammar",
     "seq",
+    "to_gbnf",
+    "to_lark",
 ]

@@ -1,0 +1,309 @@
+"""A reader of GBNF text, so that a wrong grammar is found in Python and not by llama.cpp.
+
+Mirrors the parser in llama.cpp's src/llama-grammar.cpp (October 2026) rule for rule, counts included, but
+keeps the rules as a tree. What the rules mean is checked in `lint.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bridle.errors import GrammarError
+
+__all__ = ["LARGEST_REPETITION", "Item", "Rule", "read_gbnf"]
+
+LARGEST_REPETITION = 2000
+"""llama.cpp expands each count into a rule. Beyond this it refuses, or in `{m,n}` takes the end away."""
+_LARGEST_TEXT = 2_000_000  # characters; and elements once repetitions are written out
+_DEEPEST = 100  # llama.cpp's parser calls itself for each parenthesis
+_WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
+_DIGITS = frozenset("0123456789")
+_HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
+_ESCAPED = {"n": 10, "r": 13, "t": 9, **{char: ord(char) for char in '\\"[]-'}}
+_HEX = {"x": 2, "u": 4, "U": 8}
+_NAMES_HINT = (
+    "a rule is 'name ::= body' on one line; names hold letters, digits and '-'; break lines inside ( )"
+)
+
+
+@dataclass(slots=True)
+class Item:
+    """A part of a sequence: a rule's name, a group of alternatives, or else characters (or a token).
+
+    `size` counts llama.cpp's elements, `made` the rules that it counts when the item is repeated. `most` is
+    None for an endless repetition; `optional` says that one of its repetitions may be of nothing.
+    """
+
+    line: int
+    rule: str = ""
+    group: list[list[Item]] = field(default_factory=list["list[Item]"])
+    size: int = 1
+    made: int = 1
+    most: int | None = 1
+    optional: bool = False
+
+
+@dataclass(slots=True)
+class Rule:
+    """A rule's alternatives and the line that it begins on."""
+
+    line: int
+    options: list[list[Item]]
+
+
+def read_gbnf(text: str) -> dict[str, Rule]:
+    """Return the rules by name, in the order they stand.
+
+    Raises:
+        GrammarError: with the line of the first thing that llama.cpp would not parse, or not survive.
+    """
+    return _Parser(text).rules()
+
+
+class _Parser:
+    """Goes through the text once."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        self._line = 1
+        self._symbols: set[str] = set()
+        self._made = 0
+        self._written = 0
+        if len(text) > _LARGEST_TEXT:
+            raise GrammarError(
+                f"the grammar has {len(text)} characters", hint=f"at most {_LARGEST_TEXT} are read"
+            )
+
+    def rules(self) -> dict[str, Rule]:
+        rules: dict[str, Rule] = {}
+        self._space(newlines=True)
+        while self._peek():
+            line, name = self._line, self._name()
+            if name in rules:
+                raise self._wrong(
+                    f"the rule {name!r} is defined a second time", "give one of them another name"
+                )
+            self._space(newlines=False)
+            if not self._take("::="):
+                raise self._wrong(f"'::=' should stand where {self._peek()!r} does", _NAMES_HINT)
+            self._space(newlines=True)
+            rules[name] = Rule(line, self._options(0))
+            if self._peek() and not (self._take("\r\n") or self._take("\n") or self._take("\r")):
+                raise self._wrong(f"{self._peek()!r} cannot stand here", _NAMES_HINT)
+            self._space(newlines=True)
+        return rules
+
+    def _options(self, depth: int) -> list[list[Item]]:
+        if depth > _DEEPEST:
+            raise self._wrong("the parentheses are nested too deeply", "give inner parts a name of their own")
+        options = [self._sequence(depth)]
+        while self._take("|"):
+            self._space(newlines=True)
+            options.append(self._sequence(depth))
+        return options
+
+    def _sequence(self, depth: int) -> list[Item]:
+        items: list[Item] = []
+        while True:
+            char = self._peek()
+            if char and char in "*+?{":
+                if not items:
+                    raise self._wrong(
+                        "there is nothing to repeat", "put a rule, a class or a group before it"
+                    )
+                self._repeat(items[-1], *self._counts(depth > 0))
+            else:
+                item = self._item(char, depth)
+                if item is None:
+                    return items
+                self._grow(item.size)
+                items.append(item)
+            self._space(newlines=depth > 0)
+
+    def _item(self, char: str, depth: int) -> Item | None:
+        match char:
+            case '"':
+                return self._literal()
+            case "[":
+                return self._class()
+            case "(":
+                return self._group(depth)
+            case "<" | "!":
+                return self._token()
+            case ".":
+                self._next()
+                return Item(self._line)
+            case _:
+                return Item(self._line, rule=self._name()) if char in _WORD else None
+
+    def _group(self, depth: int) -> Item:
+        item = Item(self._line)
+        self._next()
+        self._space(newlines=True)
+        before = self._made
+        self._made += 1
+        item.group = self._options(depth + 1)
+        item.made = self._made - before
+        if not self._take(")"):
+            raise self._wrong(f"')' should stand where {self._peek()!r} does", "close the parenthesis")
+        return item
+
+    def _literal(self) -> Item:
+        item = Item(self._line, size=0)
+        self._next()
+        while not self._take('"'):
+            self._char(item.line)
+            item.size += 1
+        return item
+
+    def _class(self) -> Item:
+        item = Item(self._line, size=0)
+        self._next()
+        self._take("^")
+        while not self._take("]"):
+            first = self._char(item.line)
+            item.size += 1
+            if self._peek() == "-" and self._peek(1) != "]":
+                self._next()
+                if self._char(item.line) < first:
+                    raise self._wrong("a range ends before it begins", "write the lower end first")
+                item.size += 1
+        if item.size == 0:
+            raise self._wrong("a class names no character", "write at least one between [ and ]")
+        return item
+
+    def _token(self) -> Item:
+        item = Item(self._line)
+        self._take("!")
+        end = self._text.find(">", self._at)
+        name = self._text[self._at + 1 : end]
+        numbered = name[:1] == "["
+        number = name[1:-1]
+        known = name[-1:] == "]" and number.isdecimal() and number.isascii() and len(number) < 10
+        if self._peek() != "<" or end < 0 or not name or "\n" in name or (numbered and not known):
+            raise self._wrong("this is no token", "write <name> or <[number]>")
+        self._at = end + 1
+        return item
+
+    def _char(self, line: int) -> int:
+        """Read one character of a text or class, which began on that line."""
+        if not self._peek():
+            raise GrammarError(
+                f"line {line}: a text or class has no end", line=line, hint='close it with " or ]'
+            )
+        char = self._next()
+        if char == "\0" or "\ud800" <= char <= "\udfff":
+            raise self._wrong(f"U+{ord(char):04X} cannot stand in a grammar", "remove it")
+        if char != "\\":
+            return ord(char)
+        kind = self._next()
+        if kind in _HEX:
+            digits = self._text[self._at : self._at + _HEX[kind]]
+            if len(digits) == _HEX[kind] and _HEX_DIGITS.issuperset(digits) and int(digits, 16) <= 0x10FFFF:
+                self._at += len(digits)
+                return int(digits, 16)
+            raise self._wrong(f"'\\{kind}' needs {_HEX[kind]} hexadecimal digits of a character")
+        if kind not in _ESCAPED:
+            raise self._wrong(
+                f"the escape '\\{kind}' is unknown", r"there are \n \r \t \\ \" \[ \] \- \x \u \U"
+            )
+        return _ESCAPED[kind]
+
+    def _counts(self, newlines: bool) -> tuple[int, int | None]:
+        """Read a repetition; return its least and most, None for no end."""
+        mark = self._next()
+        if mark != "{":
+            return {"*": (0, None), "+": (1, None), "?": (0, 1)}[mark]
+        self._space(newlines)
+        least = self._number()
+        most: int | None = least
+        self._space(newlines)
+        if self._take(","):
+            self._space(newlines)
+            most = self._number() if self._peek() in _DIGITS else None
+            self._space(newlines)
+        if not self._take("}"):
+            raise self._wrong(f"'}}' should stand where {self._peek()!r} does", "write {n}, {n,} or {m,n}")
+        return least, most
+
+    def _number(self) -> int:
+        start = self._at
+        while self._peek() in _DIGITS:
+            self._next()
+        digits = self._text[start : self._at]
+        if not digits:
+            raise self._wrong("a number should stand here", "write {n}, {n,} or {m,n}")
+        if len(digits) > 9 or int(digits) > LARGEST_REPETITION:
+            raise self._wrong(
+                f"a repetition of {digits[:20]} is too large", f"the largest is {LARGEST_REPETITION}"
+            )
+        return int(digits)
+
+    def _repeat(self, item: Item, least: int, most: int | None) -> None:
+        """Apply a repetition, with the arithmetic that llama.cpp limits it by."""
+        if item.size == 0:
+            raise self._wrong("there is nothing to repeat", "an empty text cannot be repeated")
+        if most is not None and most < least:
+            raise self._wrong(f"a repetition runs from {least} to {most}", "write the lower number first")
+        count = max(1, least) if not most else most
+        item.made *= count
+        if item.made > LARGEST_REPETITION:
+            raise self._wrong(
+                f"{count} repetitions make {item.made} rules",
+                f"the most are {LARGEST_REPETITION}; give the group a name and repeat that",
+            )
+        extra = 1 if most is None else most - least
+        self._made += extra
+        self._grow(max(0, least - 1) * item.size + extra * (item.size + 3))
+        item.size = least * item.size + (1 if extra else 0)
+        item.optional = item.optional or least == 0
+        item.most = None if most is None or item.most is None else item.most * most
+
+    def _grow(self, elements: int) -> None:
+        self._written += elements
+        if self._written > _LARGEST_TEXT:
+            raise self._wrong("the grammar becomes too large", "repeat a rule's name instead of long parts")
+
+    def _name(self) -> str:
+        start = self._at
+        while self._peek() in _WORD:
+            self._next()
+        name = self._text[start : self._at]
+        if not name:
+            raise self._wrong(f"a name should stand where {self._peek()!r} does", _NAMES_HINT)
+        if name not in self._symbols:
+            self._symbols.add(name)
+            self._made += 1
+        return name
+
+    def _space(self, newlines: bool) -> None:
+        while True:
+            char = self._peek()
+            if char == "#":
+                while self._peek() not in ("", "\r", "\n"):
+                    self._next()
+            elif char and (char in " \t" or (newlines and char in "\r\n")):
+                self._next()
+            else:
+                return
+
+    def _peek(self, ahead: int = 0) -> str:
+        return self._text[self._at + ahead : self._at + ahead + 1]
+
+    def _next(self) -> str:
+        char = self._peek()
+        self._at += 1
+        if char == "\n":
+            self._line += 1
+        return char
+
+    def _take(self, text: str) -> bool:
+        if not self._text.startswith(text, self._at):
+            return False
+        for _ in text:
+            self._next()
+        return True
+
+    def _wrong(self, what: str, hint: str = "") -> GrammarError:
+        return GrammarError(f"line {self._line}: {what}", line=self._line, hint=hint)

@@ -1,0 +1,94 @@
+"""The JSON Schema of "one call of one of these tools", for servers that hold a schema but no grammar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bridle.errors import InputError
+from bridle.grammars.bounds import Bounds
+from bridle.grammars.schema_keywords import check_schema, pointer_to
+from bridle.messages import JSON, ToolSpec
+
+__all__ = ["call_schema"]
+
+_VALUES = ("enum", "const", "default", "examples", "example")
+
+
+def call_schema(
+    tools: Sequence[ToolSpec],
+    thoughts_key: str | None,
+    *,
+    only: str | None = None,
+    name_key: str = "function",
+    arguments_key: str = "params",
+    bounds: Bounds = Bounds(),
+) -> dict[str, JSON]:
+    """Return the schema of an object that names a function and holds its arguments, thoughts first.
+
+    References inside a tool's schema are moved to where it stands now.
+
+    Raises:
+        InputError: when there is no such tool.
+        SchemaError: for a tool whose schema is invalid.
+
+    >>> call_schema([ToolSpec("now")], None)["properties"]["function"]
+    {'type': 'string', 'const': 'now'}
+    """
+    offered = [tool for tool in tools if only is None or tool.name == only]
+    if not offered:
+        raise InputError("no tool can be called" if only is None else f"no tool is called {only!r}")
+    branches: list[JSON] = []
+    for i, tool in enumerate(offered):
+        check_schema(tool.parameters)
+        above = pointer_to("#", "anyOf", i) if len(offered) > 1 else "#"
+        arguments = _moved(dict(tool.parameters), pointer_to(above, "properties", arguments_key))
+        branches.append(_branch(tool, arguments, thoughts_key, name_key, arguments_key, bounds))
+    return {"anyOf": branches} if len(branches) > 1 else _as_object(branches[0])
+
+
+def _branch(
+    tool: ToolSpec,
+    arguments: JSON,
+    thoughts_key: str | None,
+    name_key: str,
+    arguments_key: str,
+    bounds: Bounds,
+) -> JSON:
+    members: dict[str, JSON] = {}
+    if thoughts_key is not None:
+        members[thoughts_key] = {"type": "string", "maxLength": bounds.thoughts_chars}
+    members[name_key] = {"type": "string", "const": tool.name}
+    members[arguments_key] = _closed(_as_object(arguments))
+    return {
+        "type": "object",
+        "properties": members,
+        "required": list(members),
+        "additionalProperties": False,
+    }
+
+
+def _closed(schema: Mapping[str, JSON]) -> JSON:
+    closed: dict[str, JSON] = {"type": "object", **schema}
+    if not any(keyword in schema for keyword in ("$ref", "allOf", "anyOf", "oneOf", "additionalProperties")):
+        closed.setdefault("properties", {})
+        closed["additionalProperties"] = False
+    return closed
+
+
+def _moved(schema: JSON, place: str) -> JSON:
+    """Rewrite references to a schema's own places, now that it stands at `place`."""
+    if isinstance(schema, list):
+        return [_moved(item, place) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    moved: dict[str, JSON] = {}
+    for key, value in schema.items():
+        if key == "$ref" and isinstance(value, str) and value.startswith("#"):
+            moved[key] = place + value[1:]
+        else:
+            moved[key] = value if key in _VALUES else _moved(value, place)
+    return moved
+
+
+def _as_object(schema: JSON) -> dict[str, JSON]:
+    return schema if isinstance(schema, dict) else {}
