@@ -1,0 +1,294 @@
+"""What an agent is between two steps, what can happen to it, and what it wants done: values, and nothing
+else.
+
+`AgentState` is all of it; `to_json` and `from_json` are the only form in which it is stored. Older
+conversation than `history` lives in the store alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeAlias, cast, get_args
+
+from bridle.agent.memory import Block, Core
+from bridle.agent.prompt import COMPACT, FULL, Profile
+from bridle.errors import InputError, StoreCorrupt
+from bridle.messages import JSON, Completion, Message, Role, ToolCall, ToolSpec
+
+__all__ = [
+    "PROFILES",
+    "AgentState",
+    "AskModel",
+    "Did",
+    "Edited",
+    "Effect",
+    "Event",
+    "Interrupted",
+    "ModelAnswered",
+    "Record",
+    "Reply",
+    "RunTool",
+    "Step",
+    "ToolReturned",
+    "UserSaid",
+    "clean_text",
+    "from_json",
+    "new_state",
+    "to_json",
+    "with_profile",
+]
+
+PROFILES: Mapping[str, Profile] = {profile.name: profile for profile in (COMPACT, FULL)}
+"""The profiles that a stored agent can name."""
+
+NAME_CHARS = 80
+_ROLES: Mapping[str, Role] = {role: role for role in get_args(Role)}
+
+
+@dataclass(frozen=True, slots=True)
+class AgentState:
+    """One agent, complete. `revision` counts the stored versions, 0 for one that was never stored.
+
+    The rest describes the turn that is being answered (`is_open`): `at` is when the user spoke, `steps` and
+    `asks` count model calls and repeated questions, `notes` are shown to the model until the turn ends,
+    `reply_only` allows nothing but a reply, and `pending` is a call whose result is awaited.
+    """
+
+    name: str
+    profile: Profile
+    core: Core
+    history: tuple[Message, ...] = ()
+    turn: int = 0
+    revision: int = 0
+    is_open: bool = False
+    at: datetime | None = None
+    steps: int = 0
+    asks: int = 0
+    notes: tuple[Message, ...] = ()
+    reply_only: bool = False
+    pending: ToolCall | None = None
+    paused_until: datetime | None = None
+
+    @property
+    def turn_calls(self) -> tuple[ToolCall, ...]:
+        """The calls that were made since the user spoke."""
+        start = max((i for i, message in enumerate(self.history) if message.role == "user"), default=0)
+        return tuple(call for message in self.history[start:] for call in message.calls)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call that the model made, what it thought before it, and what came back."""
+
+    thoughts: str
+    call: ToolCall
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserSaid:
+    """The user spoke."""
+
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAnswered:
+    """The model's answer to the last `AskModel`."""
+
+    completion: Completion
+
+
+@dataclass(frozen=True, slots=True)
+class ToolReturned:
+    """What the last `RunTool` gave."""
+
+    call: ToolCall
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The turn was cancelled, failed, or died with its process; it ends without a reply."""
+
+
+Event: TypeAlias = UserSaid | ModelAnswered | ToolReturned | Interrupted
+
+
+@dataclass(frozen=True, slots=True)
+class AskModel:
+    """Ask for the next call: all of `shown` are listed, one of `allowed` must come."""
+
+    shown: tuple[ToolSpec, ...]
+    allowed: tuple[ToolSpec, ...]
+    reply_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunTool:
+    """Do what a call asks of the store, and answer with `ToolReturned`."""
+
+    call: ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Keep what was really said, by the user or to the user."""
+
+    role: Role
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """Keep how a block of core memory changed."""
+
+    label: str
+    before: str
+    after: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Did:
+    """A step is complete."""
+
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The turn is over; say this to the user."""
+
+    text: str
+
+
+Effect: TypeAlias = AskModel | RunTool | Record | Edited | Did | Reply
+
+
+def new_state(name: str, profile: Profile) -> AgentState:
+    """An agent that has not been spoken to.
+
+    Raises:
+        InputError: for a name that is empty, too long, or not printable.
+    """
+    if not name.strip() or len(name) > NAME_CHARS or not name.isprintable():
+        raise InputError(f"{name!r} cannot name an agent", hint=f"use 1 to {NAME_CHARS} printable characters")
+    return AgentState(name, profile, profile.core())
+
+
+def with_profile(state: AgentState, profile: Profile) -> AgentState:
+    """The same agent, presented otherwise. A block that is longer than the new limit keeps what it has."""
+    blocks = tuple(
+        replace(block, limit=max(profile.block_chars, len(block.value))) for block in state.core.blocks
+    )
+    return replace(state, profile=profile, core=Core(blocks))
+
+
+def clean_text(text: str) -> str:
+    r"""Make text that UTF-8 can write: halves of surrogate pairs are joined, or replaced.
+
+    >>> clean_text("\ud83d\ude00 \ud83d")
+    '😀 �'
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def to_json(state: AgentState) -> str:
+    """Write a state as JSON. The revision is not part of it: it belongs to the row that the text is stored
+    in."""
+    body: dict[str, JSON] = {
+        "name": state.name,
+        "profile": state.profile.name,
+        "core": [{"label": b.label, "value": b.value, "limit": b.limit} for b in state.core.blocks],
+        "history": [_message_out(message) for message in state.history],
+        "turn": state.turn,
+        "open": state.is_open,
+        "at": _time_out(state.at),
+        "steps": state.steps,
+        "asks": state.asks,
+        "notes": [_message_out(message) for message in state.notes],
+        "reply_only": state.reply_only,
+        "pending": None if state.pending is None else _call_out(state.pending),
+        "paused_until": _time_out(state.paused_until),
+    }
+    return json.dumps(body)
+
+
+def from_json(text: str, revision: int) -> AgentState:
+    """Read what `to_json` wrote. A profile that is not known here becomes `FULL`.
+
+    Raises:
+        StoreCorrupt: for any other text.
+    """
+    try:
+        body = json.loads(text)
+        return AgentState(
+            name=str(body["name"]),
+            profile=PROFILES.get(body["profile"], FULL),
+            core=Core(tuple(Block(str(b["label"]), str(b["value"]), int(b["limit"])) for b in body["core"])),
+            history=tuple(_message_in(one) for one in body["history"]),
+            turn=int(body["turn"]),
+            revision=revision,
+            is_open=bool(body["open"]),
+            at=_time_in(body["at"]),
+            steps=int(body["steps"]),
+            asks=int(body["asks"]),
+            notes=tuple(_message_in(one) for one in body["notes"]),
+            reply_only=bool(body["reply_only"]),
+            pending=None if body["pending"] is None else _call_in(body["pending"]),
+            paused_until=_time_in(body["paused_until"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreCorrupt(
+            f"the stored state of an agent cannot be read: {error!r}",
+            hint="delete the agent with `bridle agents delete NAME`, or restore the database from a copy",
+        ) from error
+
+
+def _time_out(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
+
+
+def _time_in(text: object) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(str(text))
+
+
+def _call_out(call: ToolCall) -> JSON:
+    return {"name": call.name, "arguments": dict(call.arguments)}
+
+
+def _call_in(body: Mapping[str, object]) -> ToolCall:
+    arguments = body["arguments"]
+    if not isinstance(arguments, dict):
+        raise TypeError(f"arguments are {arguments!r}")
+    return ToolCall(str(body["name"]), cast("dict[str, JSON]", arguments))  # from json.loads
+
+
+def _message_out(message: Message) -> JSON:
+    body: dict[str, JSON] = {"role": message.role, "content": message.content}
+    if message.thoughts:
+        body["thoughts"] = message.thoughts
+    if message.calls:
+        body["calls"] = [_call_out(call) for call in message.calls]
+    if message.name is not None:
+        body["name"] = message.name
+    return body
+
+
+def _message_in(body: Mapping[str, object]) -> Message:
+    role, calls, name = _ROLES[str(body["role"])], body.get("calls", []), body.get("name")
+    if not isinstance(calls, list):
+        raise TypeError(f"calls are {calls!r}")
+    return Message(
+        role=role,
+        content=str(body["content"]),
+        thoughts=str(body.get("thoughts", "")),
+        calls=tuple(_call_in(one) for one in cast("list[Mapping[str, object]]", calls)),
+        name=None if name is None else str(name),
+    )

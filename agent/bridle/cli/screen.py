@@ -1,0 +1,124 @@
+"""How a turn is shown while it happens: thoughts and functions dimmed on standard error, the reply on
+standard output."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from typing import TYPE_CHECKING
+
+from bridle.cli import output
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bridle.agent import Progress, Step, Turn
+
+__all__ = ["Screen", "visible"]
+
+RESULT_CHARS = 100
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+class Screen:
+    """Shows one turn after the other. Not `streaming`, a reply is written when its turn is over."""
+
+    def __init__(self, *, streaming: bool) -> None:
+        self._streaming = streaming
+        self._thoughts = ""
+        self._said = ""
+        self._console: Console | None = None
+
+    def show(self, progress: Progress) -> None:
+        """Take one event of the turn."""
+        from bridle.agent import AskedAgain, Finished, Saying, Thinking
+
+        match progress:
+            case Thinking(text):
+                self._thoughts += text
+            case Saying(text):
+                self._flush_thoughts()
+                if self._streaming:
+                    self._write(text)
+            case Finished(step):
+                self._flush_thoughts()
+                if step.call.name != "send_message":
+                    self._break_line()
+                    self._dim(_step_line(step))
+            case AskedAgain(reasons):
+                self._flush_thoughts()
+                self._break_line()
+                self._dim(f"{_mark(False)} asked again: {'; '.join(reasons) or 'there was no call'}")
+
+    def end(self, turn: Turn) -> None:
+        """Show what of a finished turn has not been shown."""
+        self._flush_thoughts()
+        if turn.cancelled:
+            self.stop()
+        elif self._said.strip() == turn.reply:
+            self._break_line()
+        else:
+            self._break_line()
+            self._write(f"{turn.reply}\n")
+            self._said = ""
+
+    def stop(self, note: str = "(stopped)") -> None:
+        """End a turn that has no reply."""
+        self._thoughts = ""
+        self._break_line()
+        if note:
+            self._dim(note)
+
+    def _write(self, text: str) -> None:
+        self._said += text
+        sys.stdout.write(visible(text))
+        sys.stdout.flush()
+
+    def _break_line(self) -> None:
+        if self._said:
+            sys.stdout.write("\n")
+            sys.stdout.flush()
+            self._said = ""
+
+    def _flush_thoughts(self) -> None:
+        thoughts, self._thoughts = self._thoughts.strip(), ""
+        if thoughts:
+            self._break_line()
+            self._dim(output.printable(thoughts), italic=True)
+
+    def _dim(self, text: str, *, italic: bool = False) -> None:
+        if self._console is None:
+            self._console = output.console(stderr=True)
+        self._console.print(f"  {text}", style="dim italic" if italic else "dim")
+
+
+def _step_line(step: Step) -> str:
+    failed = step.result.startswith("Failed")
+    given = ", ".join(
+        f"{key}={json.dumps(value, ensure_ascii=False)}"
+        for key, value in step.call.arguments.items()
+        if key != "request_heartbeat"
+    )
+    result = "" if step.result == "OK" else f" → {' '.join(step.result.split())}"
+    if len(result) > RESULT_CHARS and not failed:
+        result = result[: RESULT_CHARS - 1] + "…"
+    return output.printable(f"{_mark(not failed)} {step.call.name}({given}){result}")
+
+
+def _mark(good: bool) -> str:
+    mark = "✓" if good else "✗"
+    try:
+        mark.encode(sys.stderr.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return "+" if good else "-"
+    return mark
+
+
+def visible(text: str) -> str:
+    r"""Make text that no terminal obeys: control characters but line breaks and tabs become escapes.
+
+    >>> visible("a\n\x1b[2J")
+    'a\n\\x1b[2J'
+    """
+    return _UNSAFE.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
