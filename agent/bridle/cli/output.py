@@ -25,7 +25,7 @@ __all__ = [
     "printable",
 ]
 
-LINE_LIMIT = 1000  # characters of an error; a server's whole page is no help
+ERROR_LIMIT = 1000  # characters; a server's whole page is no help
 
 
 def prepare_streams() -> None:
@@ -68,7 +68,10 @@ def print_note(text: str) -> None:
 
 def print_error(message: str, hint: str = "") -> None:
     """Write `error: …`, and `hint: …` where there is one, to standard error."""
-    sys.stderr.write(f"error: {printable(message)}\n")
+    shown = printable(message)
+    if len(shown) > ERROR_LIMIT:
+        shown = shown[: ERROR_LIMIT - 1] + "…"
+    sys.stderr.write(f"error: {shown}\n")
     if hint:
         sys.stderr.write(f"hint: {printable(hint)}\n")
 
@@ -76,9 +79,9 @@ def print_error(message: str, hint: str = "") -> None:
 def printable(text: str) -> str:
     r"""Return `text` as one line that no terminal obeys: control characters become escapes.
 
-    >>> printable("a\nb\x1b[2J")
-    'a b\\x1b[2J'
+    >>> printable("  a\n  b\x1b[2J")
+    '  a b\\x1b[2J'
     """
-    line = " ".join(text.split())
-    shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
-    return shown if len(shown) <= LINE_LIMIT else shown[: LINE_LIMIT - 1] + "…"
+    first, *rest = text.strip("\r\n").splitlines() or [""]
+    line = " ".join([first.rstrip(), *(part.strip() for part in rest)]).replace("\t", " ")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
