@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import pytest
@@ -23,7 +23,7 @@ TEXT = "Grüße, 世界 🙂. The end of it."
 
 
 @contextmanager
-def opened(kind: str) -> Iterator[tuple[Endpoint, ModelServer | None]]:
+def opened(kind: str) -> Generator[tuple[Endpoint, ModelServer | None]]:
     if kind == "scripted":
         yield Scripted([TEXT] * 3), None
         return
@@ -223,11 +223,11 @@ def test_a_connection_that_breaks_off_is_an_error(kind: str) -> None:
 def test_an_error_inside_a_stream_is_raised(kind: str) -> None:
     with opened(kind) as (endpoint, server):
         assert server is not None
-        for failure in (
-            b'data: {"error": {"message": "it broke"}}\n\n',
-            b'event: error\ndata: "it broke"\n\n',
-        ):
-            server.routes["POST /v1/completions"] = lambda _, failure=failure: events([failure])
+        failures = iter(
+            (b'data: {"error": {"message": "it broke"}}\n\n', b'event: error\ndata: "it broke"\n\n')
+        )
+        server.routes["POST /v1/completions"] = lambda _: events([next(failures)])
+        for _ in range(2):
             with pytest.raises(RequestRefused, match="it broke"):
                 endpoint.complete(request("prompt"), lambda text: None)
 

@@ -31,6 +31,7 @@ class Seen:
     path: str
     headers: Mapping[str, str]
     body: dict[str, Any]
+    client_port: int = 0
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,9 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             size = int(self.headers.get("content-length", 0))
             raw = self.rfile.read(size) if size else b"{}"
             headers = {name.lower(): value for name, value in self.headers.items()}
-            response = server.answer(Seen(self.command, self.path, headers, json.loads(raw)))
+            response = server.answer(
+                Seen(self.command, self.path, headers, json.loads(raw), self.client_address[1])
+            )
             try:
                 self._send(response)
             except OSError:

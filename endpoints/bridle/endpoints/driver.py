@@ -15,8 +15,9 @@ from typing import ClassVar
 from urllib.parse import urlsplit, urlunsplit
 
 from bridle.endpoints.base import Answer, Request, Sampling, Supports
-from bridle.endpoints.http import Http, HttpCall, Reply
+from bridle.endpoints.http import Http, HttpCall
 from bridle.endpoints.http_errors import bad_body, error_message, refusal
+from bridle.endpoints.http_reply import Reply
 from bridle.endpoints.sse import DONE, Event
 from bridle.endpoints.stops import StopCutter
 from bridle.errors import Cancelled, ConfigError, ContextOverflow, InputError
@@ -28,7 +29,9 @@ __all__ = ["Driver", "Found", "HttpEndpoint", "Piece", "base_url", "integer_at",
 Ask = Callable[[HttpCall], JSON]
 """Does one call and returns the JSON that came back; raises `EndpointError`."""
 
-LENGTH_REASONS = frozenset({"length", "limit", "max_tokens", "model_length", "abort", "contextLengthReached"})
+CUT_REASONS = frozenset(
+    {"length", "limit", "max_tokens", "model_length", "contextLengthReached", "abort", "content_filter"}
+)
 """Spellings of a finish reason that mean: the answer is not complete."""
 
 ROUTES = (
@@ -244,7 +247,7 @@ class HttpEndpoint:
             return
         for event in reply.events():
             if event.data == DONE:
-                gathered.ended = True
+                reply.finish()
                 return
             body = self._event_body(event, reply)
             if body is not None and gathered.take(self._piece(body, reply)):
@@ -282,7 +285,6 @@ class _Gathered:
     on_text: Callable[[str], None] | None
     reason: str | None = None
     usage: Usage = field(default_factory=Usage)
-    ended: bool = False
 
     def take(self, piece: Piece) -> bool:
         """Add a piece and say whether a stop string ends the answer here."""
@@ -295,7 +297,7 @@ class _Gathered:
         """Close the answer. One without a finish reason was cut off, so it counts as not complete."""
         self._show(self.cutter.close())
         reason = "stop" if self.cutter.found else self.reason or ""
-        finish: Finish = "length" if not reason or reason in LENGTH_REASONS else "stop"
+        finish: Finish = "length" if not reason or reason in CUT_REASONS else "stop"
         if cancelled:
             finish, reason = "cancelled", reason or "cancelled"
         return Answer(self.cutter.text, finish, reason, self.usage, "", dropped)

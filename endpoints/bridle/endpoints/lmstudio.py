@@ -59,6 +59,7 @@ class LMStudio(OpenAICompat):
 
     def check(self, request: Request, answer: Answer) -> None:
         """Raise a `ContextOverflow` for an answer without any text in which a prompt was counted."""
+        super().check(request, answer)
         empty = not answer.text and answer.usage.completion_tokens == 0 and answer.usage.prompt_tokens > 0
         if empty and answer.finish_reason != "stop":
             raise ContextOverflow(

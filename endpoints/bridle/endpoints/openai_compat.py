@@ -10,10 +10,10 @@ from types import MappingProxyType
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from bridle.endpoints.base import Request, Supports
+from bridle.endpoints.base import Answer, Request, Supports
 from bridle.endpoints.driver import Ask, Driver, Found, Piece, integer_at, text_at, value_at
 from bridle.endpoints.http import HttpCall
-from bridle.errors import ConfigError
+from bridle.errors import ConfigError, RequestRefused
 from bridle.messages import JSON, Message, Usage, message_to_dict
 
 __all__ = ["OpenAICompat"]
@@ -74,6 +74,15 @@ class OpenAICompat(Driver):
             or text_at(choices, 0, "delta", "content")
         )
         return Piece(text, text_at(choices, 0, "finish_reason") or None, _usage(body))
+
+    def check(self, request: Request, answer: Answer) -> None:
+        """Raise a `RequestRefused` for an answer of which a filter left nothing."""
+        if answer.finish_reason == "content_filter" and not answer.text:
+            raise RequestRefused(
+                f"{self.base} withheld the whole answer (content_filter)",
+                hint="the service's own filter did not like the conversation",
+                url=self.base,
+            )
 
     def discover(self, ask: Ask, model: str) -> Found:
         """Take the first model of the list when none was asked for; vLLM and SGLang also tell its window.

@@ -77,6 +77,7 @@ class WebUI(OpenAICompat):
             ContextOverflow: when nothing came back because of a limit of length.
             RequestRefused: when nothing came back under a grammar.
         """
+        super().check(request, answer)
         if answer.text or answer.finish_reason == "":
             return
         url = f"{self.base}/{'completions' if request.prompt else 'chat/completions'}"

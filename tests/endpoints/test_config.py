@@ -1,0 +1,174 @@
+"""The config file: where it is, what it may say, and that saving loses nothing."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+
+import platformdirs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridle.endpoints.config import Config, EndpointConfig, config_file, home, load_config, save_endpoint
+from bridle.errors import ConfigError
+
+FULL = """
+schema = 1  # a comment
+
+[default]
+endpoint = "studio"
+
+[endpoints.studio]
+kind = "lmstudio"
+url = "http://127.0.0.1:1234"
+model = "qwen2.5"
+wrapper = "chatml"
+api_key_env = "STUDIO_KEY"
+context_tokens = 8192
+
+[endpoints."my.gguf-1"]
+kind = "llamacpp"
+path = 'C:\\models\\mine.gguf'
+
+[wrappers]
+"qwen2.5" = "hermes"
+"""
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "config.toml"
+    file.write_text(text, "utf-8")
+    return file
+
+
+def test_a_full_file_is_read(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path, FULL))
+    assert config.default_endpoint == "studio"
+    studio = EndpointConfig("lmstudio", "http://127.0.0.1:1234", "", "qwen2.5", "chatml", "STUDIO_KEY", 8192)
+    assert config.endpoints == {
+        "studio": studio,
+        "my.gguf-1": EndpointConfig("llamacpp", path="C:\\models\\mine.gguf"),
+    }
+    assert config.wrapper_for("studio", "qwen2.5") == "chatml"
+    assert config.wrapper_for("my.gguf-1", "qwen2.5") == "hermes"
+    assert config.wrapper_for() == ""
+
+
+def test_a_missing_file_is_an_empty_configuration_and_stays_missing(tmp_path: Path) -> None:
+    file = tmp_path / "none" / "config.toml"
+    assert load_config(file) == Config(file)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "schema = None"),
+        ("schema = 2", "schema = 2"),
+        ("schema = true", "schema = True"),
+        ("schema = 1\n[endpoint.x]\nkind = 'openai'", "unknown key endpoint"),
+        ("schema = 1\n[default]\nendpont = 'x'", r"\[default\] has the unknown key endpont = 'x'"),
+        ("schema = 1\n[default]\nendpoint = 5", r"\[default\] endpoint = 5"),
+        ("schema = 1\n[endpoints.x]\nurl = 'http://h'", r"\[endpoints.x\] has no kind"),
+        ("schema = 1\n[endpoints.x]\nkind = 'openai'\nkey = 'k'", "unknown key key"),
+        ("schema = 1\n[endpoints.x]\nkind = 'openai'\nmodel = 7", "model = 7"),
+        ("schema = 1\n[endpoints.x]\nkind = 'a'\ncontext_tokens = 0", "context_tokens = 0"),
+        ("schema = 1\n[endpoints.x]\nkind = 'a'\ncontext_tokens = true", "context_tokens = True"),
+        ("schema = 1\n[endpoints.x]\nkind = 'a'\nurl = 'u'\npath = 'p'", "both url and path"),
+        ("schema = 1\n[endpoints.'a b']\nkind = 'a'", "the name 'a b'"),
+        ("schema = 1\nendpoints = 3", "endpoints = 3"),
+        ("schema = 1\n[endpoints]\nx = 3", r"endpoints\.x = 3"),
+        ("schema = 1\n[wrappers]\nm = 1", r"\[wrappers\] m = 1"),
+        ("schema = = 1", "not TOML"),
+    ],
+)
+def test_what_is_wrong_is_named_with_file_key_and_value(tmp_path: Path, text: str, says: str) -> None:
+    file = written(tmp_path, text)
+    with pytest.raises(ConfigError, match=says) as caught:
+        load_config(file)
+    assert str(file) in caught.value.message
+    assert caught.value.hint
+
+
+def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path)
+    (tmp_path / "latin").write_bytes(b"schema = 1 # \xe9")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path / "latin")
+
+
+def test_saving_keeps_the_other_entries_and_the_former_file(tmp_path: Path) -> None:
+    file = written(tmp_path, FULL)
+    before = load_config(file)
+    entry = EndpointConfig("openai", "http://127.0.0.1:8000/v1", context_tokens=4096)
+    assert save_endpoint("new", entry, default=True, file=file) == file
+    after = load_config(file)
+    assert after.endpoints == {**before.endpoints, "new": entry}
+    assert after.wrappers == before.wrappers
+    assert after.default_endpoint == "new"
+    assert (tmp_path / "config.toml.bak").read_text("utf-8") == FULL
+    save_endpoint("new", EndpointConfig("webui"), file=file)
+    assert load_config(file).endpoints["new"] == EndpointConfig("webui")
+    assert load_config(file).default_endpoint == "new"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["config.toml", "config.toml.bak"]
+
+
+def test_saving_makes_the_first_file(tmp_path: Path) -> None:
+    file = tmp_path / "a" / "config.toml"
+    save_endpoint("x", EndpointConfig("webui"), file=file)
+    assert file.read_text() == 'schema = 1\n\n[endpoints."x"]\nkind = "webui"\n'
+    assert not file.with_name("config.toml.bak").exists()
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])).filter(bool))
+def test_every_text_survives_saving(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    file = tmp_path_factory.mktemp("c") / "config.toml"
+    entry = EndpointConfig("openai", model=text)
+    save_endpoint("x", entry, file=file)
+    assert load_config(file).endpoints["x"] == entry
+    assert tomllib.loads(file.read_text("utf-8"))["endpoints"]["x"]["model"] == text
+
+
+@pytest.mark.parametrize(
+    ("name", "entry"),
+    [
+        ("a b", EndpointConfig("openai")),
+        ("", EndpointConfig("openai")),
+        ("x", EndpointConfig("")),
+        ("x", EndpointConfig("a", url="u", path="p")),
+        ("x", EndpointConfig("a", context_tokens=-1)),
+    ],
+)
+def test_what_could_not_be_read_again_is_not_saved(tmp_path: Path, name: str, entry: EndpointConfig) -> None:
+    file = tmp_path / "config.toml"
+    with pytest.raises(ConfigError):
+        save_endpoint(name, entry, file=file)
+    assert not file.exists()
+
+
+def test_a_failed_write_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = written(tmp_path, FULL)
+
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(ConfigError, match="disk full"):
+        save_endpoint("x", EndpointConfig("webui"), file=file)
+    assert file.read_text("utf-8") == FULL
+    assert not list(tmp_path.glob("*.new"))
+
+
+def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BRIDLE_HOME", raising=False)
+    monkeypatch.delenv("BRIDLE_CONFIG", raising=False)
+    assert home() == platformdirs.user_data_path("bridle", appauthor=False)
+    assert config_file() == platformdirs.user_config_path("bridle", appauthor=False) / "config.toml"
+    monkeypatch.setenv("BRIDLE_HOME", str(tmp_path))
+    assert (home(), config_file()) == (tmp_path, tmp_path / "config.toml")
+    monkeypatch.setenv("BRIDLE_CONFIG", "~/x.toml")
+    assert config_file() == Path.home() / "x.toml"
+    assert home() == tmp_path

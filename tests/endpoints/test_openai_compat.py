@@ -1,0 +1,263 @@
+"""OpenAI's API: what is sent for a request, and what is read from recorded answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bridle.endpoints.base import Request, Sampling, Supports
+from bridle.endpoints.driver import HttpEndpoint, Piece, base_url
+from bridle.endpoints.http import Http
+from bridle.endpoints.openai_compat import OpenAICompat
+from bridle.errors import BadResponse, ConfigError, InputError, RequestRefused
+from bridle.messages import JSON, Message, ToolCall
+from bridle.wrappers import Segment
+from servers.fake import Response, Server, events, json_response, recorded, server
+
+__all__ = ["server"]
+
+LOCAL = OpenAICompat("http://127.0.0.1:8000")
+OFFICIAL = OpenAICompat("https://api.openai.com/v1")
+HELLO = Request(messages=(Message("user", "Hello"),), max_tokens=9)
+
+
+def sent(request: Request, driver: OpenAICompat = LOCAL, stream: bool = False) -> dict[str, Any]:
+    return dict(driver.build(request, "m", stream).body or {})
+
+
+def endpoint(server: Server) -> HttpEndpoint:
+    return HttpEndpoint(OpenAICompat(server.url), Http(), model="m")
+
+
+def test_a_prompt_goes_to_completions() -> None:
+    prompt = (Segment("<|user|>", control=True), Segment("say <|user|>"), Segment("<|end|>", control=True))
+    request = Request(prompt=prompt, control=("<|user|>", "<|end|>"), stop=("<|end|>",), max_tokens=7)
+    call = LOCAL.build(request, "m", False)
+    assert call.url == "http://127.0.0.1:8000/v1/completions"
+    assert call.body == {
+        "model": "m",
+        "temperature": 0.0,
+        "max_tokens": 7,
+        "stop": ["<|end|>"],
+        "prompt": "<|user|>say <\u2060|user|><|end|>",
+    }
+
+
+def test_messages_go_to_chat_in_openais_shape() -> None:
+    messages = (
+        Message("user", "Hello"),
+        Message("assistant", calls=(ToolCall("f", {"x": 1}),), thoughts="hm"),
+        Message("tool", "done", name="f"),
+    )
+    call = LOCAL.build(Request(messages=messages), "", False)
+    assert call.url == "http://127.0.0.1:8000/v1/chat/completions"
+    assert call.body is not None
+    assert "model" not in call.body
+    assert "max_tokens" not in call.body
+    written: Any = call.body["messages"]
+    assert [one["role"] for one in written] == ["user", "assistant", "tool"]
+    assert written[1]["tool_calls"][0]["function"] == {"name": "f", "arguments": '{"x": 1}'}
+    assert written[1]["reasoning_content"] == "hm"
+    official: Any = sent(Request(messages=messages), OFFICIAL)["messages"]
+    assert "reasoning_content" not in official[1]
+
+
+@pytest.mark.parametrize(
+    ("schema", "strict"),
+    [
+        ({"type": "object", "properties": {"a": {}}, "required": ["a"], "additionalProperties": False}, True),
+        ({"type": "object", "properties": {"a": {}}, "additionalProperties": False}, False),
+        ({"type": "object", "properties": {"a": {}}, "required": ["a"]}, False),
+        ({"anyOf": [{"type": "object"}]}, False),
+        ({"type": "string"}, True),
+    ],
+)
+def test_a_schema_is_asked_for_strictly_where_that_is_allowed(schema: dict[str, JSON], strict: bool) -> None:
+    request = Request(messages=HELLO.messages, schema=schema)
+    form = {"name": "answer", "schema": schema, "strict": strict}
+    assert sent(request)["response_format"] == {"type": "json_schema", "json_schema": form}
+    assert LOCAL.dropped(request) == ()
+
+
+def test_only_sampling_that_differs_from_the_default_is_sent() -> None:
+    assert set(sent(HELLO)) == {"model", "messages", "temperature", "max_tokens"}
+    chosen = Sampling(0.7, top_k=40, top_p=0.9, min_p=0.05, repeat_penalty=1.1, seed=3)
+    request = Request(messages=HELLO.messages, sampling=chosen)
+    body = sent(request)
+    assert {name: body[name] for name in ("temperature", "top_k", "top_p", "min_p", "seed")} == {
+        "temperature": 0.7,
+        "top_k": 40,
+        "top_p": 0.9,
+        "min_p": 0.05,
+        "seed": 3,
+    }
+    assert LOCAL.dropped(request) == ("repeat_penalty", "repeat_last")
+    assert OFFICIAL.dropped(request) == ("top_k", "min_p", "repeat_penalty", "repeat_last")
+
+
+def test_openai_itself_has_its_own_limits() -> None:
+    assert OFFICIAL.supports == Supports(chat=True, json_schema=True)
+    request = Request(messages=HELLO.messages, stop=tuple("abcdef"), max_tokens=9)
+    body = sent(request, OFFICIAL)
+    assert (body["stop"], body["max_completion_tokens"]) == (list("abcd"), 9)
+    with pytest.raises(InputError, match="no prompt route"):
+        HttpEndpoint(OFFICIAL, Http()).complete(Request(prompt=(Segment("x"),)))
+    with pytest.raises(ConfigError, match="none is named"):
+        OFFICIAL.discover(lambda call: None, "")
+    assert OFFICIAL.discover(lambda call: None, "m").model == "m"
+
+
+def test_what_goes_with_the_other_route_is_dropped() -> None:
+    assert LOCAL.dropped(Request(prompt=(Segment("x"),), schema={}, gbnf="x")) == ("gbnf", "schema")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "finish", "usage"),
+    [
+        ("llama-cpp-python-server-0.3.36/04_completion", " persons" * 8, "length", (3, 8)),
+        ("llama-cpp-python-server-0.3.36/07_completion_stream", None, "length", (0, 0)),
+        ("llama-cpp-python-server-0.3.36/13_chat", "\n" * 8, "length", None),
+        ("llama-cpp-python-server-0.3.36/14_chat_stream", None, "length", (0, 0)),
+        ("llama-server-0.3.36src/30_v1_completions_stream_usage", " Once Ged Ged", "length", (2, 3)),
+        ("llama-server-0.3.36src/35_chat_stream", None, "length", None),
+        ("azure-openai-2024-02-01/chat_stream", None, "stop", (0, 0)),
+    ],
+)
+def test_recorded_answers(
+    server: Server, name: str, text: str | None, finish: str, usage: tuple[int, int] | None
+) -> None:
+    asked, response = recorded(name)
+    server.routes["*"] = lambda _: response
+    request = HELLO if "messages" in asked else Request(prompt=(Segment("x"),), max_tokens=9)
+    pieces: list[str] = []
+    answer = endpoint(server).complete(request, pieces.append if asked.get("stream") else None)
+    assert answer.text.strip(" ") or text is not None
+    assert answer.text == text or text is None
+    assert answer.finish == answer.finish_reason == finish
+    if asked.get("stream"):
+        assert "".join(pieces) == answer.text
+    if usage is not None:
+        assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == usage
+
+
+def test_an_answer_that_a_filter_withheld_is_an_error(server: Server) -> None:
+    _, response = recorded("azure-openai-2024-02-01/chat_content_filtered")
+    server.routes["*"] = lambda _: response
+    with pytest.raises(RequestRefused, match="content_filter"):
+        endpoint(server).complete(HELLO)
+
+
+@pytest.mark.parametrize(
+    ("body", "piece"),
+    [
+        ({"choices": [], "usage": None}, Piece()),
+        ({"choices": None}, Piece()),
+        ({"choices": [{"finish_reason": "length"}]}, Piece("", "length")),
+        ({"choices": [{"delta": {"content": None}, "finish_reason": ""}]}, Piece()),
+        ({"choices": [{"message": None}]}, Piece()),
+        ({"choices": [{"text": 5}]}, Piece()),
+        ({"model": "m"}, None),
+        ([1], None),
+        ("text", None),
+        (None, None),
+    ],
+)
+def test_odd_chunks_are_read_or_refused(body: JSON, piece: Piece | None) -> None:
+    assert LOCAL.read(body) == piece
+
+
+def test_cached_tokens_are_counted() -> None:
+    usage: JSON = {"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 8}}
+    piece = LOCAL.read({"choices": [{"text": "x"}], "usage": usage})
+    assert piece is not None
+    assert piece.usage is not None
+    assert piece.usage.cached_tokens == 8
+
+
+@pytest.mark.parametrize("body", [{"model": "m"}, [1], {"result": "ok"}])
+def test_json_of_another_kind_is_said(server: Server, body: object) -> None:
+    server.routes["*"] = lambda _: json_response(body)
+    with pytest.raises(BadResponse, match="'openai'"):
+        endpoint(server).complete(HELLO)
+
+
+def test_a_whole_event_that_is_no_json_is_said(server: Server) -> None:
+    server.routes["*"] = lambda _: events([b"data: nonsense\n\n"])
+    with pytest.raises(BadResponse, match="nonsense"):
+        endpoint(server).complete(HELLO, lambda text: None)
+
+
+def test_an_event_that_was_cut_is_not_read(server: Server) -> None:
+    server.routes["*"] = lambda _: events([b'data: {"choices": [{"text": "a"}]}\n\ndata: {"choi'])
+    answer = endpoint(server).complete(HELLO, lambda text: None)
+    assert (answer.text, answer.finish, answer.finish_reason) == ("a", "length", "")
+
+
+def test_a_server_that_does_not_stream_is_read_all_the_same(server: Server) -> None:
+    body = {"choices": [{"message": {"content": "whole"}, "finish_reason": "stop"}]}
+    server.routes["*"] = lambda _: json_response(body)
+    pieces: list[str] = []
+    assert endpoint(server).complete(HELLO, pieces.append).text == "whole"
+    assert pieces == ["whole"]
+
+
+def test_a_stream_that_stays_open_after_its_end_is_left(server: Server) -> None:
+    def answer(_: object) -> Response:
+        return events(
+            [b'data: {"choices": [{"text": "a", "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n', b": x\n"]
+            * 5,
+            pause_s=0.3,
+        )
+
+    server.routes["*"] = answer
+    assert endpoint(server).complete(HELLO, lambda text: None).text == "a"
+
+
+def test_the_model_and_its_window_are_found(server: Server) -> None:
+    listed = [{"id": "a", "max_model_len": 100}, {"id": "b", "max_model_len": 200}, {"id": "c"}]
+    server.routes["GET /v1/models"] = lambda _: json_response({"data": listed})
+    for asked, model, window in (("", "a", 100), ("b", "b", 200), ("c", "c", None), ("d", "d", None)):
+        found = HttpEndpoint(OpenAICompat(server.url), Http(), model=asked)
+        found.discover()
+        assert (found.model, found.context_tokens) == (model, window)
+    given = HttpEndpoint(OpenAICompat(server.url), Http(), model="b", context_tokens=50)
+    given.discover()
+    assert given.context_tokens == 50
+
+
+def test_without_a_limit_half_the_window_is_asked_for(server: Server) -> None:
+    server.routes["*"] = lambda _: json_response({"choices": [{"text": "x", "finish_reason": "stop"}]})
+    known = HttpEndpoint(OpenAICompat(server.url), Http(), context_tokens=4000)
+    for one, limit in ((known, 2000), (endpoint(server), 1024)):
+        one.complete(Request(prompt=(Segment("x"),)))
+        assert server.seen[-1].body["max_tokens"] == limit
+    assert known.count_tokens(HELLO) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "base"),
+    [
+        ("http://h:1", "http://h:1/v1"),
+        (" http://h:1/ ", "http://h:1/v1"),
+        ("http://192.168.1.1:1231/v1", "http://192.168.1.1:1231/v1"),
+        ("http://h/v1/", "http://h/v1"),
+        ("http://h/v1/models", "http://h/v1"),
+        ("https://h/api/v1/chat/completions", "https://h/api/v1"),
+        ("https://h/proxy", "https://h/proxy"),
+        ("https://h/proxy/chat/completions", "https://h/proxy"),
+        ("http://[::1]:8", "http://[::1]:8/v1"),
+    ],
+)
+def test_addresses_are_cut_to_their_base(url: str, base: str) -> None:
+    assert base_url(url) == base
+    assert base_url(base) == base
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://h", "http://", "h:1", "http://me:pw@h", "http://h?key=pw", "http://h#pw", "http://h:99999"]
+)
+def test_what_is_no_address_is_refused_without_showing_a_password(url: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        base_url(url)
+    assert "pw" not in str(caught.value)
