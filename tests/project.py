@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+# llama_cpp opens the null device when it is imported and leaves it open until Python ends.
+WARNINGS = ("-W", "error", "-W", "ignore:unclosed file <_io.TextIOWrapper name='/dev/null':ResourceWarning")
 PARTS = ("wrappers", "grammars", "endpoints", "agent")
 
 
@@ -40,7 +42,7 @@ def run_python(
     """Run this Python on `args`, with the checkout's parts importable; warnings are errors there too."""
     path = os.pathsep.join(str(ROOT / part) for part in PARTS)
     return subprocess.run(
-        [sys.executable, "-W", "error", *args],
+        [sys.executable, *WARNINGS, *args],
         input=stdin,
         env={**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1", **(env or {})},
         capture_output=True,
