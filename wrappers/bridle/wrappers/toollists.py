@@ -71,8 +71,8 @@ def _hermes(tools: Sequence[ToolSpec], thoughts: str) -> str:
     listed = "\n".join(json.dumps(tool_to_dict(tool), ensure_ascii=False) for tool in tools)
     return (
         "# Tools\n\nYou can call functions to help with the user's request. Their signatures stand between"
-        f" the XML tags:\n<tools>\n{listed}\n</tools>\n\nTo call a function, write a JSON object with its name"
-        " and its arguments between these XML tags:\n<tool_call>\n"
+        f" the XML tags:\n<tools>\n{listed}\n</tools>\n\nTo call a function, write a JSON object with its"
+        " name and its arguments between these XML tags:\n<tool_call>\n"
         '{"name": <function-name>, "arguments": <arguments-object>}\n</tool_call>'
     )
 

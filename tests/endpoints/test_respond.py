@@ -1,0 +1,218 @@
+"""One question to endpoints of every ability: what is sent, what is held, what is read, and what is reported."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bridle.endpoints import Answer, Sampling, Supports, respond
+from bridle.endpoints.scripted import Scripted
+from bridle.errors import FormatError, GrammarError, InputError, SchemaError
+from bridle.messages import Delta, ToolCall, ToolSpec
+
+ADD = ToolSpec(
+    "add",
+    "Add two numbers.",
+    {
+        "type": "object",
+        "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
+        "required": ["a", "b"],
+    },
+)
+SAY = ToolSpec(
+    "say", "", {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+)
+TOOLS = (ADD, SAY)
+USER = [{"role": "user", "content": "1 + 2?"}]
+CALL = '{\n  "function": "add",\n  "params": {\n    "inner_thoughts": "Easy.",\n    "a": 1,\n    "b": 2\n  }\n}'
+GRAMMAR = Supports(prompt=True, grammar=True, proven=True, tokenize=True)
+PROMPT = Supports(prompt=True)
+SCHEMA = Supports(prompt=True, chat=True, json_schema=True)
+CHAT = Supports(chat=True)
+
+
+def test_a_grammar_holds_the_whole_turn_where_there_is_one() -> None:
+    endpoint = Scripted([CALL], supports=GRAMMAR)
+    completion = respond(endpoint, USER, TOOLS, tool_choice="required")
+    assert completion.message.calls == (ToolCall("add", {"a": 1, "b": 2}),)
+    assert completion.message.thoughts == "Easy."
+    report = completion.constraint
+    assert (report.asked, report.proof, report.weakened) == ("grammar", "proven", ())
+    assert report.longest is not None
+    assert report.longest > len(CALL)
+    assert completion.wrapper == "chatml"
+    assert "default" in completion.wrapper_reason
+    prompt = "".join(segment.text for segment in endpoint.requests[0].prompt)
+    assert prompt.endswith("<|im_start|>assistant\n")
+    assert "Available functions:" in prompt
+
+
+def test_without_a_grammar_the_prompt_begins_the_call() -> None:
+    begun = '{\n  "function":'
+    endpoint = Scripted([CALL.removeprefix(begun)], supports=PROMPT)
+    completion = respond(endpoint, USER, TOOLS, tool_choice="required")
+    assert completion.message.calls == (ToolCall("add", {"a": 1, "b": 2}),)
+    assert completion.raw == CALL
+    assert (completion.constraint.asked, completion.constraint.proof) == ("off", "unverified")
+    assert endpoint.requests[0].prompt[-1].text.endswith(begun)
+
+
+def test_a_schema_holds_the_call_on_the_chat_route() -> None:
+    answer = '{"inner_thoughts": "Easy.", "function": "add", "params": {"a": 1, "b": 2}}'
+    endpoint = Scripted([answer], supports=SCHEMA)
+    completion = respond(endpoint, USER, TOOLS, tool_choice="required")
+    assert completion.message.calls == (ToolCall("add", {"a": 1, "b": 2}),)
+    assert (completion.constraint.asked, completion.constraint.proof) == ("schema", "claimed")
+    request = endpoint.requests[0]
+    assert request.prompt == ()
+    assert '"add"' in json.dumps(request.schema)
+    assert request.messages[0].role == "system"
+    assert "Available functions:" in request.messages[0].content
+
+
+def test_the_chat_route_shows_past_calls_and_results_as_text() -> None:
+    history = [
+        {"role": "system", "content": "Be brief."},
+        *USER,
+        {
+            "role": "assistant",
+            "content": "",
+            "tool_calls": [{"function": {"name": "add", "arguments": '{"a": 1, "b": 2}'}}],
+        },
+        {"role": "tool", "content": "3"},
+    ]
+    endpoint = Scripted(["It is 3."], supports=CHAT)
+    completion = respond(endpoint, history, TOOLS)
+    roles = [message.role for message in endpoint.requests[0].messages]
+    assert roles == ["system", "user", "assistant", "user"]
+    assert '"function": "add"' in endpoint.requests[0].messages[2].content
+    assert endpoint.requests[0].messages[3].content == "FUNCTION RETURN: 3"
+    assert completion.message.content == "It is 3."
+
+
+def test_auto_may_answer_in_text_under_a_grammar() -> None:
+    endpoint = Scripted(["It is 3."], supports=GRAMMAR)
+    completion = respond(endpoint, USER, TOOLS)
+    assert (completion.message.content, completion.message.calls) == ("It is 3.", ())
+    assert completion.constraint.proof == "proven"
+    assert completion.refusals == ()
+
+
+def test_none_lists_no_tools_and_asks_for_text() -> None:
+    endpoint = Scripted(["It is 3."], supports=GRAMMAR)
+    respond(endpoint, USER, TOOLS, tool_choice="none")
+    assert endpoint.requests[0].grammar is None
+    assert "Available" not in "".join(segment.text for segment in endpoint.requests[0].prompt)
+
+
+def test_a_named_function_is_the_only_one() -> None:
+    other = CALL.replace('"add"', '"say"').replace('"a": 1,\n    "b": 2', '"text": "3"')
+    completion = respond(Scripted([other], supports=GRAMMAR), USER, TOOLS, tool_choice="say")
+    assert [call.name for call in completion.message.calls] == ["say"]
+    unheld = Scripted([CALL.removeprefix('{\n  "function":')], supports=PROMPT)
+    completion = respond(unheld, USER, TOOLS, tool_choice="say")
+    assert completion.message.calls == ()
+    assert "only say may be called" in completion.refusals[0].reason
+
+
+def test_narrower_tools_bind_the_constraint_and_not_the_prompt() -> None:
+    narrow = ToolSpec(
+        "say",
+        "",
+        {"type": "object", "properties": {"text": {"type": "string", "enum": ["x"]}}, "required": ["text"]},
+    )
+    endpoint = Scripted(["no matter"], supports=GRAMMAR, grammar_checked=False)
+    respond(endpoint, USER, TOOLS, allowed=[narrow], tool_choice="required")
+    grammar, prompt = endpoint.requests[0].grammar, endpoint.requests[0].prompt
+    assert grammar is not None
+    assert grammar.longest_bytes < 2000
+    assert "add" in "".join(segment.text for segment in prompt)
+
+
+def test_an_endpoint_that_breaks_its_promise_is_found_out() -> None:
+    endpoint = Scripted(["Sorry, no."], supports=GRAMMAR, grammar_checked=False)
+    completion = respond(endpoint, USER, TOOLS, tool_choice="required")
+    assert completion.constraint.proof == "violated"
+    assert "call one of add, say" in completion.refusals[0].reason
+
+
+def test_a_call_that_is_cut_off_is_no_call() -> None:
+    endpoint = Scripted([Answer(CALL[:-9], "length", "length")], supports=GRAMMAR, grammar_checked=False)
+    completion = respond(endpoint, USER, TOOLS, tool_choice="required")
+    assert completion.message.calls == ()
+    assert completion.finish == "length"
+    assert "token limit" in completion.refusals[0].reason
+
+
+def test_deltas_arrive_while_the_answer_does() -> None:
+    deltas: list[Delta] = []
+    endpoint = Scripted([CALL], supports=GRAMMAR)
+    respond(endpoint, USER, TOOLS, tool_choice="required", on_delta=deltas.append)
+    assert [delta.call_name for delta in deltas if delta.call_name] == ["add"]
+    assert deltas[-1].call == ToolCall("add", {"a": 1, "b": 2})
+
+
+def test_a_schema_of_ones_own_shapes_the_whole_answer() -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    for supports, proof in ((GRAMMAR, "proven"), (SCHEMA, "claimed")):
+        completion = respond(Scripted(['{"n": 3}'], supports=supports), USER, schema=schema)
+        assert completion.message.content == '{"n": 3}'
+        assert (completion.constraint.asked, completion.constraint.proof) == ("schema", proof)
+    with pytest.raises(InputError, match="cannot hold a JSON Schema"):
+        respond(Scripted([]), USER, schema=schema)
+
+
+def test_a_grammar_of_ones_own_is_checked_before_it_is_sent() -> None:
+    endpoint = Scripted(["yes"], supports=GRAMMAR)
+    completion = respond(endpoint, USER, gbnf='root ::= "yes" | "no"')
+    assert completion.message.content == "yes"
+    assert endpoint.requests[0].gbnf == 'root ::= "yes" | "no"'
+    with pytest.raises(GrammarError):
+        respond(endpoint, USER, gbnf="root ::= undefined")
+    with pytest.raises(InputError, match="cannot hold a grammar"):
+        respond(Scripted([]), USER, gbnf='root ::= "x"')
+    with pytest.raises(InputError, match="both given"):
+        respond(endpoint, USER, gbnf='root ::= "x"', schema={})
+
+
+def test_the_callers_sampling_goes_through() -> None:
+    endpoint = Scripted(["a", "b"])
+    respond(endpoint, USER, temperature=0.7, seed=5, max_tokens=9)
+    respond(endpoint, USER, sampling=Sampling(top_k=3))
+    assert endpoint.requests[0].sampling == Sampling(temperature=0.7, seed=5)
+    assert endpoint.requests[0].max_tokens == 9
+    assert endpoint.requests[1].sampling == Sampling(top_k=3)
+
+
+def test_a_schema_that_cannot_be_enforced_is_weakened_openly_or_refused() -> None:
+    odd = ToolSpec("f", "", {"type": "object", "properties": {"x": {"type": "string", "not": {"const": "a"}}}})
+    endpoint = Scripted(["x"], supports=GRAMMAR, grammar_checked=False)
+    completion = respond(endpoint, USER, [odd], tool_choice="required")
+    assert any("not" in keyword for keyword in completion.constraint.weakened)
+    with pytest.raises(SchemaError) as caught:
+        respond(endpoint, USER, [odd], tool_choice="required", loosen=False)
+    assert "/properties/x" in caught.value.pointer
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"tool_choice": "fly"}, "'fly'"),
+        ({"tool_choice": "required", "constraint": "grammar"}, "cannot hold a grammar"),
+        ({"tool_choice": "required", "constraint": "schema"}, "cannot hold a JSON Schema"),
+    ],
+)
+def test_what_cannot_be_is_said(options: dict[str, str], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        respond(Scripted(["x"]), USER, TOOLS, **options)  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_an_unknown_wrapper_is_named() -> None:
+    with pytest.raises(FormatError, match="chatlm"):
+        respond(Scripted(["x"]), USER, wrapper="chatlm")
+
+
+def test_required_without_tools_is_an_error() -> None:
+    with pytest.raises(InputError, match="there are none"):
+        respond(Scripted(["x"]), USER, tool_choice="required")
