@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 
 from bridle.endpoints.http import Http, HttpCall, Timeouts, is_loopback
+from bridle.endpoints.http_reply import Exchange
 from bridle.errors import BadResponse, Cancelled, ConfigError, RequestRefused, Unreachable
 from servers.fake import Response, Server, events, json_response, server, unused_url
 
@@ -278,3 +280,39 @@ def test_closing_twice_is_harmless(server: Server) -> None:
     http.close()
     assert http.ask(HttpCall(server.url)) == 1
     http.close()
+
+
+def test_a_mistake_in_the_program_is_not_hidden(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(*_: object) -> None:
+        raise KeyError("a mistake")
+
+    monkeypatch.setattr(Http, "_transmit", wrong)
+    with pytest.raises(KeyError, match="a mistake"):
+        http.ask(HttpCall("http://127.0.0.1:1"))
+
+
+def test_a_long_refusal_is_read_in_part(server: Server, http: Http) -> None:
+    server.routes["*"] = lambda _: Response(400, [b"x" * 50_000] * 20, framing="chunked")
+    with pytest.raises(RequestRefused) as caught:
+        http.ask(HttpCall(server.url))
+    assert len(str(caught.value)) < 500
+    server.routes["*"] = lambda _: json_response(1)
+    assert http.ask(HttpCall(server.url)) == 1
+
+
+def test_an_answer_to_a_call_that_was_given_up_is_closed() -> None:
+    released, closed = threading.Event(), threading.Event()
+
+    class Late(requests.Response):
+        def close(self) -> None:
+            closed.set()
+
+    def transmit() -> requests.Response:
+        released.wait(5)
+        return Late()
+
+    exchange = Exchange(transmit)
+    threading.Timer(0.05, released.set).start()
+    exchange.give_up()
+    assert closed.wait(5)
+    assert not exchange.over

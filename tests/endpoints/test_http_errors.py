@@ -9,7 +9,7 @@ import pytest
 import requests.exceptions
 import urllib3.exceptions
 
-from bridle.endpoints.http_errors import error_message, from_foreign, overflow, refusal
+from bridle.endpoints.http_errors import error_message, from_foreign, is_foreign, overflow, refusal
 from bridle.errors import BadResponse, ContextOverflow, EndpointError, RequestRefused, Unreachable
 from servers.fake import recorded
 
@@ -156,6 +156,7 @@ def foreign_errors() -> Iterator[Exception]:
 
 @pytest.mark.parametrize("error", list(foreign_errors()), ids=lambda error: type(error).__name__)
 def test_every_foreign_error_has_a_meaning_here(error: Exception) -> None:
+    assert is_foreign(error)
     found = from_foreign(error, URL, "start it")
     assert isinstance(found, (Unreachable, BadResponse))
     assert URL in found.message
@@ -174,3 +175,7 @@ def test_unreachable_has_its_kinds(error: Exception, says: str) -> None:
     found = from_foreign(error, URL)
     assert isinstance(found, Unreachable)
     assert says in found.message
+
+
+def test_a_mistake_in_a_program_is_not_the_networks() -> None:
+    assert not is_foreign(KeyError("x"))

@@ -13,7 +13,6 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import count
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 from weakref import WeakSet
@@ -105,7 +104,8 @@ class Http:
             EndpointError: and its other kinds.
         """
         until = time.monotonic() + self.timeouts.total_s if self.timeouts.total_s else None
-        for attempt in count():
+        attempt = 0
+        while True:
             try:
                 return self._follow(call, should_stop, until)
             except EndpointError as error:
@@ -113,7 +113,7 @@ class Http:
                 if wait_s is None:
                     raise
             _sleep(wait_s, should_stop)
-        raise AssertionError("count() does not end")
+            attempt += 1
 
     def close(self) -> None:
         """End all connections, also one that is in use."""

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from http.client import RemoteDisconnected
+from http.client import HTTPException, RemoteDisconnected
 from typing import cast
 
 from bridle.errors import BadResponse, ContextOverflow, EndpointError, RequestRefused, Unreachable
 
-__all__ = ["bad_body", "error_message", "from_foreign", "overflow", "refusal"]
+__all__ = ["bad_body", "error_message", "from_foreign", "is_foreign", "overflow", "refusal"]
+
+_URLLIB3 = "urllib3.exceptions"
 
 SHOWN_CHARS = 200
 """How much of a server's answer an error message quotes; `body` in the facts holds ten times as much."""
@@ -153,6 +155,11 @@ def bad_body(status: int, url: str, body: str, *, hint: str = "") -> BadResponse
 def _shown(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= SHOWN_CHARS else text[: SHOWN_CHARS - 1] + "…"
+
+
+def is_foreign(error: Exception) -> bool:
+    """Tell what comes from the network, or from a library that talks to it, from a mistake in a program."""
+    return isinstance(error, (OSError, HTTPException, UnicodeError)) or type(error).__module__ == _URLLIB3
 
 
 def from_foreign(error: Exception, url: str, start_hint: str = "") -> EndpointError:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, cast
 
-from bridle.endpoints.http_errors import bad_body, from_foreign
+from bridle.endpoints.http_errors import bad_body, from_foreign, is_foreign
 from bridle.endpoints.sse import Event, EventFramer
 from bridle.errors import BadResponse, Cancelled, EndpointError, Unreachable
 from bridle.messages import JSON
@@ -137,12 +137,12 @@ class Reply:
                 item = self._exchange.take(left_s if self._should_stop is None else min(left_s, POLL_S))
             except Empty:
                 continue
-            if isinstance(item, BaseException):
+            if isinstance(item, Exception):
                 raise self._foreign(item) from item
             return item
 
-    def _foreign(self, error: BaseException) -> BaseException:
-        if not isinstance(error, Exception):
+    def _foreign(self, error: Exception) -> Exception:
+        if not is_foreign(error):
             return error
         ours = from_foreign(error, self.url, self._http.start_hint)
         if self._begun:
@@ -176,14 +176,14 @@ class Exchange:
     def __init__(self, transmit: Callable[[], requests.Response]) -> None:
         self.over = False
         self._given_up = False
-        self._items: SimpleQueue[_Head | bytes | BaseException | None] = SimpleQueue()
+        self._items: SimpleQueue[_Head | bytes | Exception | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, args=(transmit,), daemon=True, name="bridle-http")
         self._thread.start()
 
-    def take(self, timeout_s: float) -> _Head | bytes | BaseException | None:
+    def take(self, timeout_s: float) -> _Head | bytes | Exception | None:
         """Return the next item; raises `queue.Empty` when there is none in time."""
         item = self._items.get(timeout=timeout_s)
-        self.over = self.over or item is None or isinstance(item, BaseException)
+        self.over = self.over or item is None or isinstance(item, Exception)
         return item
 
     def give_up(self) -> None:
@@ -204,5 +204,5 @@ class Exchange:
             for chunk in body_chunks(response):
                 self._items.put(chunk)
             self._items.put(None)
-        except BaseException as error:  # noqa: BLE001 - it is raised again where the caller waits
+        except Exception as error:  # noqa: BLE001 - it is raised again where the caller waits
             self._items.put(error)

@@ -48,7 +48,8 @@ class _WatchedAdapter(HTTPAdapter):
 def _watched(plain: type[HTTPConnection], sockets: WeakSet[socket.socket]) -> type[HTTPConnection]:
     def connect(self: HTTPConnection) -> None:
         plain.connect(self)
-        if isinstance(self.sock, socket.socket):
+        # TLS to a server through TLS to a proxy has no socket of its own.
+        if isinstance(self.sock, socket.socket):  # pragma: no branch
             sockets.add(self.sock)
 
     return type("Watched" + plain.__name__, (plain,), {"connect": connect, "watched_by_bridle": True})
