@@ -1,0 +1,93 @@
+"""How a message is put together from a wording: lead-ins, tails, ways to ask and to correct."""
+
+from __future__ import annotations
+
+import random
+import tomllib
+from collections.abc import Sequence
+from typing import cast
+
+from entities import DATA
+from frames import Piece, Split, Style, pick, render
+from topics import Topic
+
+__all__ = ["TALK", "ask", "command", "correct", "forget", "tell", "words"]
+
+TALK = cast("dict[str, object]", tomllib.loads((DATA / "talk.toml").read_text("utf-8")))
+
+
+def words(name: str, part: str = "") -> tuple[str, ...]:
+    """One list of wordings."""
+    value = TALK[name]
+    if part:
+        value = cast("dict[str, object]", value)[part]
+    return tuple(cast("list[str]", value))
+
+
+_LEAD, _REMEMBER, _TAIL = words("lead"), words("remember"), words("tail")
+_QLEAD, _QTAIL, _QFRAME = words("qlead"), words("qtail"), words("qframe")
+_FORGET, _CORRECT = words("forget"), words("correct")
+_NO_LEAD = ("hi", "hello", "hey", "no", "name:", "email", "phone", "age", "address", "height", "actually", "yes", "let", "this is")
+
+
+def _around(
+    rng: random.Random, pieces: list[Piece], persona: str, leads: Sequence[str], tails: Sequence[str], share: float
+) -> list[Piece]:
+    """Put a lead-in before and a tail behind, now and then."""
+    first = pieces[0][0].lower()
+    if rng.random() < share and not first.startswith(_NO_LEAD):
+        name = f"{persona}, "
+        lead = name if rng.random() < 0.06 else leads[int(rng.random() * len(leads))]
+        pieces = [(lead, False), *pieces]
+    if rng.random() < share * 0.45 and pieces[-1][0][-1:] not in "?!:":
+        pieces = [*pieces, (tails[int(rng.random() * len(tails))], False)]
+    return pieces
+
+
+def tell(rng: random.Random, style: Style, topic: Topic, value: str, split: Split, persona: str) -> str:
+    """A statement of one fact."""
+    pieces = topic.words("say", rng, split, v=value)
+    if rng.random() < 0.1 and not pieces[0][0].lower().startswith(_NO_LEAD):
+        pieces = [(rng.choice(_REMEMBER), False), *pieces]
+        return style.write(rng, pieces, ".")
+    return style.write(rng, _around(rng, pieces, persona, _LEAD, _TAIL, 0.26), ".")
+
+
+def correct(
+    rng: random.Random, style: Style, topic: Topic, value: str, old: str | None, split: Split, persona: str
+) -> str:
+    """A statement that something else holds now than what is known."""
+    slots = {"v": value} if old is None else {"v": value, "o": old}
+    if rng.random() < 0.7:
+        pieces = topic.words("fix", rng, split, **slots)
+        return style.write(rng, _around(rng, pieces, persona, _LEAD, _TAIL, 0.2), ".")
+    say = topic.words("say", rng, split, v=value)
+    before, _, after = pick(rng, _CORRECT, split).partition("<say>")
+    if say[0][0].lower().startswith(("hi", "hello", "hey", "yes", "let")):
+        before = after = ""
+    return style.write(rng, [(before, False), *say, (after, False)], ".")
+
+
+def ask(rng: random.Random, style: Style, topic: Topic, split: Split, persona: str) -> str:
+    """A question about one topic."""
+    if rng.random() < 0.27:
+        before, _, after = pick(rng, _QFRAME, split).partition("<about>")
+        pieces = [(before, False), *topic.words("about", rng, "train"), (after, False)]
+        end = "?" if before.startswith(("do", "can", "what", "have", "did", "any", "could", "you")) else "."
+    else:
+        pieces = topic.words("ask", rng, split)
+        end = "?"
+    pieces = [piece for piece in pieces if piece[0]]
+    return style.write(rng, _around(rng, pieces, persona, _QLEAD, _QTAIL, 0.2), end)
+
+
+def forget(rng: random.Random, style: Style, topic: Topic, split: Split, persona: str) -> str:
+    """A request to forget one topic."""
+    before, _, after = pick(rng, _FORGET, split).partition("<about>")
+    pieces = [(before, False), *topic.words("about", rng, "train"), (after, False)]
+    return style.write(rng, _around(rng, pieces, persona, ("please ", "ok, ", "hey, "), (" please", ", please"), 0.1), ".")
+
+
+def command(rng: random.Random, style: Style, frames: Sequence[str], split: Split, end: str = ".", **slots: str) -> str:
+    """A message from one list of wordings."""
+    return style.write(rng, render(rng, pick(rng, frames, split), slots), end)

@@ -1,0 +1,107 @@
+"""What can be known about the user: each topic has a key in core memory, wordings and a reply."""
+
+from __future__ import annotations
+
+import random
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from entities import DATA, pick_value
+from frames import Piece, Split, article, held, join_words, pick, render
+
+__all__ = ["Topic", "draw_topic", "upper"]
+
+Spec = Mapping[str, object]
+
+_ATTRIBUTES = cast("list[Spec]", tomllib.loads((DATA / "attributes.toml").read_text("utf-8"))["attribute"])
+_FAMILIES = {
+    str(family["name"]): family
+    for family in cast("list[Spec]", tomllib.loads((DATA / "families.toml").read_text("utf-8"))["family"])
+}
+_NOUNS = {name: cast("dict[str, str]", family.get("nouns", {})) for name, family in _FAMILIES.items()}
+_COMMON = ("Name", "Lives in", "Job", "Age", "From", "Likes", "Works at", "Birthday", "Phone", "Email")
+
+
+def upper(text: str) -> str:
+    """The text with a capital first letter, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One thing to know. `noun` is what the user calls it, for topics that come in kinds."""
+
+    family: str
+    key: str
+    prefix: str
+    noun: str
+    query: str
+    pool: str
+    multi: bool
+    spec: Spec
+
+    @property
+    def slot(self) -> tuple[str, str]:
+        """What can hold one value only, unless `multi`."""
+        return self.key, self.prefix
+
+    def line(self, value: str) -> str:
+        """The line of core memory."""
+        return f"{self.key}: {self.prefix}{value}"
+
+    def words(self, name: str, rng: random.Random, split: Split, **slots: str) -> list[Piece]:
+        """A wording of one kind: say, ask, fix, drop or about."""
+        frame = pick(rng, cast("Sequence[str]", self.spec[name]), split)
+        while "<o>" in frame and "o" not in slots:
+            frame = pick(rng, cast("Sequence[str]", self.spec[name]), "train")
+        return render(rng, frame, {**slots, "n": self.noun})
+
+    @property
+    def yours(self) -> str:
+        """How the agent names it."""
+        return str(self.spec["yours"]).replace("<n>", self.noun)
+
+    def reply(self, values: Sequence[str]) -> str:
+        """The agent's statement of the values, without a capital letter and a full stop."""
+        template = str(self.spec["reply"])
+        if len(values) > 1 and "replies" in self.spec:
+            template = str(self.spec["replies"])
+        if self.key == "Job" and values[0].startswith("in "):
+            template = "you work <v>"
+        value = join_words(values)
+        return template.replace("<n>", self.noun).replace("<a v>", article(value)).replace("<v>", value)
+
+    def value(self, rng: random.Random, split: Split, avoid: Sequence[str] = ()) -> str:
+        """A fresh value, other than those to avoid."""
+        return pick_value(rng, self.pool, split, tuple(one.lower() for one in avoid))
+
+
+def _attribute(rng: random.Random) -> Topic:
+    spec = rng.choice(_ATTRIBUTES)
+    if rng.random() < 0.3:
+        key = rng.choice(_COMMON)
+        spec = next(one for one in _ATTRIBUTES if one["key"] == key)
+    key = str(spec["key"])
+    return Topic("attribute", key, "", "", key.lower(), str(spec["pool"]), bool(spec.get("multi")), spec)
+
+
+def draw_topic(rng: random.Random, split: Split) -> Topic:
+    """A random topic; nouns of the generic kind belong to the split."""
+    kind = rng.random()
+    if kind < 0.52:
+        return _attribute(rng)
+    family = "relation" if kind < 0.67 else "pet" if kind < 0.75 else "favourite" if kind < 0.84 else "generic"
+    spec = _FAMILIES[family]
+    if family == "generic":
+        noun = name = pick_value(rng, "noun", split)
+    else:
+        nouns = _NOUNS[family]
+        names = [n for n in nouns if nouns[n] != n or (held(n, 12) == (split != "train")) or family == "pet"]
+        noun = rng.choice(names)
+        name = nouns[noun]
+    key = str(spec["key"]).replace("<N>", upper(name)).replace("<n>", name)
+    prefix = str(spec.get("prefix", "")).replace("<n>", name)
+    query = name if family == "pet" else key.lower() if family == "favourite" else name
+    return Topic(family, key, prefix, noun, query, str(spec["pool"]), False, spec)
