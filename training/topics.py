@@ -54,7 +54,7 @@ class Topic:
     def words(self, name: str, rng: random.Random, split: Split, **slots: str) -> list[Piece]:
         """A wording of one kind: say, ask, fix, drop or about."""
         frame = pick(rng, cast("Sequence[str]", self.spec[name]), split)
-        while "<o>" in frame and "o" not in slots:
+        while ("<o>" in frame or "<a o>" in frame) and "o" not in slots:
             frame = pick(rng, cast("Sequence[str]", self.spec[name]), "train")
         return render(rng, frame, {**slots, "n": self.noun})
 
