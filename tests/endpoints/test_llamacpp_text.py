@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from bridle.endpoints.llamacpp.costs import SIZES, BatchCosts
 from bridle.endpoints.llamacpp.text import TextStream
 
-WORDS = st.text(st.sampled_from("ab<|é日\n"), max_size=40)
-STOPS = st.lists(st.text(st.sampled_from("ab<|é"), max_size=4), max_size=3)
+WORDS = st.text(st.sampled_from("ab<é日"), max_size=40)
+STOPS = st.lists(st.text(st.sampled_from("ab<"), max_size=4), max_size=3)
 
 
 def chunks(raw: bytes, cuts: list[int]) -> list[bytes]:
@@ -32,9 +32,9 @@ def test_any_chunking_gives_the_text_up_to_the_first_stop(
         if stopped:
             break
     whole = stream.close()
-    places = [text.find(stop) for stop in stops if stop and stop in text]
-    assert stopped == bool(places)
-    assert whole == (text[: min(places)] if places else text)
+    found = [(text.find(stop) + len(stop), text.find(stop)) for stop in stops if stop and stop in text]
+    assert stopped == bool(found)
+    assert whole == (text[: min(found)[1]] if found else text)
     assert "".join(given_out) == whole
     assert "�" not in "".join(given_out)
 
@@ -47,6 +47,24 @@ def test_nothing_that_may_begin_a_stop_string_is_given_out_early() -> None:
     assert given_out == ["a", "</sx"]
     assert stream.close() == "a</sx</"
     assert given_out[-1] == "</"
+
+
+@given(text=WORDS, stops=STOPS, may_end=st.lists(st.booleans(), min_size=50, max_size=50))
+def test_a_stop_string_counts_only_where_the_answer_may_end(
+    text: str, stops: list[str], may_end: list[bool]
+) -> None:
+    stream = TextStream(stops)
+    assert stream.stops == any(stops)
+    for place, letter in enumerate(text):
+        if stream.feed(letter.encode(), may_end=may_end[place]):
+            break
+    found = [
+        (place + len(stop), place)
+        for place in range(len(text))
+        for stop in stops
+        if stop and may_end[place] and text.startswith(stop, place)
+    ]
+    assert stream.close() == (text[: min(found)[1]] if found else text)
 
 
 def test_an_unfinished_character_at_the_end_is_dropped_and_a_broken_one_marked() -> None:

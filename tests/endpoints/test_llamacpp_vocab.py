@@ -39,7 +39,7 @@ def marked_model(path: Path) -> Path:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Model]:
     path = marked_model(tmp_path_factory.mktemp("vocab") / "marked.gguf")
-    found = Model(str(path), context_tokens=64, batch_tokens=64, threads=1, gpu_layers=0)
+    found = Model(str(path), context_tokens=64, batch_tokens=64, threads=1)
     yield found
     found.close()
 
@@ -177,7 +177,7 @@ def test_a_sentencepiece_model_gets_the_spaces_of_the_whole_string(spaced: Path)
     segments = (Segment("[INST] ", control=True), Segment("hello [INST]"), Segment(" [/INST]", control=True))
     with LlamaCpp(spaced) as endpoint:
         tokens = endpoint._runtime.tokens(Request(segments))  # pyright: ignore[reportPrivateUsage]
-        model = Model(str(spaced), context_tokens=64, batch_tokens=64, threads=1, gpu_layers=0)
+        model = Model(str(spaced), context_tokens=64, batch_tokens=64, threads=1)
         # The same string, with a word in place of the mark that is content.
         marked = as_one_string(model, "[INST] hello  [/INST]")
         model.close()

@@ -7,6 +7,9 @@ The distribution is always that of "mask, then draw". Where nothing is cut off, 
 first and the vocabulary is masked only when the grammar refuses it: to draw again among the allowed has the
 same distribution, for a fraction of the work. Top-k, top-p and min-p cut off by what is likely, and that
 must be judged among the allowed tokens: with them the mask always comes first.
+
+Under a grammar, a stop string counts only where the grammar lets the answer end: a string argument may well
+spell one, and cutting it there would break the call.
 """
 
 from __future__ import annotations
@@ -83,9 +86,11 @@ class Run:
     def _take(self, token: int) -> Ending | None:
         """Make a token part of the answer; tell what it ends, if anything."""
         self.pending.append(token)
+        may_end = True
         if self.matcher is not None:
+            may_end = self.text.stops and self.matcher.accepting
             self.matcher.accept(token)
-        if self.text.feed(self.vocabulary.piece(token)):
+        if self.text.feed(self.vocabulary.piece(token), may_end=may_end):
             return "stop string"
         if self.matcher is not None and self.matcher.done:
             return "grammar"

@@ -103,6 +103,12 @@ class LlamaCpp:
         """The single values in the file's header; lists are left out."""
         return self._header.metadata
 
+    @property
+    def batch_costs(self) -> Mapping[int, float]:
+        """Measured seconds to evaluate so many tokens at once; empty before the first constrained answer."""
+        costs = self._runtime.cache.costs
+        return {} if costs is None else costs.seconds
+
     def complete(
         self,
         request: Request,

@@ -164,7 +164,7 @@ class _Reader:
             raise _bad(self._path, f"is damaged: its header has an array of type {kind}", _AGAIN, at=self._at)
 
     def _skip_strings(self, count: int, *, distinct: bool) -> None:
-        """Go past `count` strings; refuse equal ones where they must be `distinct`, for llama.cpp aborts then."""
+        """Go past `count` strings; refuse equal ones where `distinct` is asked, as llama.cpp aborts then."""
         # A vocabulary has hundreds of thousands of strings: local names make this loop three times as fast.
         read, data, at = struct.Struct("<Q").unpack_from, self._data, self._at
         seen: set[bytes] = set()

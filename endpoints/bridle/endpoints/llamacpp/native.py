@@ -42,6 +42,7 @@ class ContextParams(Protocol):
     n_seq_max: int
     n_threads: int
     n_threads_batch: int
+    flash_attn_type: int
     no_perf: bool
 
 
@@ -153,12 +154,21 @@ def last_log_lines() -> tuple[str, ...]:
 class Model:
     """A loaded model and its one context. `close` frees both; so does the end of the process.
 
+    `flash_attention` leaves it to llama.cpp whether to use that; without it, it is off.
+
     Raises:
         ModelFileError: when llama.cpp refuses the file, or there is no room for the context.
     """
 
     def __init__(
-        self, path: str, *, context_tokens: int, batch_tokens: int, threads: int, gpu_layers: int
+        self,
+        path: str,
+        *,
+        context_tokens: int,
+        batch_tokens: int,
+        threads: int,
+        gpu_layers: int = 0,
+        flash_attention: bool = False,
     ) -> None:
         self.lib = lib = library()
         _log.clear()
@@ -172,25 +182,32 @@ class Model:
             self.close()
             raise _refused(path, "there is no text generator in", "use a chat model's GGUF file")
         self.vocab = lib.llama_model_get_vocab(model)
-        self.context = self._new_context(path, model, context_tokens, batch_tokens, threads)
+        params = self._context_params(context_tokens, batch_tokens, threads, flash_attention)
+        self.context = self._new_context(path, model, params)
         memory = lib.llama_get_memory(self.context)
         if not memory:
             self.close()
             raise _refused(path, "there is no text generator in", "use a chat model's GGUF file")
         self.memory = memory
 
-    def _new_context(self, path: str, model: Handle, context: int, batch: int, threads: int) -> Handle:
+    def _context_params(self, context: int, batch: int, threads: int, flash_attention: bool) -> ContextParams:
         params = self.lib.llama_context_default_params()
         params.n_ctx = context
         params.n_batch = params.n_ubatch = min(batch, context)
         params.n_seq_max = 1
         params.n_threads = params.n_threads_batch = threads
+        params.flash_attn_type = -1 if flash_attention else 0
         params.no_perf = True
+        return params
+
+    def _new_context(self, path: str, model: Handle, params: ContextParams) -> Handle:
         found = self.lib.llama_init_from_model(model, params)
         if not found:
             self.close()
             raise _refused(
-                path, f"there is no room for a window of {context} tokens of", "give a smaller context_tokens"
+                path,
+                f"there is no room for a window of {params.n_ctx} tokens of",
+                "give a smaller context_tokens",
             )
         self._free.detach()
         self._free = weakref.finalize(self, _free_all, self.lib, found, model)

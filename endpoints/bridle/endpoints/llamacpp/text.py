@@ -23,22 +23,32 @@ class TextStream:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._given: list[str] = []
         self._held = ""
+        self._may_end: list[bool] = []
 
-    def feed(self, piece: bytes) -> bool:
-        """Add the bytes of one token; tell whether a stop string has been met."""
+    @property
+    def stops(self) -> bool:
+        """Whether there is any stop string."""
+        return bool(self._stops)
+
+    def feed(self, piece: bytes, *, may_end: bool = True) -> bool:
+        """Add the bytes of one token; tell whether a stop string has been met.
+
+        Only a stop string that begins where the answer `may_end` counts.
+        """
         new = self._decoder.decode(piece)
         if not new:
             return False
+        if not self._stops:
+            self._give(new)
+            return False
         text = self._held + new
-        found = [place for place in (text.find(stop) for stop in self._stops) if place >= 0]
-        if found:
-            self._held = ""
-            self._give(text[: min(found)])
-            return True
-        keep = self._may_begin_stop(text)
+        self._may_end += [may_end] * len(new)
+        stop = self._first_stop(text)
+        keep = 0 if stop is not None else self._may_begin_stop(text)
         self._held = text[len(text) - keep :]
-        self._give(text[: len(text) - keep])
-        return False
+        del self._may_end[: len(text) - keep]
+        self._give(text[: len(text) - keep if stop is None else stop])
+        return stop is not None
 
     def close(self) -> str:
         """Give what was held back, and return the whole text."""
@@ -51,6 +61,17 @@ class TextStream:
             self._given.append(text)
             if self._on_text is not None:
                 self._on_text(text)
+
+    def _first_stop(self, text: str) -> int | None:
+        """Return where the stop string begins that is complete first: that does not depend on the pieces."""
+        found: list[tuple[int, int]] = []
+        for stop in self._stops:
+            place = text.find(stop)
+            while place >= 0 and not self._may_end[place]:
+                place = text.find(stop, place + 1)
+            if place >= 0:
+                found.append((place + len(stop), place))
+        return min(found)[1] if found else None
 
     def _may_begin_stop(self, text: str) -> int:
         """Return the length of the longest end of `text` that a stop string begins with."""
