@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 
 from bridle.errors import InputError
 
-__all__ = ["Bounds"]
+__all__ = ["DEFAULT_BOUNDS", "Bounds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +56,6 @@ class Bounds:
                 raise InputError(
                     f"the bound {field.name} is {value!r}", hint=f"give a whole number of at least {least}"
                 )
+
+
+DEFAULT_BOUNDS = Bounds()

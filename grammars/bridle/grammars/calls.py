@@ -1,8 +1,8 @@
 """From tools and a call syntax's shape to the grammar of an assistant turn.
 
-The function's name and its arguments go together: each tool is one alternative, so that no function can get the
-arguments of another. Thoughts stand where the shape has them, before the function's name or as the first
-argument.
+The function's name and its arguments go together: each tool is one alternative, so that no function can get
+the arguments of another. Thoughts stand where the shape has them, before the function's name or as the
+first argument.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from bridle.errors import InputError, SchemaError
-from bridle.grammars.bounds import Bounds
+from bridle.grammars.bounds import DEFAULT_BOUNDS, Bounds
 from bridle.grammars.free_text import text_unlike, text_without
 from bridle.grammars.ir import Grammar, Lit, Node, Repeat, alt, optional, seq
+from bridle.grammars.json_rules import ONE_LINE
 from bridle.grammars.json_text import literal
 from bridle.grammars.schema import SchemaRules
 from bridle.messages import JSON, ToolSpec
@@ -30,7 +31,7 @@ def call_grammar(
     mode: Mode,
     *,
     only: str | None = None,
-    bounds: Bounds = Bounds(),
+    bounds: Bounds = DEFAULT_BOUNDS,
     loosen: bool = False,
     parallel: int = 1,
 ) -> Grammar:
@@ -61,8 +62,8 @@ def call_grammar(
 
 def schema_grammar(
     schema: Mapping[str, JSON] | bool,
-    layout: JsonLayout = JsonLayout(),
-    bounds: Bounds = Bounds(),
+    layout: JsonLayout = ONE_LINE,
+    bounds: Bounds = DEFAULT_BOUNDS,
     *,
     loosen: bool = False,
 ) -> Grammar:

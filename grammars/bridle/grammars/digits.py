@@ -1,7 +1,7 @@
 """Numbers between bounds as rules over their digits, exact and without exponents.
 
-Integers are written as `json.dumps` writes them: no leading zeros, no `-0`. A number is an integer with an optional
-fraction, which may end in zeros.
+Integers are written as `json.dumps` writes them: no leading zeros, no `-0`. A number is an integer with an
+optional fraction, which may end in zeros.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _positive(low: Decimal, above: bool, high: Decimal, below: bool, room: int) 
 
 
 def _between(low: str, above: bool, high: str | None, below: bool, room: int, lead: str = "") -> Node | None:
-    """Digits of a fraction, at most `room`, that lie between; `lead` precedes the first, and none are zero."""
+    """Digits of a fraction, at most `room`, that lie between. `lead` goes first; no digits mean zero."""
     at_low = low.strip("0") == ""
     if at_low and not above and high is None:
         return _some(room, lead)

@@ -1,18 +1,20 @@
 """Free text that can be told from a call: bounded, and without the mark that a call begins with.
 
-Engines have no "anything but this word", so the text is written as blocks: `_PLAIN` ordinary characters, or fewer
-of them and then the beginning of the mark with something after it that does not go on with the mark. That
-is regular, has one way to read each text, and keeps the longest sentence near the characters allowed.
+Engines have no "anything but this word", so the text is a repetition of ordinary characters and of short
+beginnings of the mark that something else follows. In this form llguidance recognises ordinary characters as
+such (`engines/llguidance.py` says how); other forms of the same language cost it ten times as much.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from bridle.grammars.ir import EMPTY, Chars, Lit, Node, Repeat, alt, optional, seq
 
 __all__ = ["text_unlike", "text_without"]
 
-_PLAIN = 13  # characters of a block; a text of n characters needs n / 13 blocks and one for each broken mark
-_RUN = 3  # first characters of the mark that may stand in a row before a broken mark, as in "<<"
+_KNOWN = 3  # characters of the mark that a text may begin to write; each makes the longest text longer
+_RUN = 1  # more of the first character may stand before it, as in "<<"
 _BLANKS = 8
 _BLANK = ((9, 10), (13, 13), (32, 32))
 _ALL_BLANKS = (
@@ -24,22 +26,42 @@ _ALL_BLANKS = (
 def text_without(mark: str, most: int) -> Node:
     """Return rules for text of about `most` characters, at least one, that holds `mark` nowhere.
 
-    Left out are also a few texts with broken marks inside one another, or one after the other beyond `_RUN`.
+    Left out are also texts that hold its first `_KNOWN` + 1 characters, or its first one more than twice in a
+    row or right after another beginning of it.
     """
     first = mark[0]
-    plain = _other(first)
     if len(mark) == 1:
-        return Repeat(plain, 1, most)
-    # Where the first character comes again, a broken mark could hide a whole one: allow its first character alone.
-    unique = first not in mark[1:]
-    lengths = range(1, len(mark)) if unique else range(1, 2)
-    run = Repeat(Lit(first), 0, _RUN) if unique else EMPTY
-    broken = seq(run, alt(*(seq(Lit(mark[:n]), _other(first, mark[n])) for n in lengths)))
-    ending = seq(run, alt(*(Lit(mark[:n]) for n in lengths)))
-    block = alt(seq(Repeat(plain, 0, _PLAIN - 1), broken), Repeat(plain, _PLAIN, _PLAIN))
-    blocks = -(-most // _PLAIN)
-    some = seq(Repeat(plain, 1, _PLAIN - 1), optional(ending))
-    return alt(seq(Repeat(block, 1, blocks), optional(alt(some, ending))), some, ending)
+        return Repeat(_other(first), 1, most)
+    item = alt(_other(first), seq(Lit(first), _no_mark(mark, 1, _RUN)))
+    cut = seq(Lit(first), _cut_mark(mark, 1, _RUN))
+    return alt(Repeat(item, 1, most), seq(Repeat(item, 0, most - 1), cut))
+
+
+def _no_mark(mark: str, at: int, run: int) -> Node:
+    """What may follow the first `at` characters of the mark, so that it does not become whole."""
+    return alt(_other(mark[0], mark[at]), *_onwards(mark, at, run, _no_mark))
+
+
+def _cut_mark(mark: str, at: int, run: int) -> Node:
+    """What may follow the first `at` characters of the mark at the end of a text."""
+    options = _onwards(mark, at, run, _cut_mark)
+    return optional(alt(*options)) if options else EMPTY
+
+
+def _onwards(mark: str, at: int, run: int, then: Callable[[str, int, int], Node]) -> list[Node]:
+    options: list[Node] = []
+    if _is_unique(mark):
+        if at < min(_KNOWN, len(mark) - 1):
+            options.append(seq(Lit(mark[at]), then(mark, at + 1, run)))
+        if at == 1 and run > 0:
+            options.append(seq(Lit(mark[0]), then(mark, 1, run - 1)))
+    return options
+
+
+def _is_unique(mark: str) -> bool:
+    """Tell whether a mark's first character comes only once: else a broken mark could hide a whole one, and
+    only its first character may be written at all."""
+    return mark[0] not in mark[1:]
 
 
 def text_unlike(mark: str, most: int) -> Node:

@@ -1,8 +1,8 @@
 """Writes a grammar in GBNF, llama.cpp's notation (grammars/README.md of llama.cpp; parser of October 2026).
 
 Kept to what every version parses: names of letters, digits and dashes; counted repetitions of at most
-`LARGEST_REPETITION` of one rule or class (llama.cpp expands each count into a rule, and refuses or, worse, lifts larger ones);
-no left recursion, which finite rules cannot have.
+`LARGEST_REPETITION` of one rule or class (llama.cpp expands each count into a rule, and refuses or, worse,
+lifts larger ones); no left recursion, which finite rules cannot have.
 """
 
 from __future__ import annotations
@@ -129,17 +129,15 @@ def _hex(point: int) -> str:
 
 
 def _chars(chars: Chars) -> str:
-    negated = chars.negated and bool(chars.ranges)
-    ranges = chars.ranges if negated else chars.allowed()
-    body = "".join(_range(first, last) for first, last in ranges if last > 0)
-    if not body:
-        return "."
-    return f"[{'^' if negated else ''}{body}]"
+    # Written as what is allowed, even where it was "all but": llama.cpp takes bytes that are no UTF-8 for
+    # "all but", and U+0000 is what it never takes.
+    ranges = [(max(first, 1), last) for first, last in chars.allowed() if last > 0]
+    if not ranges:
+        raise GrammarError("a class holds U+0000 alone", hint="llama.cpp cannot match it; remove it")
+    return f"[{''.join(_range(first, last) for first, last in ranges)}]"
 
 
 def _range(first: int, last: int) -> str:
-    # llama.cpp never takes U+0000, and other parsers stumble over it.
-    first = max(first, 1)
     return _point(first) if first == last else f"{_point(first)}-{_point(last)}"
 
 

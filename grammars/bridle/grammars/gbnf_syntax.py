@@ -246,7 +246,7 @@ class _Parser:
             raise self._wrong("there is nothing to repeat", "an empty text cannot be repeated")
         if most is not None and most < least:
             raise self._wrong(f"a repetition runs from {least} to {most}", "write the lower number first")
-        count = max(1, least) if not most else most
+        count = most or max(1, least)
         item.made *= count
         if item.made > LARGEST_REPETITION:
             raise self._wrong(

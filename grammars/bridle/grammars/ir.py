@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias, Union
+from typing import TypeAlias
 
 from bridle.errors import GrammarError
 
@@ -43,7 +43,7 @@ class Lit:
 
 @dataclass(frozen=True, slots=True)
 class Chars:
-    """One code point: of `ranges` (both ends included), or when `negated` of none of them. Never a surrogate."""
+    """One code point, never a surrogate: of `ranges` (ends included), or when `negated` of none of them."""
 
     ranges: tuple[tuple[int, int], ...]
     negated: bool = False
@@ -102,7 +102,7 @@ class Ref:
     name: str
 
 
-Node: TypeAlias = Union[Lit, Chars, Seq, Alt, Repeat, Ref]
+Node: TypeAlias = Lit | Chars | Seq | Alt | Repeat | Ref
 EMPTY = Seq(())
 
 

@@ -1,6 +1,6 @@
 """JSON values as rules in one layout: texts, objects, arrays, and values that no schema describes.
 
-Whitespace is exactly what `JsonLayout.dump` writes, so that a written value and its rules agree byte for byte.
+Whitespace is exactly what `JsonLayout.dump` writes: a written value and its rules agree byte for byte.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from bridle.grammars.ir import EMPTY, Lit, Node, Ref, Repeat, alt, optional, seq
 from bridle.grammars.json_text import ANY_CHAR, literal, quoted
 from bridle.wrappers.syntax import JsonLayout
 
-__all__ = ["JsonRules"]
+__all__ = ["ONE_LINE", "JsonRules"]
+
+ONE_LINE = JsonLayout()
 
 
 class JsonRules:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bridle.errors import InputError
-from bridle.grammars.bounds import Bounds
+from bridle.grammars.bounds import DEFAULT_BOUNDS, Bounds
 from bridle.grammars.schema_keywords import check_schema, pointer_to
 from bridle.messages import JSON, ToolSpec
 
@@ -21,7 +21,7 @@ def call_schema(
     only: str | None = None,
     name_key: str = "function",
     arguments_key: str = "params",
-    bounds: Bounds = Bounds(),
+    bounds: Bounds = DEFAULT_BOUNDS,
 ) -> dict[str, JSON]:
     """Return the schema of an object that names a function and holds its arguments, thoughts first.
 

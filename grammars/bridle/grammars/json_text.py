@@ -1,7 +1,7 @@
 """JSON texts as rules: strings, keys and literals exactly as `json.dumps(ensure_ascii=False)` writes them.
 
 There is one spelling per character: the short escapes, `\\u00xx` in lower case for the other control
-characters, and everything else as it is. The spelling is that of Python's `json` module (RFC 8259, section 7).
+characters, and everything else as it is. It is that of Python's `json` module (RFC 8259, section 7).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Writes a grammar for llguidance, in its dialect of Lark (llguidance 1.x, docs/syntax.md).
 
-Each rule becomes a terminal and the whole grammar one lexeme: it is finite and therefore regular, so the language
-is exactly that of the rules, with no greedy lexing between parts. Measured on MemGPT's functions that is
-as fast as grammar rules over small lexemes, in compiling and per token.
+Each rule becomes a terminal and the whole grammar one lexeme: it is finite and therefore regular, so the
+language is exactly that of the rules, with no greedy lexing between parts. Measured on MemGPT's functions
+that is as fast as grammar rules over small lexemes, in compiling and per token.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Regular expressions of JSON Schema's `pattern`, as finite rules over characters.
 
-Understood is what ECMA-262 and Python's `re` agree on: literals, classes, `.`, groups, `|`, the quantifiers, and
-anchors at the ends. Where the two differ (`\\w`, `\\d`, `\\s`, `.`), only what both accept is generated. Look-around,
-back references, word boundaries, flags and Unicode properties are refused. Quantifiers without an end
-are cut so that the longest text still fits.
+Understood is what ECMA-262 and Python's `re` agree on: literals, classes, `.`, groups, `|`, the quantifiers,
+and anchors at the ends. Where the two differ (`\\w`, `\\d`, `\\s`, `.`), only what both accept is generated.
+Look-around, back references, word boundaries, flags and Unicode properties are refused. Quantifiers without
+an end are cut so that the longest text still fits.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _lengths(node: Node) -> tuple[int, int]:
 
 
 def _at_least(node: Node, least: int, most: int) -> Node | None:
-    """Raise the only repetition of single characters so that no text is shorter; None if that can't be done."""
+    """Raise the only repetition of single characters so that no text is shorter; None if there is none."""
     items = node.items if isinstance(node, Seq) else (node,)
     loose = [i for i, item in enumerate(items) if _lengths(item)[0] != _lengths(item)[1]]
     if len(loose) != 1:
@@ -140,7 +140,7 @@ class _Parser:
         return alt(*branches)
 
     def _branch(self) -> Node:
-        """One alternative at the top, where anchors may stand; a missing anchor lets other text stand there."""
+        """One alternative at the top, where anchors may stand; where one is missing, other text may stand."""
         starts = self._take("^")
         node = self._sequence(top=True)
         ends = self._take("$")

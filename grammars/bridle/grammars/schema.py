@@ -14,11 +14,11 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import cast
 
 from bridle.errors import SchemaError
-from bridle.grammars.bounds import Bounds
+from bridle.grammars.bounds import DEFAULT_BOUNDS, Bounds
 from bridle.grammars.digits import any_integer, any_number, integers, numbers
 from bridle.grammars.formats import FORMATS
 from bridle.grammars.ir import Lit, Node, alt
-from bridle.grammars.json_rules import JsonRules
+from bridle.grammars.json_rules import ONE_LINE, JsonRules
 from bridle.grammars.json_text import escaped, quoted
 from bridle.grammars.patterns import check_pattern, pattern_node
 from bridle.grammars.schema_keywords import (
@@ -46,7 +46,7 @@ class SchemaRules(JsonRules):
     """Collects the rules of any number of schemas that go into one grammar."""
 
     def __init__(
-        self, layout: JsonLayout = JsonLayout(), bounds: Bounds = Bounds(), *, loosen: bool = False
+        self, layout: JsonLayout = ONE_LINE, bounds: Bounds = DEFAULT_BOUNDS, *, loosen: bool = False
     ) -> None:
         super().__init__(layout, bounds)
         self.loosen = loosen
@@ -138,10 +138,8 @@ class _Part:
             if kinds != ("object",) or "enum" in schema or "const" in schema:
                 raise SchemaError("this must be an object with members of its own", pointer=pointer)
             return self._object(schema, pointer, depth, first)
-        if kinds is TYPES:
-            node = self._out.any_value(depth)
-        else:
-            node = self._kinds(schema, kinds, pointer, depth)
+        free = kinds is TYPES
+        node = self._out.any_value(depth) if free else self._kinds(schema, kinds, pointer, depth)
         return alt(node, Lit("null")) if schema.get("nullable") is True else node
 
     def _kinds(self, schema: Schema, kinds: Sequence[str], pointer: str, depth: int) -> Node:

@@ -1,13 +1,15 @@
-"""The keywords of JSON Schema (draft 2020-12): which restrict, which only describe, and is a schema valid at all."""
+"""The keywords of JSON Schema (draft 2020-12): which restrict, which only describe; and is a schema valid."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Protocol, cast
 
 import jsonschema
-from jsonschema.exceptions import best_match
+from jsonschema import exceptions
+from referencing import Registry
 
 from bridle.errors import SchemaError
 from bridle.messages import JSON
@@ -18,10 +20,25 @@ __all__ = [
     "EXPRESSED",
     "TYPES",
     "UNEXPRESSED",
+    "Validator",
     "check_schema",
     "pointer_to",
+    "validator_of",
     "written_types",
 ]
+
+
+class Validator(Protocol):
+    """The part of jsonschema's validators that is used here."""
+
+    def is_valid(self, instance: object, /) -> bool:
+        """Tell whether a value satisfies the schema."""
+        ...
+
+    def evolve(self, *, schema: object) -> Validator:
+        """Return a validator of a part of the schema, with the references of the whole."""
+        ...
+
 
 TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")
 
@@ -63,11 +80,38 @@ EXPRESSED = frozenset(
     + [keyword for keywords in BY_TYPE.values() for keyword in keywords if keyword not in UNEXPRESSED]
 )
 ANNOTATIONS = frozenset(
-    """title description default examples example deprecated readOnly writeOnly $comment $schema $id $anchor $defs
-    definitions $vocabulary $dynamicAnchor $recursiveAnchor contentEncoding contentMediaType contentSchema then else
-    minContains maxContains discriminator externalDocs xml strict""".split()
+    (
+        "title",
+        "description",
+        "default",
+        "examples",
+        "example",
+        "deprecated",
+        "readOnly",
+        "writeOnly",
+        "$comment",
+        "$schema",
+        "$id",
+        "$anchor",
+        "$defs",
+        "definitions",
+        "$vocabulary",
+        "$dynamicAnchor",
+        "$recursiveAnchor",
+        "contentEncoding",
+        "contentMediaType",
+        "contentSchema",
+        "then",
+        "else",
+        "minContains",
+        "maxContains",
+        "discriminator",
+        "externalDocs",
+        "xml",
+        "strict",
+    )
 )
-"""Keywords that restrict nothing by themselves (`then`, `else` and `minContains` only do beside another one)."""
+"""Keywords that restrict nothing by themselves (`then` and `minContains` only do beside another one)."""
 
 
 def written_types(schema: Mapping[str, JSON]) -> tuple[str, ...]:
@@ -113,8 +157,15 @@ def check_schema(schema: JSON | Mapping[str, JSON]) -> None:
 @lru_cache(maxsize=1024)
 def _first_error(text: str) -> tuple[str, str] | None:
     """Checking takes about a millisecond, and an agent builds a grammar of the same tools in every step."""
-    validator = jsonschema.Draft202012Validator(jsonschema.Draft202012Validator.META_SCHEMA)
-    error = best_match(validator.iter_errors(json.loads(text)))
-    if error is None:
-        return None
-    return pointer_to("", *error.absolute_path), error.message[:200]
+    try:
+        jsonschema.Draft202012Validator.check_schema(json.loads(text))
+    except exceptions.SchemaError as error:
+        return pointer_to("", *error.absolute_path), error.message[:200]
+    return None
+
+
+def validator_of(schema: JSON | Mapping[str, JSON]) -> Validator:
+    """Return what checks values against a schema, and fetches nothing for references that lead out of it."""
+    registry: Registry[bool | Mapping[str, object]] = Registry()
+    whole = cast("bool | Mapping[str, object]", schema)
+    return cast("Validator", jsonschema.Draft202012Validator(whole, registry=registry))

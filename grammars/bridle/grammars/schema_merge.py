@@ -1,7 +1,7 @@
 """Following `$ref`, merging `allOf`, and telling whether the branches of a `oneOf` exclude each other.
 
-A merged schema accepts what both parts accept. What cannot be merged exactly raises a `SchemaError`; parts that
-contradict each other raise its kind `Impossible`, which whoever can do without the value catches.
+A merged schema accepts what both parts accept. What cannot be merged exactly raises a `SchemaError`; parts
+that contradict each other raise its kind `Impossible`, which whoever can do without the value catches.
 """
 
 from __future__ import annotations
@@ -10,12 +10,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import cast
 
-import jsonschema
-from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from bridle.errors import SchemaError
-from bridle.grammars.schema_keywords import ANNOTATIONS, TYPES, written_types
+from bridle.grammars.schema_keywords import ANNOTATIONS, TYPES, validator_of, written_types
 from bridle.messages import JSON
 
 __all__ = ["Impossible", "Schema", "Source", "merge"]
@@ -35,15 +33,12 @@ class Source:
 
     def __init__(self, root: Schema | bool) -> None:
         self.root = root
-        # An empty registry: nothing is fetched from the network for a reference that leads out.
-        self._validator = jsonschema.Draft202012Validator(
-            cast("bool | dict[str, JSON]", root), registry=Registry[object]()
-        )
+        self._validator = validator_of(root)
 
     def allows(self, schema: JSON | Schema, value: JSON) -> bool:
         """Check a value against a part of this schema, with all keywords."""
         try:
-            return bool(self._validator.evolve(schema=schema).is_valid(value))
+            return self._validator.evolve(schema=schema).is_valid(value)
         except (Unresolvable, re.error, RecursionError) as error:
             raise SchemaError(f"the schema cannot be checked: {error}"[:300]) from error
 
@@ -88,10 +83,10 @@ class Source:
         found: JSON | Schema = self.root
         for token in place[1:].split("/")[1:]:
             key = token.replace("~1", "/").replace("~0", "~")
-            if isinstance(found, list) and key.isdecimal() and int(key) < len(found):
-                found = found[int(key)]
-            elif isinstance(found, Mapping) and key in found:
+            if isinstance(found, Mapping) and key in found:
                 found = found[key]
+            elif isinstance(found, list) and key.isdecimal() and int(key) < len(found):
+                found = found[int(key)]
             else:
                 raise SchemaError(f"the reference {place!r} leads nowhere", pointer=f"{pointer}/$ref")
         if not isinstance(found, bool | Mapping):
@@ -148,9 +143,8 @@ def merge(one: JSON | Schema, other: JSON | Schema, pointer: str) -> Schema | bo
         return one
     merged = dict(one)
     for keyword, value in other.items():
-        if keyword in merged and merged[keyword] != value:
-            value = _both(keyword, merged[keyword], value, pointer)
-        merged[keyword] = value
+        differs = keyword in merged and merged[keyword] != value
+        merged[keyword] = _both(keyword, merged[keyword], value, pointer) if differs else value
     return _closed(one, other, merged, pointer)
 
 
