@@ -6,14 +6,14 @@ import random
 from dataclasses import replace
 
 import talk
-from frames import Style
+from frames import Style, article, join_words, pick, render
 from notes import listing
 from topics import Topic, draw_topic, upper
 from bridle.agent.memory import Core
 
 from world import Turn, World
 
-__all__ = ["about_me", "ask_about", "fresh_topic", "forget", "insert_line", "known_topic", "question_text", "same_text", "tell", "tell_text", "two_facts"]
+__all__ = ["about_me", "ask_about", "fresh_topic", "forget", "insert_line", "known_topic", "named", "pair", "pets", "question_text", "same_text", "tell", "tell_text", "two_facts"]
 
 
 def known_topic(rng: random.Random, world: World) -> Topic | None:
@@ -90,11 +90,81 @@ def tell(rng: random.Random, world: World, topic: Topic, text: str, value: str) 
     return turn
 
 
+_PETS = (
+    "do I have any pets", "what are my pets called", "what pets do I have", "what is my pet's name", "what's my pet called", "do I have a pet",
+    "which pets do I have", "what are the names of my pets", "who are my pets", "what animals do I have", "tell me about my pets",
+    "what kind of pet do I have", "how many pets do I have", "do you remember my pets", "whats my pets name", "which animals do I own",
+)
+
+
+def pets(rng: random.Random, world: World) -> Turn:
+    """The user asks for all pets."""
+    turn = Turn(world, talk.command(rng, Style.draw(rng), _PETS, world.split, "?"))
+    lines = world.core.block("human").lines
+    found = [line.removeprefix("Pet: ") for line in lines if line.startswith("Pet: ")][:3]
+    if not found:
+        result = listing([_stored(rng, named(rng, "Car"), "van")] if rng.random() < 0.15 else [])
+        turn.search("search_archive", "Pet: ?", "pet", result)
+        turn.say("answer_none", "Pet: ?", "I don't know your pets yet. Tell me and I will remember it.", "don't")
+        return turn
+    known = {
+        topic.line(value).removeprefix("Pet: "): (f"{article(topic.prefix.strip())} called {value}", value)
+        for topic, value in world.facts
+        if topic.key == "Pet"
+    }
+    shown = [known[line][0] for line in found]
+    names = [known[line][1] for line in found]
+    kind = "multi_value" if len(found) > 1 else "answer_core"
+    turn.say(kind, f"Pet: {', '.join(found)}", f"You have {join_words(shown)}.", *names)
+    return turn
+
+
+_PAIRS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("Name", "From", ("(I'm|I am|im|my name is|this is) <v> from <w>", "<v> from <w> here", "(hi|hello), (I'm|my name is) <v> from <w>")),
+    ("Name", "Age", ("(I'm|I am|im|my name is) <v>, <w> years old", "(I'm|my name is) <v> and (I'm|I am) <w>", "<v>, <w>", "(hi|hey), (I'm|im) <v>, <w>")),
+    ("Name", "Job", ("(I'm|I am|my name is) <v>, <a w>", "(I'm|my name is|hi, I'm) <v> and I work as <a w>", "my name is <v> and (I'm|I am) <a w>")),
+    ("Name", "Lives in", ("(I'm|I am|my name is|hi, I'm) <v> and I live in <w>", "<v> here, I live in <w>", "my name is <v>, I live in <w>", "I am <v> and (I'm|I am) based in <w>")),
+    ("Job", "Lives in", ("(I'm|I am) <a v> living in <w>", "(I'm|I am) <a v> and I live in <w>", "I work as <a v> and live in <w>", "I'm <a v> based in <w>")),
+    ("Age", "Lives in", ("(I'm|I am) <v> and I live in <w>", "(I'm|I am) <v> years old and live in <w>")),
+    ("Age", "Job", ("(I'm|I am) <v> and work as <a w>", "I'm a <v> year old <w>", "(I'm|I am) <v> and (I'm|I am) <a w>")),
+    ("From", "Lives in", ("(I'm|I am) from <v> but (I )?live in <w>", "I come from <v> and live in <w>", "I was born in <v> and live in <w> now", "I'm from <v>, living in <w>")),
+    ("Likes", "Dislikes", ("I like <v> but (I )?hate <w>", "I love <v> and hate <w>", "I like <v> but not <w>", "I like <v> and I don't like <w>")),
+)
+
+
+def pair(rng: random.Random, world: World) -> Turn | None:
+    """Two facts that people like to tell in one breath."""
+    one, two, frames = rng.choice(_PAIRS)
+    first, second = named(rng, one), named(rng, two)
+    if any(world.values(topic) and not topic.multi for topic in (first, second)):
+        return None
+    style = Style.draw(rng)
+    values = [style.value(topic.value(rng, world.split)) for topic in (first, second)]
+    if any(value.startswith("in ") or (" in " in value and " a" in frames[0]) for value in values):
+        return None
+    turn = Turn(world, style.write(rng, render(rng, pick(rng, frames, world.split), {"v": values[0], "w": values[1]}), "."))
+    return _both(turn, (first, second), values)
+
+
+def _both(turn: Turn, topics: tuple[Topic, Topic], values: list[str]) -> Turn | None:
+    result = ""
+    for topic, value in zip(topics, values, strict=True):
+        if value in turn.world.values(topic):
+            return None
+        result, _ = _remember(turn, topic, value)
+        turn.steps[-1] = replace(turn.steps[-1], kind="two_facts")
+        if result != "OK":
+            break
+    said = f"Got it, {topics[0].reply(values[:1])} and {topics[1].reply(values[1:])}."
+    _saved(turn, result, said, *values)
+    return turn
+
+
 def two_facts(rng: random.Random, world: World) -> Turn | None:
     """Two statements in one message."""
     first = fresh_topic(rng, world)
-    if rng.random() < 0.4 and not world.values(_named(rng, "Name")):
-        first = _named(rng, "Name")
+    if rng.random() < 0.4 and not world.values(named(rng, "Name")):
+        first = named(rng, "Name")
     second = fresh_topic(rng, world)
     if first.slot == second.slot or {first.key, second.key} & {"Phone", "Children"}:
         return None
@@ -107,18 +177,11 @@ def two_facts(rng: random.Random, world: World) -> Turn | None:
         *_clause(rng, first, values[0], world), (joint, False), *_clause(rng, second, values[1], world),
     ]
     turn = Turn(world, style.write(rng, pieces, "."))
-    result = ""
-    for topic, value in zip((first, second), values, strict=True):
-        result, _ = _remember(turn, topic, value)
-        turn.steps[-1] = replace(turn.steps[-1], kind="two_facts")
-        if result != "OK":
-            break
-    said = f"Got it, {first.reply(values[:1])} and {second.reply(values[1:])}."
-    _saved(turn, result, said, *values)
-    return turn
+    return _both(turn, (first, second), values)
 
 
-def _named(rng: random.Random, key: str) -> Topic:
+def named(rng: random.Random, key: str) -> Topic:
+    """The topic of one attribute."""
     topic = draw_topic(rng, "train")
     while topic.key != key:
         topic = draw_topic(rng, "train")
@@ -136,7 +199,9 @@ def _clause(rng: random.Random, topic: Topic, value: str, world: World) -> list[
 
 def question_text(rng: random.Random, world: World, topic: Topic) -> str:
     """A question about a topic."""
-    return talk.ask(rng, style_for(rng, topic), topic, world.split, world.persona)
+    values = world.values(topic)
+    guess = values[0] if values and rng.random() < 0.6 else None
+    return talk.ask(rng, style_for(rng, topic), topic, world.split, world.persona, guess)
 
 
 def ask_about(rng: random.Random, world: World, topic: Topic, text: str) -> Turn:

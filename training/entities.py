@@ -24,7 +24,7 @@ _VOWELS = "a e i o u a e i o u ai ee ea ia io ou y ö é å".split()
 _CODAS = ["", "", "", "n", "r", "s", "l", "m", "t", "k", "nd", "rt", "x", "ck", "ng", "th"]
 _TAKEN = frozenset(
     "name names age email address phone job team number city place parent child children school car language languages"
-    " subject field class home work mail birth boss date time day note notes memory".split()
+    " subject field class home work mail birth boss date time day note notes memory sister aunt uncle cousin father mother friend king doctor nurse teacher music film movie song food drink".split()
 )
 """Nouns that mean something else after "my"."""
 _CLOSED = frozenset(("age", "day", "diet", "language", "instrument", "sport", "height", "field"))
@@ -151,7 +151,7 @@ def _liked(rng: random.Random) -> str:
     if kind < 0.6:
         return rng.choice(POOLS["liked"])
     if kind < 0.8:
-        return rng.choice(WORDS) if kind < 0.7 else f"{rng.choice(WORDS)} {rng.choice(WORDS)}"
+        return _word(rng) if kind < 0.7 else f"{_word(rng)} {_word(rng)}"
     return pseudo(rng).capitalize() if kind < 0.9 else pseudo(rng)
 
 
@@ -170,7 +170,7 @@ def _thing(rng: random.Random) -> str:
     if kind < 0.3:
         return _code(rng)
     if kind < 0.45:
-        return rng.choice(WORDS) if kind < 0.38 else f"{rng.choice(WORDS)} {rng.choice(WORDS)}"
+        return _word(rng) if kind < 0.38 else f"{_word(rng)} {_word(rng)}"
     if kind < 0.6:
         return pseudo(rng) if kind < 0.52 else pseudo(rng).capitalize()
     makers = (_person, _place, _day, _clock, _liked, _of("weekday"), _of("color"), _weekday_clock, _size)
@@ -183,6 +183,20 @@ def _weekday_clock(rng: random.Random) -> str:
 
 def _size(rng: random.Random) -> str:
     return f"{rng.randint(1, 250)} {rng.choice(('kg', 'cm', 'euros', 'dollars', 'km', 'pounds', 'hours', 'minutes', 'percent'))}"
+
+
+def _word(rng: random.Random) -> str:
+    return rng.choice(POOLS["common"] if rng.random() < 0.65 else WORDS)
+
+
+def _job(rng: random.Random) -> str:
+    job = rng.choice(POOLS["job"])
+    kind = rng.random()
+    if kind < 0.06:
+        return f"{job} in {_place(rng)}"
+    if kind < 0.1:
+        return f"{job} at {_company(rng)}"
+    return f"{pseudo(rng)} {job}" if kind < 0.16 else job
 
 
 def _height(rng: random.Random) -> str:
@@ -198,7 +212,7 @@ def _noun(rng: random.Random) -> str:
     kind = rng.random()
     if kind < 0.62:
         return rng.choice(POOLS["noun"])
-    head = rng.choice(POOLS["noun"]) if kind < 0.85 else rng.choice(WORDS)
+    head = rng.choice(POOLS["noun"]) if kind < 0.85 else _word(rng)
     if head in _TAKEN:
         return rng.choice(POOLS["noun"])
     return f"{rng.choice(POOLS['adjective'])} {head}" if " " not in head else head
@@ -207,8 +221,8 @@ def _noun(rng: random.Random) -> str:
 _MAKERS: dict[str, Callable[[random.Random], str]] = {
     "person": _person, "names": _names, "place": _place, "day": _day, "clock": _clock, "phone": _phone,
     "email": _email, "street": _street, "company": _company, "school": _school, "car": _car, "liked": _liked,
-    "thing": _thing, "petname": _petname, "noun": _noun, "code": _code, "height": _height, "word": lambda rng: rng.choice(WORDS),
-    "job": lambda rng: rng.choice(POOLS["job"]), "subject": _of("subject"), "diet": _of("diet"), "hobby": _of("hobby"),
+    "thing": _thing, "petname": _petname, "noun": _noun, "code": _code, "height": _height, "word": _word,
+    "job": _job, "subject": _of("subject"), "diet": _of("diet"), "hobby": _of("hobby"),
     "age": lambda rng: str(rng.randint(5, 99)), "field": lambda rng: "in " + rng.choice(POOLS["field"]),
     "team": lambda rng: rng.choice(POOLS["team"]) if rng.random() < 0.6 else f"{pseudo(rng).capitalize()} United",
     "weekday_clock": _weekday_clock, "first": _first, "pseudo": pseudo, "digits4": lambda rng: _digits(rng, 4),

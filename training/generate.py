@@ -111,25 +111,49 @@ def _forget(rng: random.Random, world: World) -> Turn | None:
     return dialogues.forget(rng, world, topic or dialogues.fresh_topic(rng, world))
 
 
+def _multi(rng: random.Random, world: World) -> Turn | None:
+    many = [topic for topic, _ in world.facts if len(world.values(topic)) > 1]
+    if not many:
+        return None
+    topic = rng.choice(many)
+    return dialogues.ask_about(rng, world, topic, dialogues.question_text(rng, world, topic))
+
+
+def _name(rng: random.Random, world: World) -> Turn | None:
+    topic = dialogues.named(rng, "Name")
+    if rng.random() < 0.4:
+        return dialogues.ask_about(rng, world, topic, dialogues.question_text(rng, world, topic))
+    text, value = dialogues.tell_text(rng, world, topic)
+    return dialogues.tell(rng, world, topic, text, value)
+
+
+_CONFUSING: tuple[Maker, ...] = (_name, _name, _name, turns.whoami, turns.rename, turns.rename, dialogues.about_me)
+"""Whose name is it? One group holds several of these."""
+
+
 MAKERS: Mapping[str, tuple[Maker, float, tuple[str, ...]]] = {
     "tell": (_tell, 24, ("fact", "correction", "name_user", "ack")),
-    "same": (_same, 4, ("same",)),
+    "same": (_same, 6, ("same",)),
     "ask": (_ask, 24, ("answer_core", "multi_value", "search_archive", "answer_archive", "answer_none")),
     "forget": (_forget, 4, ("forget", "ack")),
-    "two": (dialogues.two_facts, 4, ("two_facts", "ack")),
-    "keep": (turns.keep, 8, ("note", "note_saved", "ack")),
-    "free": (turns.ask_free, 8, ("ask_free", "answer_archive", "answer_none")),
+    "two": (dialogues.two_facts, 2.5, ("two_facts", "ack")),
+    "pair": (dialogues.pair, 2.5, ("two_facts", "ack")),
+    "pets": (dialogues.pets, 1.5, ("multi_value", "answer_core", "search_archive", "answer_none")),
+    "multi": (_multi, 3, ("multi_value",)),
+    "name": (_name, 4, ("name_user", "ack", "answer_core", "search_archive")),
+    "keep": (turns.keep, 10, ("note", "note_saved", "ack")),
+    "free": (turns.ask_free, 9, ("ask_free", "answer_archive", "answer_none")),
     "said": (turns.said, 5, ("conv_search", "conv_answer")),
     "day": (turns.day, 3, ("date_search", "conv_answer")),
     "pause": (turns.pause, 2.5, ("pause", "ack")),
     "whoami": (turns.whoami, 3, ("whoami",)),
     "rename": (turns.rename, 4, ("rename", "ack")),
     "about": (dialogues.about_me, 3, ("about_me",)),
-    "chat": (turns.chat, 9, ("smalltalk",)),
+    "chat": (turns.chat, 12, ("smalltalk",)),
     "clock": (turns.clock, 3, ("time",)),
     "cannot": (turns.cannot, 4.5, ("cannot",)),
     "unclear": (turns.unclear, 1.5, ("unclear",)),
-    "copy": (turns.copy, 5, ("copy",)),
+    "copy": (turns.copy, 6, ("copy",)),
 }
 _NAMES = tuple(MAKERS)
 _WEIGHTS = tuple(weight for _, weight, _ in MAKERS.values())
@@ -163,6 +187,11 @@ def _agent_group(rng: random.Random, split: Split, names: tuple[str, ...]) -> li
     if rng.random() < 0.3 and names is _NAMES:
         return _contrast(rng, world, past)
     out: list[Case] = []
+    if rng.random() < 0.06 and names is _NAMES:
+        for maker in rng.sample(_CONFUSING, 4):
+            made = maker(rng, world.copy())
+            out += _cases(made, past, world.now)[:1] if made else []
+        return out
     for _ in range(rng.choice((3, 4, 4, 5))):
         state = world.copy()
         steps = _cases(_turn(rng, state, names), past, world.now)

@@ -41,7 +41,7 @@ _KINDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("the recipe for <x> needs <word> and <word2>", "liked", ("what do I need for <x>", "what does the recipe for <x> need", "how do I make <x>", "what's in <x>", "how do I cook <x>")),
 )
 
-_ASIDES = (
+_ASIDES: tuple[str, ...] = (
     "I feel like <liked> tonight", "I'm <feeling>", "I am <feeling>", "I <verb_past> <person> today", "it is raining here", "we had <liked> for dinner", "I need to buy <liked>",
     "<person> is coming on <weekday>", "the <event> was great", "I have to pick up the <object> on <weekday>", "the <event> moved to <weekday>", "the <event> is on <weekday_clock>", "today was a long day", "I bought a new <noun>",
     "I broke my <noun>", "I lost my <noun>", "I saw a <word> in <place>", "I'm going to <place> next week", "there is a <word> in the <word2>", "I think <liked> is overrated", "we are planning a trip to <place>", "I dreamt of <liked>",
@@ -54,7 +54,14 @@ _ASIDES = (
     "I take the bus at <clock>", "the shop closes at <clock>", "<person> will bring <liked>", "<person> said the <word> is <word2>", "I forgot the <object> at <company>", "I have been to <place> twice", "it was <person>'s birthday", "I ordered <liked>", "the package comes on <weekday>", "the <word> <word2> on <weekday>",
 )
 
-_QUESTIONS = (
+_ASIDES += (
+    "my <relation> <deed>", "<person> <deed>", "the <word> <deed>", "our <word> <deed>", "I heard that <person> <deed>", "my <relation> <person> <deed>", "<person> told me that <person2> <deed>", "the <word> in <place> is <word2>",
+    "I think the <word> is <word2>", "it was a <word> <word2> on <weekday>", "there are <int> <word>s in the <word2>", "we saw <int> <word>s in <place>", "I have to <word> the <word2>", "tomorrow we <word> in <place>", "I want to <word> more", "I should <word> the <object> on <weekday>",
+    "let's <word> on <weekday>", "somebody <deed>", "the weather is <word> in <place>", "last night I dreamt about a <word>", "I had <liked> for breakfast", "I can't sleep", "my tooth hurts", "I'm <feeling> and <feeling>", "I just came back from <place>", "I just woke up", "I have a meeting with <person> at <clock>",
+    "on <weekday> we go to <place>", "the new <word> arrives on <weekday>", "it costs <size>", "I got <size> from <person>", "I hid the <object> <spot>", "I lent the <object> to <person>", "the <object> belongs to <person>", "the <word> is <spot>", "I'm <word> today", "everything is <word>", "the <word> <word2>s", "a <word> <deed>",
+)
+
+_QUESTIONS: tuple[tuple[str, str], ...] = (
     ("what is the capital of <place>", "capital of <place>"), ("who wrote <liked>", "<liked>"), ("how far is <place>", "<place>"), ("why is the <word> so <word2>", "<word> <word2>"),
     ("how does a <noun> work", "<noun>"), ("what does <word> mean", "<word>"), ("where is the <object>", "<object>"), ("when is the <event>", "<event>"), ("who is <person>", "<person>"),
     ("how many people live in <place>", "people <place>"), ("who invented the <word>", "<word>"), ("what is the <noun>", "<noun>"), ("where is <place>", "<place>"), ("is <place> nice", "<place>"),
@@ -71,6 +78,9 @@ _SHOPS = ("bakery", "library", "post office", "pharmacy", "supermarket", "museum
 _SECRETS = ("wifi password", "Wi-Fi password", "door code", "alarm code", "gate code", "garage code", "safe code", "office code", "router password", "guest password", "locker combination", "key safe code", "admin password", "room number", "meeting id", "flight number", "order number", "bin number", "tax number", "serial number")
 
 
+_RELATIONS = ("sister", "brother", "boss", "mother", "father", "mum", "dad", "wife", "husband", "neighbour", "son", "daughter", "friend", "teacher", "dog", "cat", "cousin", "uncle", "aunt", "colleague", "landlord", "roommate", "grandma", "team")
+
+
 class _Slots(dict[str, str]):
     """Values made when a template asks for them."""
 
@@ -82,14 +92,18 @@ class _Slots(dict[str, str]):
         rng = self._rng
         if name == "int":
             value = str(rng.randint(1, 99))
-        elif name in ("spot", "feeling", "verb_past", "weekday", "language", "event"):
+        elif name in ("spot", "feeling", "verb_past", "weekday", "language", "event", "month", "instrument"):
             value = rng.choice(POOLS[name])
+        elif name == "deed":
+            value = plain(render(rng, rng.choice(POOLS["deed"]), self))
+        elif name == "relation":
+            value = rng.choice(_RELATIONS)
         elif name == "object":
             value = _object(rng, self._split)
         elif name == "size":
             value = f"{rng.randint(2, 300)} {rng.choice(('euros', 'dollars', 'pounds', 'kilos', 'km', 'hours'))}"
         else:
-            value = pick_value(rng, {"word2": "word"}.get(name, name), self._split)
+            value = pick_value(rng, {"word2": "word", "person2": "person"}.get(name, name), self._split)
         self[name] = value
         return value
 

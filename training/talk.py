@@ -68,8 +68,14 @@ def correct(
     return style.write(rng, [(before, False), *say, (after, False)], ".")
 
 
-def ask(rng: random.Random, style: Style, topic: Topic, split: Split, persona: str) -> str:
-    """A question about one topic."""
+def ask(
+    rng: random.Random, style: Style, topic: Topic, split: Split, persona: str, held_value: str | None = None
+) -> str:
+    """A question about one topic, now and then with a guess at the answer."""
+    if "check" in topic.spec and rng.random() < 0.08:
+        value = held_value or topic.value(rng, split)
+        pieces = topic.words("check", rng, split, v=style.value(value))
+        return style.write(rng, pieces, "?")
     if rng.random() < 0.27:
         before, _, after = pick(rng, _QFRAME, split).partition("<about>")
         pieces = [(before, False), *topic.words("about", rng, "train"), (after, False)]
@@ -78,14 +84,15 @@ def ask(rng: random.Random, style: Style, topic: Topic, split: Split, persona: s
         pieces = topic.words("ask", rng, split)
         end = "?"
     pieces = [piece for piece in pieces if piece[0]]
-    return style.write(rng, _around(rng, pieces, persona, _QLEAD, _QTAIL, 0.2), end)
+    done = _around(rng, pieces, persona, _QLEAD, _QTAIL, 0.2)
+    return style.write(rng, done, "" if done[-1][0].startswith("? ") else end)
 
 
 def forget(rng: random.Random, style: Style, topic: Topic, split: Split, persona: str) -> str:
     """A request to forget one topic."""
     before, _, after = pick(rng, _FORGET, split).partition("<about>")
     pieces = [(before, False), *topic.words("about", rng, "train"), (after, False)]
-    return style.write(rng, _around(rng, pieces, persona, ("please ", "ok, ", "hey, "), (" please", ", please"), 0.1), ".")
+    return style.write(rng, _around(rng, pieces, persona, ("ok, ", "hey, ", "and ", "now "), (", thanks", " now"), 0.1), ".")
 
 
 def command(rng: random.Random, style: Style, frames: Sequence[str], split: Split, end: str = ".", **slots: str) -> str:

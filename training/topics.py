@@ -21,7 +21,7 @@ _FAMILIES = {
     for family in cast("list[Spec]", tomllib.loads((DATA / "families.toml").read_text("utf-8"))["family"])
 }
 _NOUNS = {name: cast("dict[str, str]", family.get("nouns", {})) for name, family in _FAMILIES.items()}
-_COMMON = ("Name", "Lives in", "Job", "Age", "From", "Likes", "Works at", "Birthday", "Phone", "Email")
+_COMMON = ("Name", "Name", "Lives in", "Lives in", "Job", "Job", "Age", "From", "Likes", "Likes", "Dislikes", "Hobby", "Works at", "Birthday", "Phone", "Email")
 
 
 def upper(text: str) -> str:
@@ -80,7 +80,7 @@ class Topic:
 
 def _attribute(rng: random.Random) -> Topic:
     spec = rng.choice(_ATTRIBUTES)
-    if rng.random() < 0.3:
+    if rng.random() < 0.5:
         key = rng.choice(_COMMON)
         spec = next(one for one in _ATTRIBUTES if one["key"] == key)
     key = str(spec["key"])

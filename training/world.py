@@ -166,6 +166,9 @@ def draw_world(rng: random.Random, split: Split) -> World:
 
 def _know(rng: random.Random, world: World, lines: list[str]) -> None:
     topic = draw_topic(rng, world.split)
+    if world.facts and rng.random() < 0.12:
+        multi = [known for known, _ in world.facts if known.multi]
+        topic = multi[0] if multi else topic
     if not topic.multi and any(known.slot == topic.slot for known, _ in world.facts):
         return
     if sum(known.slot == topic.slot for known, _ in world.facts) > 2:
