@@ -159,7 +159,8 @@ def test_every_foreign_error_has_a_meaning_here(error: Exception) -> None:
     assert is_foreign(error)
     found = from_foreign(error, URL, "start it")
     assert isinstance(found, (Unreachable, BadResponse))
-    assert URL in found.message
+    assert "http://127.0.0.1:1" in found.message
+    assert found.facts["url"] == URL
     assert found.hint
 
 

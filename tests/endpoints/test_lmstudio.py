@@ -65,8 +65,9 @@ def test_a_server_without_models_says_so(server: Server) -> None:
 
 
 def test_a_server_that_is_down_is_not_asked_three_times() -> None:
-    with pytest.raises(Unreachable, match="/api/v1/models"):
+    with pytest.raises(Unreachable) as caught:
         HttpEndpoint(LMStudio(unused_url()), Http()).discover()
+    assert str(caught.value.facts["url"]).endswith("/api/v1/models")
 
 
 def test_a_schema_is_asked_for_strictly_on_the_chat_route() -> None:

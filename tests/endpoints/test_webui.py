@@ -16,7 +16,7 @@ from bridle.errors import ContextOverflow, RequestRefused
 from bridle.grammars import Grammar, Lit, alt, optional, to_gbnf
 from bridle.messages import Message
 from bridle.wrappers import Segment
-from servers.fake import ModelServer, Server, events, model_server, recorded, server
+from servers.fake import ModelServer, Server, events, json_response, model_server, recorded, server
 
 __all__ = ["server"]
 
@@ -147,6 +147,15 @@ def test_a_prompt_that_is_known_not_to_fit_is_not_sent(webui: ModelServer) -> No
     assert not any(seen.path.endswith("/completions") for seen in webui.seen)
     for limit, sent in ((None, 5), (100, 5), (3, 3)):
         endpoint.complete(Request(prompt=(Segment("x" * 15),), max_tokens=limit))
+        assert webui.asked["max_tokens"] == sent
+    endpoint.close()
+
+
+def test_where_tokens_cannot_be_counted_the_limit_is_careful(webui: ModelServer) -> None:
+    webui.routes["POST /v1/internal/token-count"] = lambda _: json_response({"detail": "Not Found"}, 404)
+    endpoint = connect(f"webui@{webui.url}", context_tokens=100)
+    for limit, sent in ((None, 50), (70, 70)):
+        endpoint.complete(Request(prompt=PROMPT.prompt, max_tokens=limit))
         assert webui.asked["max_tokens"] == sent
     endpoint.close()
 

@@ -166,6 +166,7 @@ def from_foreign(error: Exception, url: str, start_hint: str = "") -> EndpointEr
     """Turn an exception of requests, urllib3 or the socket layer into one of ours (raise it `from` that)."""
     chain = " ".join(f"{type(e).__name__} {e}" for e in _causes(error))
     start = start_hint or "start the server, or correct host and port"
+    address = "/".join(url.split("/", 3)[:3])
     if "SSLError" in chain or "CertificateError" in chain:
         return Unreachable(
             f"no secure connection to {url}: {_shown(str(error))}",
@@ -176,9 +177,9 @@ def from_foreign(error: Exception, url: str, start_hint: str = "") -> EndpointEr
     if "NameResolutionError" in chain or "gaierror" in chain:
         return Unreachable(f"no host of that name: {url}", hint="check the spelling of the host", url=url)
     if "Timeout" in chain and "ReadTimeout" not in chain:
-        return Unreachable(f"nothing answers at {url} in time", hint=start, url=url)
+        return Unreachable(f"nothing answers at {address} in time", hint=start, url=url)
     if "NewConnectionError" in chain or "ConnectionRefusedError" in chain or "ProxyError" in chain:
-        return Unreachable(f"nothing listens at {url}", hint=start, url=url)
+        return Unreachable(f"nothing listens at {address}", hint=start, url=url)
     if "BadStatusLine" in chain:
         return BadResponse(f"what listens at {url} does not speak HTTP", hint="check the port", url=url)
     dropped = any(isinstance(e, (RemoteDisconnected, ConnectionError)) for e in _causes(error))

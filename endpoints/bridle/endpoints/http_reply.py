@@ -195,14 +195,14 @@ class Exchange:
         from bridle.endpoints.http_session import body_chunks
 
         try:
-            response = transmit()
-            if self._given_up:
-                response.close()
-                return
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            self._items.put(_Head(response.status_code, headers))
-            for chunk in body_chunks(response):
-                self._items.put(chunk)
+            # A socket that is shut down but not closed swallows what the server sends: it would never notice.
+            with transmit() as response:
+                if self._given_up:
+                    return
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                self._items.put(_Head(response.status_code, headers))
+                for chunk in body_chunks(response):
+                    self._items.put(chunk)
             self._items.put(None)
         except Exception as error:  # noqa: BLE001 - it is raised again where the caller waits
             self._items.put(error)

@@ -14,7 +14,7 @@ from bridle.endpoints.base import Answer, Request, Supports
 from bridle.endpoints.driver import Ask, Found, integer_at, text_at
 from bridle.endpoints.http import HttpCall
 from bridle.endpoints.openai_compat import OpenAICompat
-from bridle.errors import ContextOverflow, RequestRefused
+from bridle.errors import BadResponse, ContextOverflow, RequestRefused
 from bridle.grammars import Grammar, matches, to_gbnf
 from bridle.messages import JSON
 
@@ -68,7 +68,10 @@ class WebUI(OpenAICompat):
         if not request.prompt:
             return None
         body: dict[str, JSON] = {"text": self.prompt_text(request)}
-        return integer_at(ask(HttpCall(f"{self.root}/v1/internal/token-count", body)), "length")
+        try:
+            return integer_at(ask(HttpCall(f"{self.root}/v1/internal/token-count", body)), "length")
+        except (RequestRefused, BadResponse):
+            return None  # that route has no tokenizer with some loaders
 
     def check(self, request: Request, answer: Answer) -> None:
         """Tell the two failures that look like an empty answer.
