@@ -50,7 +50,7 @@ class Bounds:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            least = 1 if field.name in ("text_chars", "key_chars", "integer_digits") else 0
+            least = 1 if field.name in ("text_chars", "integer_digits") else 0
             value = getattr(self, field.name)
             if not isinstance(value, int) or value < least:
                 raise InputError(

@@ -61,7 +61,7 @@ class JsonRules:
 
     def free_object(self, value: Node, most: int, depth: int) -> Node:
         """Return rules for an object of at most `most` members with any keys."""
-        key = quoted(Repeat(self.share("char", ANY_CHAR), 1, self.bounds.key_chars))
+        key = quoted(Repeat(self.share("char", ANY_CHAR), 0, self.bounds.key_chars))
         member = self.share("member", seq(Lit(self.layout.newline(depth + 1)), key, Lit(": "), value))
         if most == 0:
             return Lit("{}")
