@@ -216,14 +216,13 @@ def ask_about(rng: random.Random, world: World, topic: Topic, text: str) -> Turn
     value = topic.value(rng, world.split)
     chance = rng.random()
     found = [_stored(rng, topic, value)] if chance < 0.5 else []
-    others = rng.choice((0, 0, 1, 2)) if chance < 0.62 else 0
+    others = rng.choice((0, 0, 1, 2, 4)) if chance < 0.62 else 0
     for _ in range(others):
         other = draw_topic(rng, world.split)
         if other.slot != topic.slot:
             line = _stored(rng, other, other.value(rng, world.split))
             found.insert(len(found) if rng.random() < 0.75 else 0, line)
-    total = len(found) + (rng.randint(0, 5) if len(found) > 1 else 0)
-    turn.search("search_archive", f"{topic.key}: ?", topic.query, listing(found, total))
+    turn.search("search_archive", f"{topic.key}: ?", topic.query, listing(found))
     if chance < 0.5:
         shown = topic.line(value).partition(": ")[2]
         turn.say("answer_archive", f"{topic.key}: {shown}", f"{upper(topic.reply([value]))}.", value)

@@ -183,7 +183,6 @@ def _agent_group(rng: random.Random, split: Split, names: tuple[str, ...]) -> li
         world.split = "train" if split == "train" else "entities"
         past = (*past, *_turn(rng, world).messages())
     world.split = split
-    past = trim(past, 2 * COMPACT.history_chars)
     if rng.random() < 0.3 and names is _NAMES:
         return _contrast(rng, world, past)
     out: list[Case] = []

@@ -167,9 +167,11 @@ def sentence_about(rng: random.Random, thing: str) -> str:
     return text[:1].upper() + text[1:] if rng.random() < 0.6 else text
 
 
-def listing(lines: Sequence[str], total: int | None = None) -> str:
-    """What a search returns."""
+def listing(lines: Sequence[str], more: int = 0) -> str:
+    """What a search returns: a page of five at most, under the number of all, which counts `more` unseen ones."""
     if not lines:
         return "No results."
-    head = f"{len(lines)} of {total or len(lines)}:"
+    shown = lines[:5]
+    head = f"{len(shown)} of {len(lines) + (more if len(lines) >= 5 else 0)}:"
+    lines = shown
     return "\n".join((head, *(f"- {line}" for line in lines)))

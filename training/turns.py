@@ -11,6 +11,7 @@ import notes
 import talk
 from entities import POOLS, WORDS, pick_value, pseudo
 from frames import Style, pick, plain, render
+from topics import draw_topic
 from world import Turn, World
 
 __all__ = ["ask_free", "cannot", "chat", "clock", "copy", "day", "keep", "pause", "rename", "said", "unclear", "whoami"]
@@ -37,11 +38,7 @@ def keep(rng: random.Random, world: World) -> Turn:
     style = Style.draw(rng)
     split = world.split
     if rng.random() < 0.45:
-        clause = style.value(notes.aside(rng, split)) if style.lower else notes.aside(rng, split)
-        if style.lower_values or not style.lower:
-            text = clause
-        else:
-            text = clause
+        text = clause = notes.aside(rng, split).lower() if style.lower else notes.aside(rng, split)
         if not style.lower and rng.random() < 0.8:
             text = clause = clause[:1].upper() + clause[1:]
         lead = rng.choice(("btw ", "hey, ", "oh, ", "so ", "well, ", "just so you know, ", "um, ", "by the way, ")) if rng.random() < 0.15 else ""
@@ -95,7 +92,7 @@ def ask_free(rng: random.Random, world: World) -> Turn:
             other = notes.note(rng, world.split)
             if about.lower() not in other.text.lower():
                 found.insert(len(found) if rng.random() < 0.75 else 0, other.text)
-    turn.search("ask_free", f"{about}: ?", about, notes.listing(found, len(found) + rng.choice((0, 0, 3)) if len(found) > 1 else None))
+    turn.search("ask_free", f"{about}: ?", about, notes.listing(found))
     if kept is not None and known:
         quoted = next(line for line in found if line.lower() == kept.text.lower())
         turn.say("answer_archive", f"{about}: found", f"Your note says: {quoted}.", quoted)
@@ -115,9 +112,9 @@ def _thing(rng: random.Random, world: World) -> str:
     return value
 
 
-def _logged(rng: random.Random, world: World, text: str, day: str = "") -> str:
-    when = day or (world.now - timedelta(days=rng.randint(0, 400))).strftime("%Y-%m-%d")
-    return f"[{when}] {'user' if rng.random() < 0.8 else 'assistant'}: {text}"
+def _logged(rng: random.Random, world: World, text: str, role: str = "") -> str:
+    when = f"{world.now - timedelta(days=rng.randint(0, 400)):%Y-%m-%d}"
+    return f"[{when}] {role or ('user' if rng.random() < 0.8 else 'assistant')}: {text}"
 
 
 def _quote(turn: Turn, kind: str, thoughts: str, line: str) -> None:
@@ -129,17 +126,43 @@ def _quote(turn: Turn, kind: str, thoughts: str, line: str) -> None:
 def said(rng: random.Random, world: World) -> Turn:
     """The user asks what was said about something."""
     style = Style.draw(rng)
-    thing = style.value(_thing(rng, world))
+    topic = draw_topic(rng, world.split) if rng.random() < 0.3 else None
+    value = style.value(topic.value(rng, world.split) if topic else _thing(rng, world))
+    noun = bool(topic and topic.noun and topic.noun == topic.noun.lower() and rng.random() < 0.5)
+    about = topic.noun if topic and noun else value.removeprefix("my ")
+    thing = f"my {about}" if noun else value
     turn = Turn(world, talk.command(rng, style, talk.words("said"), world.split, "?", v=thing))
-    about = thing.removeprefix("my ")
-    hits = [_logged(rng, world, notes.sentence_about(rng, about)) for _ in range(rng.choice((0, 0, 1, 1, 1, 2)))]
-    total = len(hits) + (rng.randint(0, 9) if len(hits) > 1 else 0)
-    turn.search("conv_search", f"said: {about}", about, notes.listing(hits, total), "conversation_search")
+    hits = [_logged(rng, world, notes.sentence_about(rng, about)) for _ in range(rng.choice((0, 0, 1, 1, 1, 2, 3, 5)))]
+    if topic and rng.random() < 0.8:
+        told = talk.tell(rng, Style.draw(rng), topic, value, "train", world.persona)
+        hits = [_logged(rng, world, told, role="user"), _logged(rng, world, f"Got it, {topic.reply([value])}.", role="assistant"), *hits]
+        hits = hits[rng.choice((0, 0, 0, 1)) :]
+    result = notes.listing(hits, rng.randint(0, 20))
+    turn.search("conv_search", f"said: {about}", about, result, "conversation_search")
     if hits:
         _quote(turn, "conv_answer", f"said: {about}", hits[0])
     else:
         turn.say("conv_answer", f"said: {about} ?", f"I can't find anything about {about} in our conversations.", "can't find")
     return turn
+
+
+def _log(rng: random.Random, world: World, date: str) -> list[str]:
+    """What was said on a day, beginning with the user."""
+    out: list[str] = []
+    for _ in range(rng.choice((0, 1, 1, 2, 3, 3))):
+        kind = rng.random()
+        if kind < 0.3:
+            group = rng.choice(_CHAT)
+            said, reply = rng.choice(cast("list[str]", group["say"])), str(group["reply"])
+        elif kind < 0.65:
+            topic = draw_topic(rng, world.split)
+            value = topic.value(rng, world.split)
+            said, reply = talk.tell(rng, Style.draw(rng), topic, value, "train", world.persona), f"Got it, {topic.reply([value])}."
+        else:
+            said = notes.sentence_about(rng, _thing(rng, world))
+            reply = f"Noted: {said}."
+        out += [f"[{date}] user: {said}", f"[{date}] assistant: {reply}"]
+    return out
 
 
 def day(rng: random.Random, world: World) -> Turn:
@@ -156,9 +179,8 @@ def day(rng: random.Random, world: World) -> Turn:
     date = then.strftime("%Y-%m-%d")
     frames = talk.words("day_ask")
     turn = Turn(world, talk.command(rng, style, frames, world.split, "?", d=words))
-    lines = [notes.sentence_about(rng, _thing(rng, world)) for _ in range(rng.choice((0, 1, 1, 2)))]
-    hits = [_logged(rng, world, line, date) for line in lines]
-    result = notes.listing(hits, len(hits) + (rng.randint(0, 9) if len(hits) > 1 else 0))
+    hits = _log(rng, world, date)
+    result = notes.listing(hits, rng.randint(0, 20))
     arguments: dict[str, object] = {"start_date": date, "end_date": date, "request_heartbeat": True}
     turn.call("date_search", f"day: {date}", "conversation_search_date", cast("Mapping[str, str]", arguments), result)
     if hits:
@@ -236,20 +258,20 @@ def clock(rng: random.Random, world: World) -> Turn:
     return turn
 
 
+_ASKING = ("how", "are ", "what", "can ", "do ", "who", "where", "which", "is ", "will ", "does ", "when", "why", "am ")
+
+
 def chat(rng: random.Random, world: World) -> Turn:
     """Small talk."""
     group = _CHAT[int(rng.random() * len(_CHAT))]
     frames = tuple(cast("list[str]", group["say"]))
     style = Style.draw(rng)
-    end = rng.choice(("", ".", "!")) if "?" not in str(group["reply"]) else rng.choice(("", "?", "!"))
-    if pick(rng, frames, "train").startswith(("how", "are", "what", "can", "do", "who", "where", "which", "is ")):
-        end = "?"
-    text = talk.command(rng, style, frames, world.split, end)
-    if text.startswith(("how", "are", "what", "can", "do ", "who", "where", "which", "How", "Are", "What", "Can", "Do ", "Who", "Where", "Which")):
-        text = text.rstrip(".!")
-        text += "?" if not style.bare and not text.endswith("?") else ""
+    text = talk.command(rng, style, frames, world.split, rng.choice(("", "", ".", "!")))
+    if text.lower().startswith(_ASKING):
+        text = text.rstrip(".!?") + ("" if style.bare else "?")
     if rng.random() < 0.08:
-        text += f", {world.persona}" if text[-1:].isalpha() else f" {world.persona}"
+        mark = text[-1:] if text[-1:] in (".", "!", "?") else ""
+        text = f"{text.removesuffix(mark)}{rng.choice((', ', ' '))}{world.persona}{mark}"
     turn = Turn(world, text)
     turn.say("smalltalk", "chat", str(group["reply"]))
     return turn

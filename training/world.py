@@ -91,8 +91,7 @@ class Turn:
             else:
                 self.world.core = self.world.core.replace(args["name"], args["old_content"], args["new_content"])
         except EditError as error:
-            assert "limit" in str(error), error
-            return f"Failed: {error}"
+            return f"Failed: {error.message}"
         return "OK"
 
     def append(self, kind: str, thoughts: str, content: str) -> str:
