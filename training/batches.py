@@ -1,23 +1,26 @@
 """Groups of cases as trees of tokens, many trees to a training step.
 
-All agent prompts begin alike; that prefix is computed once per step. What the cases of one group have in common comes
-next, once per group, and then the branches: each sees the prefix, the common part and itself. Positions continue
-from the parent, so a branch has exactly the logits that it would have alone.
+All agent prompts begin alike; that prefix is computed once per step. What cases of one group have in
+common (earlier turns, memory, a first call before its answer) is computed once per group. Each part of a
+tree sees its ancestors and itself, and positions continue from the parent, so a case has exactly the
+logits that it would have alone.
 """
 
 from __future__ import annotations
 
+import os.path
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from os.path import commonprefix
 
 import torch
+from model import Part
 from torch import Tensor
 
-from training.model import Part
+__all__ = ["Batch", "Example", "Node", "Tree", "batches", "collate", "common_start", "tree"]
 
-__all__ = ["Batch", "Example", "Tree", "batches", "collate", "tree"]
+SHORTEST = 24
+"""A common part below this many tokens is computed again: a part of its own takes longer."""
 
 
 @dataclass(frozen=True)
@@ -29,23 +32,33 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Tree:
-    """A group of cases after the shared prefix (`shared`) or from the start.
+class Node:
+    """Tokens after those of the node `parent` (-1: none), with those marked that are answers."""
 
-    `branches` are pairs of tokens and the place in them where the target begins.
-    """
+    tokens: tuple[int, ...]
+    targets: tuple[bool, ...]
+    parent: int
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Cases of a group, after the shared prefix or from the start; parents come before children."""
 
     shared: bool
-    context: tuple[int, ...]
-    branches: tuple[tuple[tuple[int, ...], int], ...]
+    nodes: tuple[Node, ...]
 
     @property
     def n_tokens(self) -> int:
-        return len(self.context) + sum(len(tokens) for tokens, _ in self.branches)
+        """How many tokens are computed."""
+        return sum(len(node.tokens) for node in self.nodes)
 
     @property
     def length(self) -> int:
-        return len(self.context) + max(len(tokens) for tokens, _ in self.branches)
+        """How many tokens the longest case has."""
+        ends: list[int] = []
+        for node in self.nodes:
+            ends.append(len(node.tokens) + (ends[node.parent] if node.parent >= 0 else 0))
+        return max(ends)
 
 
 @dataclass(frozen=True)
@@ -61,26 +74,47 @@ class Batch:
     n_targets: int
 
 
+Marked = tuple[tuple[int, bool], ...]
+
+
+def common_start(texts: Sequence[Sequence[int]]) -> int:
+    """How many tokens all texts begin with."""
+    return len(os.path.commonprefix(list(texts)))  # noqa: RUF071  # it compares any sequences, which is meant
+
+
 def tree(examples: Sequence[Example], prefix: Sequence[int]) -> Iterator[Tree]:
     """One tree for the examples that begin with `prefix`, one for the others."""
     start = tuple(prefix)
     for shared in (True, False):
-        group = [one for one in examples if (one.prompt[: len(start)] == start) == shared]
         skip = len(start) if shared else 0
-        whole = [one.prompt[skip:] + one.target for one in group]
-        if not group:
-            continue
-        # Every branch keeps the last prompt token at least, which predicts its first target token.
-        limit = min(len(one.prompt) for one in group) - skip - 1
-        common = commonprefix(whole)[:limit] if len(whole) > 1 else ()
-        yield Tree(
-            shared,
-            tuple(common),
-            tuple(
-                (tokens[len(common) :], len(one.prompt) - skip - len(common))
-                for tokens, one in zip(whole, group, strict=True)
-            ),
-        )
+        texts = [
+            tuple((token, False) for token in one.prompt[skip:])
+            + tuple((token, True) for token in one.target)
+            for one in examples
+            if (one.prompt[: len(start)] == start) == shared
+        ]
+        if texts:
+            nodes: list[Node] = []
+            _grow(nodes, texts, -1)
+            yield Tree(shared, tuple(nodes))
+
+
+def _grow(nodes: list[Node], texts: Sequence[Marked], parent: int) -> None:
+    """Add nodes for what `texts` begin with, then for each set of them that goes on alike."""
+    plain = [tuple(token for token, _ in text) for text in texts]
+    n = common_start(plain)
+    if n >= SHORTEST or len(texts) == 1:
+        targets = tuple(any(text[place][1] for text in texts) for place in range(n))
+        nodes.append(Node(plain[0][:n], targets, parent))
+        parent = len(nodes) - 1
+    else:
+        n = 0
+    sets: dict[tuple[int, ...], list[Marked]] = {}
+    for text, tokens in zip(texts, plain, strict=True):
+        if rest := text[n:]:
+            sets.setdefault(tokens[n : n + SHORTEST], []).append(rest)
+    for one in sets.values():
+        _grow(nodes, one if len(set(one)) > 1 else one[:1], parent)
 
 
 def collate(
@@ -97,48 +131,36 @@ def collate(
     Tokens that are no targets weigh `others`, and only a share `keep` of them is predicted at all.
     """
     rng = rng or random.Random(0)
-    use_prefix = any(one.shared for one in trees)
-    n_prefix = len(prefix) if use_prefix else 0
-    tokens, positions = list(prefix) * use_prefix, list(range(n_prefix))
-    places: list[int] = []
-    labels: list[int] = []
-    weights: list[float] = []
-
-    def predict(place: int, label: int, weight: float) -> None:
-        if weight == 1.0 or (others and rng.random() < keep):
-            places.append(place)
-            labels.append(label)
-            weights.append(weight)
-
-    for place in range(n_prefix - 1):
-        if rng.random() < 0.1:
-            predict(place, tokens[place + 1], others)
+    n_prefix = len(prefix) if any(one.shared for one in trees) else 0
+    tokens, positions = list(prefix[:n_prefix]), list(range(n_prefix))
     parts = [Part(n_prefix)] if n_prefix else []
+    wanted: list[tuple[int, int, float]] = []
     for index, one in enumerate(trees):
-        at = (n_prefix if one.shared else 0) + (gaps[index] if gaps else 0)
-        begin = len(tokens)
-        tokens += one.context
-        n_common = len(one.context)
-        positions += range(at, at + n_common)
-        parents: tuple[int, ...] = (0,) if one.shared else ()
-        if n_common:
-            parts.append(Part(n_common, parents))
-            parents = (*parents, len(parts) - 1)
-        for offset in range(n_common - 1):
-            predict(begin + offset, one.context[offset + 1], others)
-        for branch, n_prompt in one.branches:
-            start = len(tokens)
-            tokens += branch
-            parts.append(Part(len(branch), parents))
-            positions += range(at + n_common, at + n_common + len(branch))
-            for offset in range(len(branch) - 1):
-                predict(start + offset, branch[offset + 1], 1.0 if offset + 1 >= n_prompt else others)
+        root = n_prefix if one.shared else 0
+        gap = gaps[index] if gaps else 0
+        # Of each node: its ancestors' parts and its own, where its last token lies, and the next position.
+        ends: list[tuple[tuple[int, ...], int, int]] = []
+        for node in one.nodes:
+            if node.parent >= 0:
+                parents, last, position = ends[node.parent]
+            else:
+                parents, last, position = ((0,) if root else ()), root - 1, root + gap
+            begin = len(tokens)
+            for offset, (token, target) in enumerate(zip(node.tokens, node.targets, strict=True)):
+                place = begin + offset - 1 if offset else last
+                if place >= 0 and (target or (others and rng.random() < keep)):
+                    wanted.append((place, token, 1.0 if target else others))
+            tokens += node.tokens
+            positions += range(position, position + len(node.tokens))
+            parts.append(Part(len(node.tokens), parents))
+            ends.append(((*parents, len(parts) - 1), len(tokens) - 1, position + len(node.tokens)))
+    places, labels, weights = zip(*wanted, strict=True) if wanted else ((), (), ())
     return Batch(
         torch.tensor(tokens),
         torch.tensor(positions),
         tuple(parts),
-        torch.tensor(places),
-        torch.tensor(labels),
+        torch.tensor(places, dtype=torch.long),
+        torch.tensor(labels, dtype=torch.long),
         torch.tensor(weights),
         sum(weight == 1.0 for weight in weights),
     )

@@ -1,7 +1,9 @@
-"""How often does a model choose the right function with the right arguments? Asked through the product itself.
+"""How often does a model choose the right function with the right arguments? Asked through the product
+itself.
 
-Free: nothing holds the answer. Held: by the grammar of the calls that make sense in the agent's state, as in the
-agent. Generated cases come from a seed that training does not use; hand-written ones from a file of lines.
+Free: nothing holds the answer. Held: by the grammar of the calls that make sense in the agent's state, as
+in the agent. Generated cases come from a seed that training does not use; hand-written ones from a file
+of lines.
 """
 
 from __future__ import annotations
@@ -16,12 +18,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import cast
 
+from generate import KINDS, Case, groups, judge, messages
+
 from bridle.agent.functions import FUNCTIONS, narrow
-from bridle.agent.memory import Core
 from bridle.agent.prompt import COMPACT
 from bridle.messages import JSON, Message, ToolCall
-
-from training.generate import KINDS, Case, groups, judge, messages
 
 __all__ = ["Ask", "Score", "connect_ask", "handwritten", "main", "score", "wilson"]
 
@@ -58,9 +59,7 @@ class Score:
         parts = [f"n {self.n:4d}", f"valid {100 * self.valid / max(self.n, 1):5.1f} %"]
         for name, count in (("function", self.function), ("exact", self.exact)):
             low, high = wilson(count, self.n)
-            parts.append(
-                f"{name} {100 * count / max(self.n, 1):5.1f} % [{100 * low:.0f}-{100 * high:.0f}]"
-            )
+            parts.append(f"{name} {100 * count / max(self.n, 1):5.1f} % [{100 * low:.0f}-{100 * high:.0f}]")
         return "  ".join(parts)
 
 
@@ -119,7 +118,9 @@ def score(cases: Iterable[Case], ask: Ask, held: bool, wrong: list[str] | None =
 
 
 def _brief(call: ToolCall | None) -> str:
-    return "no call" if call is None else f"{call.name}({json.dumps(dict(call.arguments), ensure_ascii=False)})"
+    return (
+        "no call" if call is None else f"{call.name}({json.dumps(dict(call.arguments), ensure_ascii=False)})"
+    )
 
 
 def handwritten(path: Path) -> list[tuple[Case, dict[str, str]]]:
@@ -153,10 +154,7 @@ def _earlier(rows: object) -> tuple[Message, ...]:
     """Earlier turns: `{"user": text, "assistant": text}` or `{"role": …, "content": …}` each."""
     out: list[Message] = []
     for row in cast("list[dict[str, str]]", rows):
-        if "role" in row:
-            said = {row["role"]: row["content"]}
-        else:
-            said = row
+        said = {row["role"]: row["content"]} if "role" in row else row
         for role, text in said.items():
             if role == "user":
                 out.append(Message("user", text))

@@ -1,7 +1,8 @@
 """Write a checkpoint as GGUF files that llama.cpp reads: F16 for parity checks, Q8_0 to ship.
 
-The architecture is `llama`. Queries and keys need no permutation, since rotary positions turn neighbouring pairs in
-training as in llama.cpp. There is no output tensor: llama.cpp reuses the embeddings.
+The architecture is `llama`. Queries and keys need no permutation, since rotary positions turn
+neighbouring pairs in training as in llama.cpp. There is no output tensor: llama.cpp reuses the
+embeddings.
 """
 
 from __future__ import annotations
@@ -15,11 +16,10 @@ from typing import Literal, cast
 import gguf
 import numpy as np
 import torch
-
-from training.model import Llama
-from training.prefix import prompt_sha256
-from training.tokenizer import CONTROL
-from training.train import load_model
+from model import Llama
+from prefix import prompt_sha256
+from tokenizer import CONTROL
+from train import load_model
 
 __all__ = ["CHAT_TEMPLATE", "write_gguf"]
 
@@ -61,11 +61,11 @@ def _describe(writer: gguf.GGUFWriter, model: Llama, kind: str, facts: Mapping[s
     shape = model.shape
     plan = cast("Mapping[str, int | float]", facts["plan"])
     writer.add_name("bridle embedded")
-    writer.add_description("A very small model for tests and first steps: English, memory functions, tool calls.")
-    writer.add_license(LICENSE)
-    writer.add_file_type(
-        gguf.LlamaFileType.MOSTLY_F16 if kind == "F16" else gguf.LlamaFileType.MOSTLY_Q8_0
+    writer.add_description(
+        "A very small model for tests and first steps: English, memory functions, tool calls."
     )
+    writer.add_license(LICENSE)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16 if kind == "F16" else gguf.LlamaFileType.MOSTLY_Q8_0)
     writer.add_context_length(shape.n_context)
     writer.add_embedding_length(shape.d_model)
     writer.add_block_count(shape.n_layers)

@@ -1,8 +1,8 @@
 """A small Llama: RMSNorm, rotary positions in interleaved pairs, SwiGLU, tied embeddings.
 
-All tokens of a step lie packed in one tensor; only attention looks at them part by part. A part may stand on other
-parts (what all prompts begin with, what a group of cases has in common): their keys and values are computed once,
-and gradients flow back into them.
+All tokens of a step lie packed in one tensor; only attention looks at them part by part. A part may stand
+on other parts (what all prompts begin with, what a group of cases has in common): their keys and values
+are computed once, and gradients flow back into them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Part:
-    """`n_tokens` of the packed tokens. Each sees those before it in its part, and all of the parts `parents`."""
+    """`n_tokens` of the packed tokens. Each sees those before it in its part, and all of its `parents`."""
 
     n_tokens: int
     parents: tuple[int, ...] = ()
@@ -86,14 +86,12 @@ def _masks(parts: Sequence[Part], dtype: torch.dtype) -> list[Tensor]:
         if key not in known:
             later = torch.full((part.n_tokens, part.n_tokens), -torch.inf, dtype=dtype).triu(1)
             known[key] = F.pad(later, (before, 0))
-    return [
-        known[part.n_tokens, sum(parts[index].n_tokens for index in part.parents)] for part in parts
-    ]
+    return [known[part.n_tokens, sum(parts[index].n_tokens for index in part.parents)] for part in parts]
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, parts: Sequence[Part], masks: Sequence[Tensor]) -> Tensor:
-    """Attention part by part, written out: for parts of 50 to 300 tokens on one CPU thread, forward and backward
-    take less than half of the time of scaled_dot_product_attention in bfloat16."""
+    """Attention part by part, written out: for parts of 50 to 300 tokens on one CPU thread, forward and
+    backward take less than half of the time of scaled_dot_product_attention in bfloat16."""
     sizes = [part.n_tokens for part in parts]
     scale = q.shape[-1] ** -0.5
     qs, ks, vs = q.split(sizes, 1), k.split(sizes, 1), v.split(sizes, 1)

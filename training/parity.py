@@ -1,4 +1,4 @@
-"""Does llama.cpp read the exported files as PyTorch and the trained tokenizer do? Gates for shipping a model."""
+"""Does llama.cpp read the exported files as PyTorch and our tokenizer do? Gates for shipping a model."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from pathlib import Path
 import llama_cpp
 import numpy as np
 import torch
+from generate import groups, segments
+from model import Llama, Part
 from numpy.typing import NDArray
+from tokenizer import Encoder
+from train import load_model
 
 from bridle.wrappers import Segment
-
-from training.generate import groups, segments
-from training.model import Llama, Part
-from training.tokenizer import Encoder
-from training.train import load_model
 
 __all__ = ["Agreement", "logits_agreement", "main", "strings", "tokenizer_mismatches"]
 
@@ -62,8 +61,10 @@ def strings(seed: int, n_cases: int) -> Iterator[Segment]:
         yield Segment("".join(chr(rng.randint(*rng.choice(ranges))) for _ in range(rng.randint(1, 40))))
 
 
-def tokenizer_mismatches(model: llama_cpp.Llama, encoder: Encoder, texts: Iterator[Segment]) -> tuple[int, int]:
-    """How many of the segments get other tokens, or another text back, in llama.cpp; and how many there were."""
+def tokenizer_mismatches(
+    model: llama_cpp.Llama, encoder: Encoder, texts: Iterator[Segment]
+) -> tuple[int, int]:
+    """How many segments get other tokens or another text back in llama.cpp, and how many there were."""
     wrong, count = 0, 0
     for segment in texts:
         ours = encoder.encode([segment])
@@ -114,7 +115,7 @@ def logits_agreement(
 
 
 def main() -> None:
-    """Check OUT/model-f16.gguf and OUT/model-q8_0.gguf against OUT/checkpoint.pt; exit with 1 if a gate fails."""
+    """Check both exported files against the checkpoint; exit with 1 if a gate fails."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--cases", type=int, default=60, help="texts whose logits are compared")
@@ -137,8 +138,9 @@ def main() -> None:
         found = logits_agreement(model, other, encoder, options.seed, options.cases)
         share = found.same / found.tokens
         print(
-            f"{kind}: likeliest token the same at {found.same} of {found.tokens} ({100 * share:.2f} %), in answers"
-            f" {found.answer_same} of {found.answer_tokens}; largest difference of a logit {found.largest:.4f}"
+            f"{kind}: likeliest token the same at {found.same} of {found.tokens} ({100 * share:.2f} %),"
+            f" in answers {found.answer_same} of {found.answer_tokens};"
+            f" largest difference of a logit {found.largest:.4f}"
         )
         failed |= share < gate
         other.close()

@@ -1,17 +1,18 @@
-"""The beginning that all prompts of the agent share: its instructions and functions, as text and as tokens."""
+"""What all prompts of the agent begin with, its instructions and functions, as text and as tokens."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
-from os.path import commonprefix
+
+from batches import common_start
+from tokenizer import Encoder
 
 from bridle.agent.functions import FUNCTIONS
 from bridle.agent.prompt import COMPACT, compose, memory_text
 from bridle.messages import Message
 from bridle.wrappers import Segment, get_wrapper
-from training.tokenizer import Encoder
 
 __all__ = ["agent_prefix", "golden_prompt", "prompt_sha256"]
 
@@ -31,4 +32,4 @@ def agent_prefix(encoder: Encoder) -> tuple[int, ...]:
     """The tokens with which every prompt of the agent begins, with and without earlier turns."""
     once = Message("user", "hello")
     first, later = encoder.encode(golden_prompt()), encoder.encode(golden_prompt((once, once)))
-    return tuple(commonprefix([first, later]))
+    return tuple(first[: common_start([first, later])])

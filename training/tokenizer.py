@@ -1,13 +1,16 @@
 """Byte-level BPE for the embedded model: training, and encoding of a prompt segment by segment.
 
-Only control segments may become control tokens; content is always plain text, as in the in-process endpoint. Digits
-stand alone and words split as in GPT-2, which llama.cpp knows as the pre-tokenizer `smollm`.
+Only control segments may become control tokens; content is always plain text, as in the in-process
+endpoint. Digits stand alone and words split as in GPT-2, which llama.cpp knows as the pre-tokenizer
+`smollm`.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +25,7 @@ __all__ = ["CONTROL", "N_VOCAB", "Encoder", "train"]
 CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|pad|>")
 """Control tokens; their ids are their places here."""
 N_VOCAB = 3072
+_MARKS = re.compile("|".join(re.escape(mark) for mark in CONTROL))
 
 
 def train(texts: Iterable[str], n_vocab: int = N_VOCAB) -> tokenizers.Tokenizer:
@@ -75,7 +79,7 @@ class Encoder:
 
 def main() -> None:
     """Train on the content of generated cases and write tokenizer.json."""
-    from training.generate import groups, segments
+    from generate import groups, segments
 
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for tokenizer.json")
@@ -83,15 +87,17 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     cases = itertools.islice(itertools.chain.from_iterable(groups(options.seed)), options.cases)
-    once = set[str]()
+    once = Counter[str]()
 
     def texts() -> Iterable[str]:
         for case in cases:
             prompt, target = segments(case)
             for segment in (*prompt, *target):
-                # Instructions are the same in every case: once is enough, else they would fill the vocabulary.
-                if not segment.control and (len(segment.text) < 600 or segment.text not in once):
-                    once.add(segment.text)
+                # Instructions are the same in every case; more than a few copies would fill the vocabulary.
+                if segment.control:
+                    yield from _MARKS.split(segment.text)
+                elif len(segment.text) < 600 or once[segment.text] < 20:
+                    once[segment.text] += 1
                     yield segment.text
 
     tokenizer = train(texts())

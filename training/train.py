@@ -1,8 +1,9 @@
 """Train the embedded model on cases that are made while it trains; stop and resume at will.
 
-The budget is CPU seconds of this process (one thread), so a busy machine changes how long it takes but not what comes
-out. Muon moves the matrices, AdamW the embeddings and norms. Small steps come first: copying is learnt after a
-number of steps rather than of tokens. The data are a function of the seed and of the step at which a run resumed.
+The budget is CPU seconds of this process (one thread), so a busy machine changes how long it takes but
+not what comes out. Muon moves the matrices, AdamW the embeddings and norms. Small steps come first:
+copying is learnt after a number of steps rather than of tokens. The data are a function of the seed and
+of the step at which a run resumed.
 """
 
 from __future__ import annotations
@@ -18,13 +19,12 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from batches import Example, Tree, batches, collate, tree
+from generate import groups, segments
+from model import Llama, Shape
+from prefix import agent_prefix
+from tokenizer import Encoder
 from torch import Tensor, nn
-
-from training.batches import Example, Tree, batches, collate, tree
-from training.generate import groups, segments
-from training.model import Llama, Shape
-from training.prefix import agent_prefix
-from training.tokenizer import Encoder
 
 __all__ = ["Plan", "Trainer", "load_model", "main"]
 
@@ -37,13 +37,14 @@ class Plan:
     """What a run does with its budget."""
 
     cpu_seconds: float = 4500.0
+    wall_seconds: float = math.inf
     seed: int = 1
     matrix_lr: float = 3.5e-3
     vector_lr: float = 3e-3
     warm_up_steps: int = 40
     flat_until: float = 0.38
     last_lr: float = 0.02
-    small_tokens: int = 1536
+    small_tokens: int = 2048
     large_tokens: int = 4096
     small_until: float = 0.4
     gap_share: float = 0.12
@@ -67,11 +68,13 @@ class Plan:
 class Muon(torch.optim.Optimizer):
     """Momentum whose update is made orthogonal by Newton-Schulz, for matrices; equal shapes go in one stack.
 
-    The same rule as torch.optim.Muon with adjust_lr_fn="match_rms_adamw"; one bmm for all matrices of a shape takes
-    a third of the time on one CPU thread.
+    The same rule as torch.optim.Muon with adjust_lr_fn="match_rms_adamw"; one bmm for all matrices of a
+    shape takes a third of the time on one CPU thread.
     """
 
-    def __init__(self, params: list[nn.Parameter], lr: float, momentum: float = 0.95, decay: float = 0.05) -> None:
+    def __init__(
+        self, params: list[nn.Parameter], lr: float, momentum: float = 0.95, decay: float = 0.05
+    ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "decay": decay})
 
     @torch.no_grad()
@@ -118,6 +121,7 @@ class Trainer:
         self.plan = plan
         self.encoder = encoder
         self.prefix = agent_prefix(encoder)
+        self.room = shape.n_context - len(self.prefix)
         self.model = Llama(shape, plan.seed)
         matrices = [p for n, p in self.model.named_parameters() if p.dim() == 2 and "embd" not in n]
         vectors = [p for n, p in self.model.named_parameters() if p.dim() != 2 or "embd" in n]
@@ -125,25 +129,33 @@ class Trainer:
         self.adam = torch.optim.AdamW(vectors, plan.vector_lr, betas=(0.9, 0.95), weight_decay=0.0)
         self.step = 0
         self.cpu_s = 0.0
+        self.wall_s = 0.0
         self.targets_seen = 0
         self.tokens_seen = 0
 
+    @property
+    def progress(self) -> float:
+        """The share of the budget that is used."""
+        return max(self.cpu_s / self.plan.cpu_seconds, self.wall_s / self.plan.wall_seconds)
+
     def trees(self) -> Iterator[Tree]:
         """Cases without end, as trees that fit the context."""
-        room = self.model.shape.n_context - len(self.prefix)
+        if self.room < 1:
+            raise ValueError(f"the instructions alone take {len(self.prefix)} tokens")
         for group in groups(self.plan.seed * 1_000_003 + self.step):
             examples: list[Example] = []
             for case in group:
                 prompt, target = segments(case)
-                examples.append(Example(tuple(self.encoder.encode(prompt)), tuple(self.encoder.encode(target))))
-            yield from (one for one in tree(examples, self.prefix) if one.length <= room)
+                examples.append(
+                    Example(tuple(self.encoder.encode(prompt)), tuple(self.encoder.encode(target)))
+                )
+            yield from (one for one in tree(examples, self.prefix) if one.length <= self.room)
 
     def train_step(self, trees: list[Tree], rng: random.Random) -> tuple[float, int]:
         """One step of both optimizers; gives the mean loss of the target tokens and their number."""
         plan = self.plan
-        room = self.model.shape.n_context - len(self.prefix)
         gaps = [
-            rng.randint(0, min(plan.gap_max, room - one.length)) if rng.random() < plan.gap_share else 0
+            rng.randint(0, min(plan.gap_max, self.room - one.length)) if rng.random() < plan.gap_share else 0
             for one in trees
         ]
         batch = collate(trees, self.prefix, gaps=gaps, others=plan.others, keep=plan.others_share, rng=rng)
@@ -152,7 +164,7 @@ class Trainer:
         losses = F.cross_entropy(logits.float(), batch.labels, reduction="none")
         loss = (losses * batch.weights).sum() / batch.weights.sum()
         loss.backward()
-        rate = plan.rate(self.step, self.cpu_s / plan.cpu_seconds)
+        rate = plan.rate(self.step, self.progress)
         self.muon.param_groups[0]["lr"] = plan.matrix_lr * rate
         self.adam.param_groups[0]["lr"] = plan.vector_lr * rate
         self.muon.step()
@@ -167,21 +179,23 @@ class Trainer:
         """Train until the budget is used; log and save on the way."""
         rng = random.Random(f"{self.plan.seed} {self.step}")
         stream = _Stream(self.trees(), len(self.prefix))
-        started, before = time.process_time(), self.cpu_s
+        cpu_start = self.cpu_s - time.process_time()
+        wall_start = self.wall_s - time.monotonic()
         saved, logged, tokens_logged = self.cpu_s, self.cpu_s, self.tokens_seen
         total, count = 0.0, 0
-        while self.cpu_s < self.plan.cpu_seconds:
-            trees = stream.take(self.plan.step_tokens(self.cpu_s / self.plan.cpu_seconds))
+        while self.progress < 1:
+            trees = stream.take(self.plan.step_tokens(self.progress))
             loss, n_targets = self.train_step(trees, rng)
             total, count = total + loss * n_targets, count + n_targets
-            self.cpu_s = before + time.process_time() - started
+            self.cpu_s = cpu_start + time.process_time()
+            self.wall_s = wall_start + time.monotonic()
             if self.step % LOG_EVERY == 0:
                 speed = (self.tokens_seen - tokens_logged) / (self.cpu_s - logged)
                 _log(
                     out,
                     f"step {self.step} cpu_s {self.cpu_s:.0f} tokens {self.tokens_seen} targets"
                     f" {self.targets_seen} loss {total / count:.4f} tokens/s {speed:.0f}"
-                    f" rate {self.plan.rate(self.step, self.cpu_s / self.plan.cpu_seconds):.3f}",
+                    f" rate {self.plan.rate(self.step, self.progress):.3f}",
                 )
                 logged, tokens_logged, total, count = self.cpu_s, self.tokens_seen, 0.0, 0
             if self.cpu_s - saved > SAVE_EVERY_S:
@@ -199,6 +213,7 @@ class Trainer:
             "adam": self.adam.state_dict(),
             "step": self.step,
             "cpu_s": self.cpu_s,
+            "wall_s": self.wall_s,
             "targets_seen": self.targets_seen,
             "tokens_seen": self.tokens_seen,
         }
@@ -212,7 +227,7 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.muon.load_state_dict(state["muon"])
         self.adam.load_state_dict(state["adam"])
-        for name in ("step", "cpu_s", "targets_seen", "tokens_seen"):
+        for name in ("step", "cpu_s", "wall_s", "targets_seen", "tokens_seen"):
             setattr(self, name, state[name])
 
 
@@ -236,7 +251,7 @@ def load_model(path: Path) -> tuple[Llama, dict[str, object]]:
     state = torch.load(path, weights_only=True)
     model = Llama(Shape(**state["shape"]))
     model.load_state_dict(state["model"])
-    facts = {key: state[key] for key in ("plan", "step", "cpu_s", "targets_seen", "tokens_seen")}
+    facts = {key: state[key] for key in ("plan", "step", "cpu_s", "wall_s", "targets_seen", "tokens_seen")}
     return model.eval(), facts
 
 
@@ -249,15 +264,22 @@ def main() -> None:
     """Train with the tokenizer in OUT; go on from OUT/checkpoint.pt if it is there."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder outside the repository")
-    parser.add_argument("--cpu-seconds", type=float, default=4500.0, help="the whole budget, resumed runs included")
+    parser.add_argument(
+        "--cpu-seconds", type=float, default=4500.0, help="the whole budget, resumed runs included"
+    )
+    parser.add_argument("--wall-seconds", type=float, default=math.inf, help="stop by then at the latest")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(1)
     encoder = Encoder.load(options.out / "tokenizer.json")
-    trainer = Trainer(Plan(options.cpu_seconds, options.seed), Shape(n_vocab=encoder.n_vocab), encoder)
+    trainer = Trainer(
+        Plan(options.cpu_seconds, options.wall_seconds, options.seed), Shape(n_vocab=encoder.n_vocab), encoder
+    )
     if (options.out / "checkpoint.pt").exists():
         trainer.load(options.out / "checkpoint.pt")
-    _log(options.out, f"start at step {trainer.step}, cpu_s {trainer.cpu_s:.0f}, prefix {len(trainer.prefix)}")
+    _log(
+        options.out, f"start at step {trainer.step}, cpu_s {trainer.cpu_s:.0f}, prefix {len(trainer.prefix)}"
+    )
     trainer.run(options.out)
 
 
