@@ -7,13 +7,28 @@ from dataclasses import replace
 
 import talk
 from frames import Style, article, join_words, pick, render
-from notes import listing
+from notes import listing, pairs, phrases
 from topics import Topic, draw_topic, upper
-from bridle.agent.memory import Core
-
 from world import Turn, World
 
-__all__ = ["about_me", "ask_about", "fresh_topic", "forget", "insert_line", "known_topic", "named", "pair", "pets", "question_text", "same_text", "tell", "tell_text", "two_facts"]
+from bridle.agent.memory import Core
+
+__all__ = [
+    "about_me",
+    "ask_about",
+    "forget",
+    "fresh_topic",
+    "insert_line",
+    "known_topic",
+    "named",
+    "pair",
+    "pets",
+    "question_text",
+    "same_text",
+    "tell",
+    "tell_text",
+    "two_facts",
+]
 
 
 def known_topic(rng: random.Random, world: World) -> Topic | None:
@@ -90,11 +105,7 @@ def tell(rng: random.Random, world: World, topic: Topic, text: str, value: str) 
     return turn
 
 
-_PETS = (
-    "do I have any pets", "what are my pets called", "what pets do I have", "what is my pet's name", "what's my pet called", "do I have a pet",
-    "which pets do I have", "what are the names of my pets", "who are my pets", "what animals do I have", "tell me about my pets",
-    "what kind of pet do I have", "how many pets do I have", "do you remember my pets", "whats my pets name", "which animals do I own",
-)
+_PETS, _PAIRS = phrases("pets"), pairs()
 
 
 def pets(rng: random.Random, world: World) -> Turn:
@@ -105,7 +116,9 @@ def pets(rng: random.Random, world: World) -> Turn:
     if not found:
         result = listing([_stored(rng, named(rng, "Car"), "van")] if rng.random() < 0.15 else [])
         turn.search("search_archive", "Pet: ?", "pet", result)
-        turn.say("answer_none", "Pet: ?", "I don't know your pets yet. Tell me and I will remember it.", "don't")
+        turn.say(
+            "answer_none", "Pet: ?", "I don't know your pets yet. Tell me and I will remember it.", "don't"
+        )
         return turn
     known = {
         topic.line(value).removeprefix("Pet: "): (f"{article(topic.prefix.strip())} called {value}", value)
@@ -119,19 +132,6 @@ def pets(rng: random.Random, world: World) -> Turn:
     return turn
 
 
-_PAIRS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("Name", "From", ("(I'm|I am|im|my name is|this is) <v> from <w>", "<v> from <w> here", "(hi|hello), (I'm|my name is) <v> from <w>")),
-    ("Name", "Age", ("(I'm|I am|im|my name is) <v>, <w> years old", "(I'm|my name is) <v> and (I'm|I am) <w>", "<v>, <w>", "(hi|hey), (I'm|im) <v>, <w>")),
-    ("Name", "Job", ("(I'm|I am|my name is) <v>, <a w>", "(I'm|my name is|hi, I'm) <v> and I work as <a w>", "my name is <v> and (I'm|I am) <a w>")),
-    ("Name", "Lives in", ("(I'm|I am|my name is|hi, I'm) <v> and I live in <w>", "<v> here, I live in <w>", "my name is <v>, I live in <w>", "I am <v> and (I'm|I am) based in <w>")),
-    ("Job", "Lives in", ("(I'm|I am) <a v> living in <w>", "(I'm|I am) <a v> and I live in <w>", "I work as <a v> and live in <w>", "I'm <a v> based in <w>")),
-    ("Age", "Lives in", ("(I'm|I am) <v> and I live in <w>", "(I'm|I am) <v> years old and live in <w>")),
-    ("Age", "Job", ("(I'm|I am) <v> and work as <a w>", "I'm a <v> year old <w>", "(I'm|I am) <v> and (I'm|I am) <a w>")),
-    ("From", "Lives in", ("(I'm|I am) from <v> but (I )?live in <w>", "I come from <v> and live in <w>", "I was born in <v> and live in <w> now", "I'm from <v>, living in <w>")),
-    ("Likes", "Dislikes", ("I like <v> but (I )?hate <w>", "I love <v> and hate <w>", "I like <v> but not <w>", "I like <v> and I don't like <w>")),
-)
-
-
 def pair(rng: random.Random, world: World) -> Turn | None:
     """Two facts that people like to tell in one breath."""
     one, two, frames = rng.choice(_PAIRS)
@@ -142,7 +142,10 @@ def pair(rng: random.Random, world: World) -> Turn | None:
     values = [style.value(topic.value(rng, world.split)) for topic in (first, second)]
     if any(value.startswith("in ") or (" in " in value and " a" in frames[0]) for value in values):
         return None
-    turn = Turn(world, style.write(rng, render(rng, pick(rng, frames, world.split), {"v": values[0], "w": values[1]}), "."))
+    turn = Turn(
+        world,
+        style.write(rng, render(rng, pick(rng, frames, world.split), {"v": values[0], "w": values[1]}), "."),
+    )
     return _both(turn, (first, second), values)
 
 
@@ -174,7 +177,9 @@ def two_facts(rng: random.Random, world: World) -> Turn | None:
     values = [style.value(topic.value(rng, world.split)) for topic in (first, second)]
     joint = rng.choice((" and ", " and ", ", ", ". ", ", and ", " & ", "; ", ". also, ", ", also "))
     pieces = [
-        *_clause(rng, first, values[0], world), (joint, False), *_clause(rng, second, values[1], world),
+        *_clause(rng, first, values[0], world),
+        (joint, False),
+        *_clause(rng, second, values[1], world),
     ]
     turn = Turn(world, style.write(rng, pieces, "."))
     return _both(turn, (first, second), values)
@@ -192,7 +197,9 @@ def _clause(rng: random.Random, topic: Topic, value: str, world: World) -> list[
     while True:
         pieces = topic.words("say", rng, world.split, v=value)
         first = pieces[0][0].lower()
-        if not first.startswith(("hi", "hello", "hey", "yes", "let")) and ":" not in "".join(t for t, v in pieces if not v):
+        if not first.startswith(("hi", "hello", "hey", "yes", "let")) and ":" not in "".join(
+            t for t, v in pieces if not v
+        ):
             return pieces
         pieces = topic.words("say", rng, "train", v=value)
 
@@ -279,10 +286,11 @@ def about_me(rng: random.Random, world: World) -> Turn:
     if not lines:
         turn.say("about_me", "human: ?", "I don't know anything about you yet. Tell me something!", "don't")
         return turn
-    thoughts = "; ".join(line for index, line in enumerate(lines[:3]) if sum(map(len, lines[: index + 1])) < 100)
+    thoughts = "; ".join(
+        line for index, line in enumerate(lines[:3]) if sum(map(len, lines[: index + 1])) < 100
+    )
     turn.say("about_me", thoughts, f"You told me: {'; '.join(lines)}.", *lines[:2])
     return turn
-
 
 
 def same_text(rng: random.Random, world: World, topic: Topic, value: str) -> str:
@@ -301,4 +309,6 @@ def insert_line(rng: random.Random, world: World, topic: Topic) -> None:
     text = "\n".join(lines)
     if len(text) <= block.limit and len(set(lines)) == len(lines):
         world.facts.append((topic, value))
-        world.core = Core(tuple(replace(b, value=text) if b.label == "human" else b for b in world.core.blocks))
+        world.core = Core(
+            tuple(replace(b, value=text) if b.label == "human" else b for b in world.core.blocks)
+        )

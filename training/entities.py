@@ -15,17 +15,15 @@ __all__ = ["DATA", "POOLS", "WORDS", "closed", "pick_value", "pseudo"]
 DATA = Path(__file__).parent / "data"
 _raw = tomllib.loads((DATA / "pools.toml").read_text("utf-8"))
 POOLS: dict[str, tuple[str, ...]] = {
-    name: tuple(dict.fromkeys(value.split() if isinstance(value, str) else value)) for name, value in _raw.items()
+    name: tuple(dict.fromkeys(value.split() if isinstance(value, str) else value))
+    for name, value in _raw.items()
 }
 WORDS: tuple[str, ...] = tuple((DATA / "words.txt").read_text("utf-8").split())
 
-_ONSETS = "b c d f g h j k l m n p r s t v w z br ch cl cr dr fl fr gr kr pl pr sh sk sl st th tr".split() + [""]
-_VOWELS = "a e i o u a e i o u ai ee ea ia io ou y ö é å".split()
-_CODAS = ["", "", "", "n", "r", "s", "l", "m", "t", "k", "nd", "rt", "x", "ck", "ng", "th"]
-_TAKEN = frozenset(
-    "name names age email address phone job team number city place parent child children school car language languages"
-    " subject field class home work mail birth boss date time day note notes memory sister aunt uncle cousin father mother friend king doctor nurse teacher music film movie song food drink".split()
-)
+_ONSETS = [*str(_raw["onset"]).split(), ""]
+_VOWELS = str(_raw["vowel"]).split()
+_CODAS = [*str(_raw["coda"]).split(), "", "", ""]
+_TAKEN = frozenset(str(_raw["taken"]).split())
 """Nouns that mean something else after "my"."""
 _CLOSED = frozenset(("age", "day", "diet", "language", "instrument", "sport", "height", "field"))
 
@@ -81,7 +79,9 @@ def _day(rng: random.Random) -> str:
         return f"{month} {day}"
     suffix = "th" if 10 < day < 20 else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
     if kind < 0.8:
-        return rng.choice((f"{month} {day}{suffix}", f"the {day}{suffix} of {month}", f"{day}{suffix} {month}"))
+        return rng.choice(
+            (f"{month} {day}{suffix}", f"the {day}{suffix} of {month}", f"{day}{suffix} {month}")
+        )
     if kind < 0.9:
         return f"{day} {month} {rng.randint(1945, 2012)}"
     return f"{rng.randint(1945, 2012)}-{rng.randint(1, 12):02d}-{day:02d}"
@@ -104,7 +104,9 @@ def _phone(rng: random.Random) -> str:
         return f"{_digits(rng, 3)} {_digits(rng, 4)}"
     if kind < 0.5:
         return f"+{rng.randint(1, 99)} {_digits(rng, 3)} {_digits(rng, 3)} {_digits(rng, 3)}"
-    return rng.choice((f"{_digits(rng, 3)}-{_digits(rng, 4)}", f"0{_digits(rng, 9)}", f"555-{_digits(rng, 4)}"))
+    return rng.choice(
+        (f"{_digits(rng, 3)}-{_digits(rng, 4)}", f"0{_digits(rng, 9)}", f"555-{_digits(rng, 4)}")
+    )
 
 
 def _ascii(text: str) -> str:
@@ -112,8 +114,12 @@ def _ascii(text: str) -> str:
 
 
 def _email(rng: random.Random) -> str:
-    user = _ascii(_first(rng)) + rng.choice(("", "", _digits(rng, 2), "." + _ascii(rng.choice(POOLS["last"]))))
-    host = rng.choice(("gmail.com", "mail.com", "example.com", "example.org", "outlook.com", f"{_ascii(pseudo(rng))}.net"))
+    user = _ascii(_first(rng)) + rng.choice(
+        ("", "", _digits(rng, 2), "." + _ascii(rng.choice(POOLS["last"])))
+    )
+    host = rng.choice(
+        ("gmail.com", "mail.com", "example.com", "example.org", "outlook.com", f"{_ascii(pseudo(rng))}.net")
+    )
     return f"{user}@{host}"
 
 
@@ -135,15 +141,31 @@ def _school(rng: random.Random) -> str:
     name = _place(rng) if rng.random() < 0.5 else rng.choice(POOLS["last"])
     if name.startswith(("the ", "a ")):
         name = pseudo(rng).capitalize()
-    form = rng.choice(("{} High School", "{} University", "the University of {}", "{} College", "{} Primary School",
-                       "{} Academy", "{} Grammar School", "{} Art School"))
+    form = rng.choice(
+        (
+            "{} High School",
+            "{} University",
+            "the University of {}",
+            "{} College",
+            "{} Primary School",
+            "{} Academy",
+            "{} Grammar School",
+            "{} Art School",
+        )
+    )
     return form.format(name)
 
 
 def _car(rng: random.Random) -> str:
     make = rng.choice(POOLS["carmake"]) if rng.random() < 0.7 else pseudo(rng).capitalize()
-    return rng.choice((make, f"{rng.choice(POOLS['color'])} {make}", f"{make} {rng.randint(1, 900)}",
-                       f"{rng.choice(POOLS['color'])} {make} {rng.choice('XSTEGL')}{rng.randint(1, 9)}"))
+    return rng.choice(
+        (
+            make,
+            f"{rng.choice(POOLS['color'])} {make}",
+            f"{make} {rng.randint(1, 900)}",
+            f"{rng.choice(POOLS['color'])} {make} {rng.choice('XSTEGL')}{rng.randint(1, 9)}",
+        )
+    )
 
 
 def _liked(rng: random.Random) -> str:
@@ -182,7 +204,8 @@ def _weekday_clock(rng: random.Random) -> str:
 
 
 def _size(rng: random.Random) -> str:
-    return f"{rng.randint(1, 250)} {rng.choice(('kg', 'cm', 'euros', 'dollars', 'km', 'pounds', 'hours', 'minutes', 'percent'))}"
+    units = ("kg", "cm", "euros", "dollars", "km", "pounds", "hours", "minutes", "percent")
+    return f"{rng.randint(1, 250)} {rng.choice(units)}"
 
 
 def _word(rng: random.Random) -> str:
@@ -200,8 +223,14 @@ def _job(rng: random.Random) -> str:
 
 
 def _height(rng: random.Random) -> str:
-    return rng.choice((f"{rng.randint(140, 205)} cm", f"1.{rng.randint(40, 99)} m", f"{rng.randint(4, 6)}'{rng.randint(0, 11)}",
-                       f"{rng.randint(4, 6)} foot {rng.randint(1, 11)}"))
+    return rng.choice(
+        (
+            f"{rng.randint(140, 205)} cm",
+            f"1.{rng.randint(40, 99)} m",
+            f"{rng.randint(4, 6)}'{rng.randint(0, 11)}",
+            f"{rng.randint(4, 6)} foot {rng.randint(1, 11)}",
+        )
+    )
 
 
 def _petname(rng: random.Random) -> str:
@@ -219,13 +248,37 @@ def _noun(rng: random.Random) -> str:
 
 
 _MAKERS: dict[str, Callable[[random.Random], str]] = {
-    "person": _person, "names": _names, "place": _place, "day": _day, "clock": _clock, "phone": _phone,
-    "email": _email, "street": _street, "company": _company, "school": _school, "car": _car, "liked": _liked,
-    "thing": _thing, "petname": _petname, "noun": _noun, "code": _code, "height": _height, "word": _word,
-    "job": _job, "subject": _of("subject"), "diet": _of("diet"), "hobby": _of("hobby"),
-    "age": lambda rng: str(rng.randint(5, 99)), "field": lambda rng: "in " + rng.choice(POOLS["field"]),
-    "team": lambda rng: rng.choice(POOLS["team"]) if rng.random() < 0.6 else f"{pseudo(rng).capitalize()} United",
-    "weekday_clock": _weekday_clock, "first": _first, "pseudo": pseudo, "digits4": lambda rng: _digits(rng, 4),
+    "person": _person,
+    "names": _names,
+    "place": _place,
+    "day": _day,
+    "clock": _clock,
+    "phone": _phone,
+    "email": _email,
+    "street": _street,
+    "company": _company,
+    "school": _school,
+    "car": _car,
+    "liked": _liked,
+    "thing": _thing,
+    "petname": _petname,
+    "noun": _noun,
+    "code": _code,
+    "height": _height,
+    "word": _word,
+    "job": _job,
+    "subject": _of("subject"),
+    "diet": _of("diet"),
+    "hobby": _of("hobby"),
+    "age": lambda rng: str(rng.randint(5, 99)),
+    "field": lambda rng: "in " + rng.choice(POOLS["field"]),
+    "team": lambda rng: (
+        rng.choice(POOLS["team"]) if rng.random() < 0.6 else f"{pseudo(rng).capitalize()} United"
+    ),
+    "weekday_clock": _weekday_clock,
+    "first": _first,
+    "pseudo": pseudo,
+    "digits4": lambda rng: _digits(rng, 4),
 }
 
 

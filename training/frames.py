@@ -1,4 +1,4 @@
-"""Wordings: templates with alternatives and slots, what is held out of training, and how people really type."""
+"""Wordings: templates with alternatives and slots, what is held out of training, how people really type."""
 
 from __future__ import annotations
 
@@ -151,9 +151,11 @@ class Style:
         message = "".join(texts)
         if self.upper_first and not self.lower and out and not out[0][1]:
             message = message[:1].upper() + message[1:]
-        if end and not (self.bare or message[-1:] in "?!.:;)" ):
+        if end and not (self.bare or message[-1:] in "?!.:;)"):
             message += end
-        elif end == "." and not self.lower and message and message[-1] not in "?!.:;)" and rng.random() < 0.15:
+        elif (
+            end == "." and not self.lower and message and message[-1] not in "?!.:;)" and rng.random() < 0.15
+        ):
             message += "!"
         return message
 

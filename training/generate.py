@@ -1,7 +1,8 @@
 """Make training and test cases for the embedded model: what the agent is shown, and what it should do next.
 
-Each edit is executed against the real core memory, and each prompt is rendered by the product's own code, so that
-training shows exactly what use will show. `groups` yields cases that share what stands before the last message.
+Each edit is executed against the real core memory, and each prompt is rendered by the product's own code, so
+that training shows exactly what use will show. `groups` yields cases that share what stands before the last
+message.
 Run as a program, it prints cases to read, or counts kinds.
 """
 
@@ -15,24 +16,50 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
-from bridle.agent.functions import FUNCTIONS
-from bridle.agent.memory import Core
-from bridle.agent.prompt import COMPACT, compose, memory_text, trim
-from bridle.messages import Message, ToolCall, ToolSpec
-from bridle.wrappers import Segment, get_wrapper
-
 import dialogues
 import toolbox
 import turns
 from frames import Split
 from world import Turn, World, draw_world
 
+from bridle.agent.functions import FUNCTIONS
+from bridle.agent.memory import Core
+from bridle.agent.prompt import COMPACT, compose, memory_text, trim
+from bridle.messages import Message, ToolCall, ToolSpec
+from bridle.wrappers import Segment, get_wrapper
+
 __all__ = ["KINDS", "Case", "Split", "groups", "judge", "messages", "segments"]
 
 KINDS = (
-    "fact", "correction", "same", "forget", "answer_core", "search_archive", "answer_archive", "answer_none", "note",
-    "note_saved", "ask_free", "conv_search", "conv_answer", "date_search", "pause", "whoami", "rename", "name_user",
-    "about_me", "smalltalk", "time", "cannot", "unclear", "ack", "two_facts", "multi_value", "tool", "tool_none", "copy",
+    "fact",
+    "correction",
+    "same",
+    "forget",
+    "answer_core",
+    "search_archive",
+    "answer_archive",
+    "answer_none",
+    "note",
+    "note_saved",
+    "ask_free",
+    "conv_search",
+    "conv_answer",
+    "date_search",
+    "pause",
+    "whoami",
+    "rename",
+    "name_user",
+    "about_me",
+    "smalltalk",
+    "time",
+    "cannot",
+    "unclear",
+    "ack",
+    "two_facts",
+    "multi_value",
+    "tool",
+    "tool_none",
+    "copy",
 )
 WRAPPER = get_wrapper("chatml-compact")
 END = "<|im_end|>"
@@ -42,8 +69,8 @@ END = "<|im_end|>"
 class Case:
     """One step: `history` (already trimmed), live memory and time, and the right next thought and call.
 
-    `tools` is None for the agent with its eight functions, else these tools stand under `system` (None or empty:
-    no instructions). `accept` are strings that a right message must hold, in any case; empty: any message does.
+    `tools` is None for the agent with its eight functions, else these tools stand under `system` (None or
+    empty: no instructions). `accept` are strings that a right message must hold, in any case of letters.
     """
 
     kind: str
@@ -127,7 +154,15 @@ def _name(rng: random.Random, world: World) -> Turn | None:
     return dialogues.tell(rng, world, topic, text, value)
 
 
-_CONFUSING: tuple[Maker, ...] = (_name, _name, _name, turns.whoami, turns.rename, turns.rename, dialogues.about_me)
+_CONFUSING: tuple[Maker, ...] = (
+    _name,
+    _name,
+    _name,
+    turns.whoami,
+    turns.rename,
+    turns.rename,
+    dialogues.about_me,
+)
 """Whose name is it? One group holds several of these."""
 
 
@@ -172,7 +207,9 @@ def _cases(turn: Turn, past: tuple[Message, ...], now: datetime) -> list[Case]:
     out: list[Case] = []
     for index, step in enumerate(turn.steps):
         history = trim((*past, *turn.messages(index)), COMPACT.history_chars)
-        out.append(Case(step.kind, history, step.core, now, None, None, step.thoughts, step.call, step.accept))
+        out.append(
+            Case(step.kind, history, step.core, now, None, None, step.thoughts, step.call, step.accept)
+        )
     return out
 
 
@@ -194,7 +231,11 @@ def _agent_group(rng: random.Random, split: Split, names: tuple[str, ...]) -> li
     for _ in range(rng.choice((3, 4, 4, 5))):
         state = world.copy()
         steps = _cases(_turn(rng, state, names), past, world.now)
-        out += [case for index, case in enumerate(steps) if index == 0 or names is not _NAMES or rng.random() < 0.55]
+        out += [
+            case
+            for index, case in enumerate(steps)
+            if index == 0 or names is not _NAMES or rng.random() < 0.55
+        ]
     return out
 
 
@@ -263,7 +304,8 @@ def _main() -> None:
         for case in group:
             if options.brief:
                 last = [message for message in case.history if message.role in ("user", "tool")][-1]
-                print(f"{case.kind:14} {last.content!r}\n    {case.thoughts!r} {case.call.name} {dict(case.call.arguments)}")
+                print(f"{case.kind:14} {last.content!r}")
+                print(f"    {case.thoughts!r} {case.call.name} {dict(case.call.arguments)}")
             else:
                 print(_show(case))
 

@@ -27,11 +27,31 @@ def words(name: str, part: str = "") -> tuple[str, ...]:
 _LEAD, _REMEMBER, _TAIL = words("lead"), words("remember"), words("tail")
 _QLEAD, _QTAIL, _QFRAME = words("qlead"), words("qtail"), words("qframe")
 _FORGET, _CORRECT = words("forget"), words("correct")
-_NO_LEAD = ("hi", "hello", "hey", "no", "name:", "email", "phone", "age", "address", "height", "actually", "yes", "let", "this is")
+_NO_LEAD = (
+    "hi",
+    "hello",
+    "hey",
+    "no",
+    "name:",
+    "email",
+    "phone",
+    "age",
+    "address",
+    "height",
+    "actually",
+    "yes",
+    "let",
+    "this is",
+)
 
 
 def _around(
-    rng: random.Random, pieces: list[Piece], persona: str, leads: Sequence[str], tails: Sequence[str], share: float
+    rng: random.Random,
+    pieces: list[Piece],
+    persona: str,
+    leads: Sequence[str],
+    tails: Sequence[str],
+    share: float,
 ) -> list[Piece]:
     """Put a lead-in before and a tail behind, now and then."""
     first = pieces[0][0].lower()
@@ -92,9 +112,13 @@ def forget(rng: random.Random, style: Style, topic: Topic, split: Split, persona
     """A request to forget one topic."""
     before, _, after = pick(rng, _FORGET, split).partition("<about>")
     pieces = [(before, False), *topic.words("about", rng, "train"), (after, False)]
-    return style.write(rng, _around(rng, pieces, persona, ("ok, ", "hey, ", "and ", "now "), (", thanks", " now"), 0.1), ".")
+    return style.write(
+        rng, _around(rng, pieces, persona, ("ok, ", "hey, ", "and ", "now "), (", thanks", " now"), 0.1), "."
+    )
 
 
-def command(rng: random.Random, style: Style, frames: Sequence[str], split: Split, end: str = ".", **slots: str) -> str:
+def command(
+    rng: random.Random, style: Style, frames: Sequence[str], split: Split, end: str = ".", **slots: str
+) -> str:
     """A message from one list of wordings."""
     return style.write(rng, render(rng, pick(rng, frames, split), slots), end)

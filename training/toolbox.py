@@ -1,23 +1,23 @@
 """Cases with arbitrary tools: a list of functions, a request, and the call that fits, or an honest refusal.
 
-Names, descriptions and requests use different words for the same thing, so that the list has to be read. Every
-argument is said in the request; optional ones that are not said are left out.
+Names, descriptions and requests use different words for the same thing, so that the list has to be read.
+Every argument is said in the request; optional ones that are not said are left out.
 """
 
 from __future__ import annotations
 
 import random
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias, cast
 
-from bridle.agent.memory import Core
-from bridle.messages import JSON, Message, ToolCall, ToolSpec
-
 from entities import DATA, POOLS, WORDS, pick_value, pseudo
 from frames import Piece, Split, Style, held, join_words, pick, render
+
+from bridle.agent.memory import Core
+from bridle.messages import JSON, Message, ToolCall, ToolSpec
 
 __all__ = ["Fields", "tool_cases"]
 
@@ -55,7 +55,9 @@ class Use:
 
 def _words(rng: random.Random, split: Split) -> str:
     count = rng.choice((1, 2, 2, 3, 4))
-    return " ".join(pseudo(rng) if rng.random() < 0.15 else pick_value(rng, "word", split) for _ in range(count))
+    return " ".join(
+        pseudo(rng) if rng.random() < 0.15 else pick_value(rng, "word", split) for _ in range(count)
+    )
 
 
 def _path(rng: random.Random, split: Split) -> str:
@@ -67,7 +69,13 @@ def _path(rng: random.Random, split: Split) -> str:
 def _value(rng: random.Random, kind: str, schema: Mapping[str, JSON], split: Split) -> tuple[JSON, str]:
     """A value and how it is written in a sentence."""
     if kind in ("int", "percent", "small", "stars", "id", "year"):
-        low, high = {"percent": (0, 100), "small": (2, 12), "stars": (1, 5), "id": (2, 99999), "year": (1950, 2026)}.get(kind, (2, 500))
+        low, high = {
+            "percent": (0, 100),
+            "small": (2, 12),
+            "stars": (1, 5),
+            "id": (2, 99999),
+            "year": (1950, 2026),
+        }.get(kind, (2, 500))
         number = rng.randint(low, high)
         return number, str(number)
     if kind in ("float", "temp"):
@@ -78,30 +86,49 @@ def _value(rng: random.Random, kind: str, schema: Mapping[str, JSON], split: Spl
         chosen = rng.choice(options)
         return chosen, chosen
     if kind in ("list", "people"):
-        items = [pick_value(rng, "first" if kind == "people" else "word", split) for _ in range(rng.choice((1, 2, 2, 3)))]
+        items = [
+            pick_value(rng, "first" if kind == "people" else "word", split)
+            for _ in range(rng.choice((1, 2, 2, 3)))
+        ]
         return cast("JSON", items), join_words(items)
     if kind == "ints":
         numbers = [rng.randint(1, 200) for _ in range(rng.choice((2, 3, 3, 4)))]
         return cast("JSON", numbers), join_words([str(number) for number in numbers])
-    if kind == "words":
-        text = _words(rng, split)
-    elif kind == "path":
-        text = _path(rng, split)
-    elif kind == "host":
-        text = f"{pseudo(rng) if rng.random() < 0.4 else rng.choice(WORDS)}{rng.choice(('', '-1', '2', '-dev', '_main', '.local'))}"
-    elif kind == "room":
-        text = rng.choice(("kitchen", "bedroom", "bathroom", "living room", "office", "hall", "garden", "attic", "basement", "nursery", "garage", "studio"))
-    elif kind == "sum":
-        text = f"{rng.randint(2, 999)}{rng.choice((' + ', ' - ', ' * ', '*', '+', ' / '))}{rng.randint(2, 99)}"
-    elif kind == "symbol":
-        text = "".join(rng.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ") for _ in range(rng.randint(3, 4)))
-    elif kind == "currency":
-        text = rng.choice(("EUR", "USD", "GBP", "CHF", "JPY", "SEK", "euros", "dollars", "pounds", "yen"))
-    elif kind == "unit":
-        text = rng.choice(("celsius", "fahrenheit"))
-    else:
-        text = pick_value(rng, kind, split)
+    text = _TEXTS[kind](rng, split) if kind in _TEXTS else pick_value(rng, kind, split)
     return text, text
+
+
+def _host(rng: random.Random, split: Split) -> str:
+    stem = pseudo(rng) if rng.random() < 0.4 else pick_value(rng, "word", split)
+    return stem + rng.choice(("", "-1", "2", "-dev", "_main", ".local"))
+
+
+def _sum(rng: random.Random, split: Split) -> str:
+    sign = rng.choice((" + ", " - ", " * ", "*", "+", " / "))
+    return f"{rng.randint(2, 999)}{sign}{rng.randint(2, 99)}"
+
+
+def _symbol(rng: random.Random, split: Split) -> str:
+    return "".join(rng.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ") for _ in range(rng.randint(3, 4)))
+
+
+def _one_of(words: str) -> Callable[[random.Random, Split], str]:
+    options = words.split(", ")
+    return lambda rng, split: rng.choice(options)
+
+
+_TEXTS: Mapping[str, Callable[[random.Random, Split], str]] = {
+    "words": _words,
+    "path": _path,
+    "host": _host,
+    "sum": _sum,
+    "symbol": _symbol,
+    "room": _one_of(
+        "kitchen, bedroom, bathroom, living room, office, hall, garden, attic, basement, nursery, studio"
+    ),
+    "currency": _one_of("EUR, USD, GBP, CHF, JPY, SEK, euros, dollars, pounds, yen"),
+    "unit": _one_of("celsius, fahrenheit"),
+}
 
 
 _INTEGERS = ("int", "percent", "small", "stars", "id", "year")
@@ -118,7 +145,11 @@ def _kind_schema(kind: str) -> dict[str, JSON]:
 
 
 def _spec(name: str, about: str, properties: Mapping[str, JSON], required: Sequence[str]) -> ToolSpec:
-    parameters: dict[str, JSON] = {"type": "object", "properties": dict(properties), "required": list(required)}
+    parameters: dict[str, JSON] = {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(required),
+    }
     return ToolSpec(name, about, parameters)
 
 
@@ -142,7 +173,11 @@ def _composed(rng: random.Random, split: Split, noun: str = "", verb: str = "") 
         called = spoken = pseudo(rng)
         params = rng.sample(list(_PARAMS), 3)
     name = _case(rng, (rng.choice(names), called) if rng.random() < 0.85 else (called, rng.choice(names)))
-    about = f"{rng.choice(abouts)} {rng.choice(articles)} {called}{rng.choice(('.', '', '.'))}" if rng.random() < 0.88 else ""
+    about = (
+        f"{rng.choice(abouts)} {rng.choice(articles)} {called}{rng.choice(('.', '', '.'))}"
+        if rng.random() < 0.88
+        else ""
+    )
     properties: dict[str, JSON] = {}
     arguments: dict[str, JSON] = {}
     required: list[str] = []
@@ -184,16 +219,7 @@ _ALIKE = (
     ("send", "share", "move", "update", "rename"),
 )
 """Verbs that mean nearly the same for some nouns."""
-_NEAR = {
-    "send email": ("email 3", "email 0"), "set reminder": ("alarm 0", "timer 0", "event 0", "note 0", "task 0"),
-    "play music": ("song 0", "playlist 0", "radio 0", "film 0"), "add todo": ("task 0", "note 0"),
-    "get user": ("user 1", "contact 1"), "read file": ("file 1", "note 1", "folder 1"), "write file": ("file 0", "note 0", "file 3"),
-    "calculate": ("add", "multiply", "average", "calculate"), "add": ("calculate", "add", "average"),
-    "multiply": ("calculate", "multiply"), "average": ("calculate", "average", "add"), "call": ("message 3", "contact 1"),
-    "add to cart": ("groceries 0", "order 0"), "set volume": ("radio 0", "tv 0"), "weather": ("sensor 1",),
-    "search web": ("search web", "define", "news"), "define": ("define", "search web", "translate"), "news": ("news", "search web"),
-    "translate": ("translate", "define"), "run command": ("job 0", "server 0"), "directions": ("train 1", "train 0", "taxi 0", "flight 1"),
-}
+_NEAR = cast("dict[str, list[str]]", _DATA["near"])
 """For the specials: the other tools that a request for them might mean."""
 
 
@@ -236,14 +262,29 @@ def _special(rng: random.Random, split: Split) -> Use:
     about = rng.choice(cast("list[str]", one["about"]))
     tool = _spec(rng.choice(cast("list[str]", one["names"])), about, properties, required)
     thoughts = str(one["thought"])
-    return Use(tool, render(rng, frame, slots), thoughts, arguments, frozenset((thoughts, *_NEAR.get(thoughts, ()))))
+    return Use(
+        tool, render(rng, frame, slots), thoughts, arguments, frozenset((thoughts, *_NEAR.get(thoughts, ())))
+    )
 
 
 def _use(rng: random.Random, split: Split) -> Use:
     return _special(rng, split) if rng.random() < 0.32 else _composed(rng, split)
 
 
-_POLITE = ("please ", "can you ", "could you ", "hey, ", "I want you to ", "ok, now ", "now ", "would you ", "pls ", "hi, ", "so, ", "quick: ")
+_POLITE = (
+    "please ",
+    "can you ",
+    "could you ",
+    "hey, ",
+    "I want you to ",
+    "ok, now ",
+    "now ",
+    "would you ",
+    "pls ",
+    "hi, ",
+    "so, ",
+    "quick: ",
+)
 
 
 def _request(rng: random.Random, use: Use) -> str:
@@ -252,7 +293,13 @@ def _request(rng: random.Random, use: Use) -> str:
     pieces = use.request
     if rng.random() < 0.25 and not pieces[0][1] and pieces[0][0]:
         pieces = [(rng.choice(_POLITE), False), *pieces]
-    end = "?" if pieces[0][0].lower().startswith(("what", "how", "who", "can", "could", "would", "is", "will", "do")) else "."
+    end = (
+        "?"
+        if pieces[0][0]
+        .lower()
+        .startswith(("what", "how", "who", "can", "could", "would", "is", "will", "do"))
+        else "."
+    )
     if pieces[-1][1] or (len(pieces) > 1 and pieces[-2][1] and not pieces[-1][0]):
         end = end if rng.random() < 0.5 else ""
     return style.write(rng, [piece for piece in pieces if piece[0]], end)
@@ -265,7 +312,13 @@ def tool_cases(rng: random.Random, split: Split) -> list[Fields]:
     first = _composed(rng, split)
     noun = _pick_noun(rng, split)
     for index in range(rng.choice((2, 3, 3, 4, 5, 6))):
-        use = first if index == 0 else _composed(rng, split, noun) if index < 3 and rng.random() < 0.4 else _use(rng, split)
+        use = (
+            first
+            if index == 0
+            else _composed(rng, split, noun)
+            if index < 3 and rng.random() < 0.4
+            else _use(rng, split)
+        )
         if use.tool.name not in names and not any(use.near & one.near for one in uses):
             names.add(use.tool.name)
             uses.append(use)
@@ -283,7 +336,9 @@ def tool_cases(rng: random.Random, split: Split) -> list[Fields]:
 
     for use in rng.sample(uses, min(len(uses), 3)):
         asked = Message("user", _request(rng, use))
-        call = ToolCall(use.tool.name, {key: use.arguments[key] for key in use.tool.properties if key in use.arguments})
+        call = ToolCall(
+            use.tool.name, {key: use.arguments[key] for key in use.tool.properties if key in use.arguments}
+        )
         case("tool", (asked,), use.thoughts, call)
         if speaks and rng.random() < 0.15:
             result = _result(rng, split)
@@ -295,8 +350,15 @@ def tool_cases(rng: random.Random, split: Split) -> list[Fields]:
         asked = Message("user", _request(rng, absent))
         case("tool_none", (asked,), "no function fits", ToolCall("send_message", {"message": _NONE}), "can't")
     elif speaks and rng.random() < 0.25:
-        asked = Message("user", rng.choice(("hello", "hi", "Hello!", "hey", "good morning", "Hi there", "hi!")))
-        case("tool_none", (asked,), "chat", ToolCall("send_message", {"message": "Hello! What can I do for you?"}))
+        asked = Message(
+            "user", rng.choice(("hello", "hi", "Hello!", "hey", "good morning", "Hi there", "hi!"))
+        )
+        case(
+            "tool_none",
+            (asked,),
+            "chat",
+            ToolCall("send_message", {"message": "Hello! What can I do for you?"}),
+        )
     return out
 
 
@@ -306,4 +368,12 @@ def _result(rng: random.Random, split: Split) -> str:
         return "OK"
     if kind < 0.6:
         return f"{_words(rng, split)} {rng.randint(1, 999)}"
-    return rng.choice((f"{rng.randint(-20, 40)} degrees", f"The answer is {rng.randint(1, 9999)}.", f"Found {rng.randint(1, 40)} results.", f"Done, number {rng.randint(1, 9999)}.", f"{pick_value(rng, 'clock', split)} on {rng.choice(POOLS['weekday'])}"))
+    return rng.choice(
+        (
+            f"{rng.randint(-20, 40)} degrees",
+            f"The answer is {rng.randint(1, 9999)}.",
+            f"Found {rng.randint(1, 40)} results.",
+            f"Done, number {rng.randint(1, 9999)}.",
+            f"{pick_value(rng, 'clock', split)} on {rng.choice(POOLS['weekday'])}",
+        )
+    )

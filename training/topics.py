@@ -21,7 +21,24 @@ _FAMILIES = {
     for family in cast("list[Spec]", tomllib.loads((DATA / "families.toml").read_text("utf-8"))["family"])
 }
 _NOUNS = {name: cast("dict[str, str]", family.get("nouns", {})) for name, family in _FAMILIES.items()}
-_COMMON = ("Name", "Name", "Lives in", "Lives in", "Job", "Job", "Age", "From", "Likes", "Likes", "Dislikes", "Hobby", "Works at", "Birthday", "Phone", "Email")
+_COMMON = (
+    "Name",
+    "Name",
+    "Lives in",
+    "Lives in",
+    "Job",
+    "Job",
+    "Age",
+    "From",
+    "Likes",
+    "Likes",
+    "Dislikes",
+    "Hobby",
+    "Works at",
+    "Birthday",
+    "Phone",
+    "Email",
+)
 
 
 def upper(text: str) -> str:
@@ -92,7 +109,9 @@ def draw_topic(rng: random.Random, split: Split) -> Topic:
     kind = rng.random()
     if kind < 0.52:
         return _attribute(rng)
-    family = "relation" if kind < 0.67 else "pet" if kind < 0.75 else "favourite" if kind < 0.84 else "generic"
+    family = (
+        "relation" if kind < 0.67 else "pet" if kind < 0.75 else "favourite" if kind < 0.84 else "generic"
+    )
     spec = _FAMILIES[family]
     if family == "generic":
         noun = name = pick_value(rng, "noun", split)

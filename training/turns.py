@@ -14,7 +14,20 @@ from frames import Style, pick, plain, render
 from topics import draw_topic
 from world import Turn, World
 
-__all__ = ["ask_free", "cannot", "chat", "clock", "copy", "day", "keep", "pause", "rename", "said", "unclear", "whoami"]
+__all__ = [
+    "ask_free",
+    "cannot",
+    "chat",
+    "clock",
+    "copy",
+    "day",
+    "keep",
+    "pause",
+    "rename",
+    "said",
+    "unclear",
+    "whoami",
+]
 
 _CHAT = cast("list[Mapping[str, object]]", talk.TALK["chat"])
 _CANNOT = cast("Mapping[str, object]", talk.TALK["cannot"])
@@ -24,10 +37,27 @@ _FAILURES = ("the store is full", "the disk is full", "the file is read-only", "
 _UNKNOWN = "I don't know that. I only know what you have told me."
 
 
-def _noisy(rng: random.Random, style: Style, frames: tuple[str, ...], world: World, end: str, share: float = 0.12) -> str:
+def _noisy(
+    rng: random.Random, style: Style, frames: tuple[str, ...], world: World, end: str, share: float = 0.12
+) -> str:
     text = talk.command(rng, style, frames, world.split, end)
     if rng.random() < share and text[:1].isalpha():
-        lead = rng.choice(("hey ", "hey, ", "so ", "ok ", "ok, ", "um, ", "well, ", f"{world.persona}, ", "oh ", "hi, ", "by the way, ", "please, "))
+        lead = rng.choice(
+            (
+                "hey ",
+                "hey, ",
+                "so ",
+                "ok ",
+                "ok, ",
+                "um, ",
+                "well, ",
+                f"{world.persona}, ",
+                "oh ",
+                "hi, ",
+                "by the way, ",
+                "please, ",
+            )
+        )
         first = text[:1] if text.startswith(("I ", "I'")) else text[:1].lower()
         text = lead + first + text[1:]
     return text
@@ -41,7 +71,13 @@ def keep(rng: random.Random, world: World) -> Turn:
         text = clause = notes.aside(rng, split).lower() if style.lower else notes.aside(rng, split)
         if not style.lower and rng.random() < 0.8:
             text = clause = clause[:1].upper() + clause[1:]
-        lead = rng.choice(("btw ", "hey, ", "oh, ", "so ", "well, ", "just so you know, ", "um, ", "by the way, ")) if rng.random() < 0.15 else ""
+        lead = (
+            rng.choice(
+                ("btw ", "hey, ", "oh, ", "so ", "well, ", "just so you know, ", "um, ", "by the way, ")
+            )
+            if rng.random() < 0.15
+            else ""
+        )
         if lead:
             clause = text = clause if clause.startswith(("I ", "I'")) else clause[:1].lower() + clause[1:]
         text = lead + text + ("" if style.bare else rng.choice((".", ".", ".", "!")))
@@ -50,7 +86,7 @@ def keep(rng: random.Random, world: World) -> Turn:
         clause = clause.lower() if style.lower_values else clause
         pieces = render(rng, pick(rng, talk.words("notes_cmd"), split), {"s": clause})
         text = style.write(rng, pieces, ".")
-        clause = clause if clause in text else text[-len(clause):]
+        clause = clause if clause in text else text[-len(clause) :]
     turn = Turn(world, text)
     assert clause in text, (clause, text)
     failed = rng.random() < 0.06
@@ -77,11 +113,26 @@ def ask_free(rng: random.Random, world: World) -> Turn:
     if style.lower_values or (style.lower and about == about.lower()):
         pieces, about = [(text.lower(), value) for text, value in pieces], about.lower()
     if style.typo:
-        style = Style(style.lower, style.lower_values, style.bare, style.no_apostrophes, False, style.upper_first)
+        style = Style(
+            style.lower, style.lower_values, style.bare, style.no_apostrophes, False, style.upper_first
+        )
     text = style.write(rng, pieces, "?")
     if rng.random() < 0.12:
-        lead = rng.choice(("hey, ", "so ", "ok, ", "um, ", "tell me, ", f"{world.persona}, ", "please, ", "quick question: "))
-        text = lead + (text if text.startswith(("I ", "I'")) or text[:1] in about[:1] else text[:1].lower() + text[1:])
+        lead = rng.choice(
+            (
+                "hey, ",
+                "so ",
+                "ok, ",
+                "um, ",
+                "tell me, ",
+                f"{world.persona}, ",
+                "please, ",
+                "quick question: ",
+            )
+        )
+        text = lead + (
+            text if text.startswith(("I ", "I'")) or text[:1] in about[:1] else text[:1].lower() + text[1:]
+        )
     turn = Turn(world, text)
     found: list[str] = []
     known = kept is not None and rng.random() < 0.7
@@ -102,7 +153,9 @@ def ask_free(rng: random.Random, world: World) -> Turn:
 
 
 def _thing(rng: random.Random, world: World) -> str:
-    pool = rng.choice(("person", "place", "liked", "object", "event", "word", "petname", "noun", "company", "job", "hobby"))
+    pool = rng.choice(
+        ("person", "place", "liked", "object", "event", "word", "petname", "noun", "company", "job", "hobby")
+    )
     if pool == "event":
         return rng.choice(POOLS["event"])
     value = pick_value(rng, pool, world.split)
@@ -132,17 +185,29 @@ def said(rng: random.Random, world: World) -> Turn:
     about = topic.noun if topic and noun else value.removeprefix("my ")
     thing = f"my {about}" if noun else value
     turn = Turn(world, talk.command(rng, style, talk.words("said"), world.split, "?", v=thing))
-    hits = [_logged(rng, world, notes.sentence_about(rng, about)) for _ in range(rng.choice((0, 0, 1, 1, 1, 2, 3, 5)))]
+    hits = [
+        _logged(rng, world, notes.sentence_about(rng, about))
+        for _ in range(rng.choice((0, 0, 1, 1, 1, 2, 3, 5)))
+    ]
     if topic and rng.random() < 0.8:
         told = talk.tell(rng, Style.draw(rng), topic, value, "train", world.persona)
-        hits = [_logged(rng, world, told, role="user"), _logged(rng, world, f"Got it, {topic.reply([value])}.", role="assistant"), *hits]
+        hits = [
+            _logged(rng, world, told, role="user"),
+            _logged(rng, world, f"Got it, {topic.reply([value])}.", role="assistant"),
+            *hits,
+        ]
         hits = hits[rng.choice((0, 0, 0, 1)) :]
     result = notes.listing(hits, rng.randint(0, 20))
     turn.search("conv_search", f"said: {about}", about, result, "conversation_search")
     if hits:
         _quote(turn, "conv_answer", f"said: {about}", hits[0])
     else:
-        turn.say("conv_answer", f"said: {about} ?", f"I can't find anything about {about} in our conversations.", "can't find")
+        turn.say(
+            "conv_answer",
+            f"said: {about} ?",
+            f"I can't find anything about {about} in our conversations.",
+            "can't find",
+        )
     return turn
 
 
@@ -157,7 +222,10 @@ def _log(rng: random.Random, world: World, date: str) -> list[str]:
         elif kind < 0.65:
             topic = draw_topic(rng, world.split)
             value = topic.value(rng, world.split)
-            said, reply = talk.tell(rng, Style.draw(rng), topic, value, "train", world.persona), f"Got it, {topic.reply([value])}."
+            said, reply = (
+                talk.tell(rng, Style.draw(rng), topic, value, "train", world.persona),
+                f"Got it, {topic.reply([value])}.",
+            )
         else:
             said = notes.sentence_about(rng, _thing(rng, world))
             reply = f"Noted: {said}."
@@ -182,7 +250,13 @@ def day(rng: random.Random, world: World) -> Turn:
     hits = _log(rng, world, date)
     result = notes.listing(hits, rng.randint(0, 20))
     arguments: dict[str, object] = {"start_date": date, "end_date": date, "request_heartbeat": True}
-    turn.call("date_search", f"day: {date}", "conversation_search_date", cast("Mapping[str, str]", arguments), result)
+    turn.call(
+        "date_search",
+        f"day: {date}",
+        "conversation_search_date",
+        cast("Mapping[str, str]", arguments),
+        result,
+    )
     if hits:
         _quote(turn, "conv_answer", f"day: {date}", hits[0])
     else:
@@ -190,19 +264,44 @@ def day(rng: random.Random, world: World) -> Turn:
     return turn
 
 
-_NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "ten": 10, "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50}
+_NUMBERS = {
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "ten": 10,
+    "fifteen": 15,
+    "twenty": 20,
+    "thirty": 30,
+    "forty": 40,
+    "fifty": 50,
+}
 
 
 def _span(rng: random.Random) -> tuple[str, int]:
     kind = rng.random()
     if kind < 0.45:
-        count = rng.choice((5, 10, 15, 20, 25, 30, 40, 45, 50, 60, 90, 120, rng.randint(2, 360), rng.randint(2, 59)))
+        count = rng.choice(
+            (5, 10, 15, 20, 25, 30, 40, 45, 50, 60, 90, 120, rng.randint(2, 360), rng.randint(2, 59))
+        )
         return f"{count} {rng.choice(('minutes', 'minutes', 'min', 'mins'))}", count
     if kind < 0.6:
         word = rng.choice(list(_NUMBERS))
         return f"{word} minutes", _NUMBERS[word]
     if kind < 0.75:
-        return rng.choice((("an hour", 60), ("1 hour", 60), ("one hour", 60), ("half an hour", 30), ("a minute", 1), ("a quarter of an hour", 15), ("a while", 30), ("a bit", 30)))
+        return rng.choice(
+            (
+                ("an hour", 60),
+                ("1 hour", 60),
+                ("one hour", 60),
+                ("half an hour", 30),
+                ("a minute", 1),
+                ("a quarter of an hour", 15),
+                ("a while", 30),
+                ("a bit", 30),
+            )
+        )
     count = rng.randint(2, 6)
     word = next(name for name, value in _NUMBERS.items() if value == count)
     return rng.choice((f"{count} hours", f"{word} hours", f"{count} h", f"the next {word} hours")), count * 60
@@ -214,7 +313,12 @@ def pause(rng: random.Random, world: World) -> Turn:
     words, minutes = _span(rng)
     turn = Turn(world, talk.command(rng, style, talk.words("pause"), world.split, ".", d=words))
     turn.call("pause", f"pause {minutes}", "pause_heartbeats", {"minutes": minutes})
-    turn.say("ack", "paused", f"All right, I will be quiet for {minutes} minute{'s' if minutes > 1 else ''}.", str(minutes))
+    turn.say(
+        "ack",
+        "paused",
+        f"All right, I will be quiet for {minutes} minute{'s' if minutes > 1 else ''}.",
+        str(minutes),
+    )
     return turn
 
 
@@ -251,14 +355,34 @@ def clock(rng: random.Random, world: World) -> Turn:
         turn.say("time", f"time {now:%H:%M}", f"It is {now:%H:%M}.", f"{now:%H:%M}")
     elif which == "date":
         weekday = _WEEKDAYS[now.weekday()]
-        turn.say("time", f"date {now:%Y-%m-%d} {weekday}", f"Today is {weekday}, {now:%Y-%m-%d}.", f"{now:%Y-%m-%d}")
+        turn.say(
+            "time",
+            f"date {now:%Y-%m-%d} {weekday}",
+            f"Today is {weekday}, {now:%Y-%m-%d}.",
+            f"{now:%Y-%m-%d}",
+        )
     else:
         date = f"{now - timedelta(days=1):%Y-%m-%d}"
         turn.say("time", f"yesterday {date}", f"Yesterday was {date}.", date)
     return turn
 
 
-_ASKING = ("how", "are ", "what", "can ", "do ", "who", "where", "which", "is ", "will ", "does ", "when", "why", "am ")
+_ASKING = (
+    "how",
+    "are ",
+    "what",
+    "can ",
+    "do ",
+    "who",
+    "where",
+    "which",
+    "is ",
+    "will ",
+    "does ",
+    "when",
+    "why",
+    "am ",
+)
 
 
 def chat(rng: random.Random, world: World) -> Turn:
@@ -281,13 +405,32 @@ def cannot(rng: random.Random, world: World) -> Turn:
     """The user asks for what this agent cannot do."""
     style = Style.draw(rng)
     slots = {
-        "w": pick_value(rng, "word", world.split), "lang": rng.choice(POOLS["language"]), "i": str(rng.randint(2, 999)),
-        "place": pick_value(rng, "place", world.split), "person": pick_value(rng, "person", world.split),
+        "w": pick_value(rng, "word", world.split),
+        "lang": rng.choice(POOLS["language"]),
+        "i": str(rng.randint(2, 999)),
+        "place": pick_value(rng, "place", world.split),
+        "person": pick_value(rng, "person", world.split),
     }
     frame = pick(rng, tuple(cast("list[str]", _CANNOT["say"])), world.split)
     pieces = render(rng, frame, slots)
     if rng.random() < 0.25:
-        pieces = [(rng.choice(("please ", "can you ", "could you ", "hey, ", "I want you to ", "ok, now ", f"{world.persona}, ")), False), *pieces]
+        pieces = [
+            (
+                rng.choice(
+                    (
+                        "please ",
+                        "can you ",
+                        "could you ",
+                        "hey, ",
+                        "I want you to ",
+                        "ok, now ",
+                        f"{world.persona}, ",
+                    )
+                ),
+                False,
+            ),
+            *pieces,
+        ]
     question = plain(pieces).startswith(("can", "could", "what", "how", "who", "will"))
     turn = Turn(world, style.write(rng, pieces, "?" if question else "."))
     turn.say("cannot", "cannot", str(_CANNOT["reply"]), "can't do that")
@@ -310,7 +453,7 @@ def unclear(rng: random.Random, world: World) -> Turn:
     return turn
 
 
-_REPEAT = ("repeat: <v>", "say <v>", "say: <v>", "repeat after me: <v>", "echo <v>", "please say <v>", "can you say <v>", "repeat this: <v>", "repeat <v>", "copy this: <v>", "please repeat: <v>", "print <v>", "type <v>", "spell out: <v>", "write: <v>", "output: <v>")
+_REPEAT = notes.phrases("repeat")
 
 
 def copy(rng: random.Random, world: World) -> Turn:
@@ -318,7 +461,15 @@ def copy(rng: random.Random, world: World) -> Turn:
     words: list[str] = []
     for _ in range(rng.randint(1, 6)):
         kind = rng.random()
-        words.append(rng.choice(WORDS) if kind < 0.5 else pseudo(rng) if kind < 0.8 else pick_value(rng, rng.choice(("person", "place", "code", "clock", "email", "street")), world.split))
+        words.append(
+            rng.choice(WORDS)
+            if kind < 0.5
+            else pseudo(rng)
+            if kind < 0.8
+            else pick_value(
+                rng, rng.choice(("person", "place", "code", "clock", "email", "street")), world.split
+            )
+        )
     text = " ".join(words)
     style = Style.draw(rng)
     text = style.value(text)

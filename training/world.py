@@ -1,4 +1,4 @@
-"""A simulated agent: its memory, its notes and the turns it takes, with every edit done by the real core memory."""
+"""A simulated agent: its memory and the turns it takes, every edit done by the real core memory."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from bridle.agent.memory import Block, Core, EditError
-from bridle.agent.prompt import COMPACT
-from bridle.messages import JSON, Message, ToolCall
-
 from entities import WORDS, pick_value
 from frames import Split
 from topics import Topic, draw_topic
+
+from bridle.agent.memory import Block, Core, EditError
+from bridle.agent.prompt import COMPACT
+from bridle.messages import JSON, Message, ToolCall
 
 __all__ = ["Step", "Turn", "World", "draw_world"]
 
@@ -72,7 +72,12 @@ class Turn:
     steps: list[Step] = field(default_factory=list)
 
     def call(
-        self, kind: str, thoughts: str, name: str, arguments: Mapping[str, JSON], result: str = "OK",
+        self,
+        kind: str,
+        thoughts: str,
+        name: str,
+        arguments: Mapping[str, JSON],
+        result: str = "OK",
         accept: tuple[str, ...] = (),
     ) -> str:
         """Take a step; edits of core memory are really done, and their result is what memory says."""
@@ -89,7 +94,9 @@ class Turn:
             if call.name == "core_memory_append":
                 self.world.core = self.world.core.append(args["name"], args["content"])
             else:
-                self.world.core = self.world.core.replace(args["name"], args["old_content"], args["new_content"])
+                self.world.core = self.world.core.replace(
+                    args["name"], args["old_content"], args["new_content"]
+                )
         except EditError as error:
             return f"Failed: {error.message}"
         return "OK"
@@ -97,7 +104,9 @@ class Turn:
     def append(self, kind: str, thoughts: str, content: str) -> str:
         """Add a line about the user."""
         return self.call(
-            kind, thoughts, "core_memory_append",
+            kind,
+            thoughts,
+            "core_memory_append",
             {"name": "human", "content": content, "request_heartbeat": True},
         )
 
@@ -105,7 +114,9 @@ class Turn:
         """Change or delete a line that exists."""
         assert old in self.world.core.block(block).lines, old
         return self.call(
-            kind, thoughts, "core_memory_replace",
+            kind,
+            thoughts,
+            "core_memory_replace",
             {"name": block, "old_content": old, "new_content": new, "request_heartbeat": True},
         )
 
@@ -115,7 +126,9 @@ class Turn:
             kind, thoughts, "archival_memory_insert", {"content": content, "request_heartbeat": True}, result
         )
 
-    def search(self, kind: str, thoughts: str, query: str, result: str, name: str = "archival_memory_search") -> str:
+    def search(
+        self, kind: str, thoughts: str, query: str, result: str, name: str = "archival_memory_search"
+    ) -> str:
         """Search the notes, or what was said."""
         return self.call(kind, thoughts, name, {"query": query, "request_heartbeat": True}, result)
 
@@ -130,9 +143,21 @@ class Turn:
 
 
 _TRAITS = (
-    "I like puzzles.", "I am friendly.", "I keep my answers short.", "I help with everyday things.", "I am curious.",
-    "I speak plain English.", "I never forget a birthday.", "I am honest.", "I live in a small computer.",
-    "I am patient.", "I like jokes.", "I was made in 2026.", "I help Ana.", "I love music.", "I am polite.",
+    "I like puzzles.",
+    "I am friendly.",
+    "I keep my answers short.",
+    "I help with everyday things.",
+    "I am curious.",
+    "I speak plain English.",
+    "I never forget a birthday.",
+    "I am honest.",
+    "I live in a small computer.",
+    "I am patient.",
+    "I like jokes.",
+    "I was made in 2026.",
+    "I help Ana.",
+    "I love music.",
+    "I am polite.",
 )
 _PERSONAS = ("Sam", "Sam", "Sam", "Ada", "Max", "Robin", "Bridle", "Eve", "Leo", "Nova")
 
@@ -179,5 +204,3 @@ def _know(rng: random.Random, world: World, lines: list[str]) -> None:
     if line not in lines and sum(len(one) + 1 for one in lines) + len(line) < 500:
         world.facts.append((topic, value))
         lines.append(line)
-
-
