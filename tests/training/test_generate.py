@@ -6,6 +6,7 @@ import importlib
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,8 @@ def test_the_prompt_ends_where_the_answer_begins_and_shows_live_memory() -> None
 @pytest.mark.parametrize("kind", generate.KINDS)
 @pytest.mark.parametrize("split", SPLITS)
 def test_each_kind_can_be_asked_for(kind: str, split: str) -> None:
-    found = list(islice(generate.groups(1, split, kind), 2))
+    groups: Iterator[tuple[Any, ...]] = generate.groups(1, split, kind)
+    found = list(islice(groups, 2))
     assert [[case.kind for case in group] for group in found] == [[kind], [kind]]
 
 
