@@ -42,7 +42,8 @@ def test_every_call_is_valid_for_its_tool_and_within_the_profile(split: str) -> 
     for case in cases(split):
         tools = FUNCTIONS if case.tools is None else case.tools
         (tool,) = [tool for tool in tools if tool.name == case.call.name]
-        Draft202012Validator(dict(tool.parameters)).validate(dict(case.call.arguments))
+        validator: Any = Draft202012Validator(dict(tool.parameters))
+        validator.validate(dict(case.call.arguments))
         assert len(case.thoughts) <= COMPACT.thoughts_chars
         texts = [value for value in case.call.arguments.values() if isinstance(value, str)]
         assert all(len(text) <= COMPACT.string_chars for text in texts), case
