@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from bridle.endpoints.base import Endpoint, Request, Sampling
 from bridle.endpoints.llamacpp import LlamaCpp
+from bridle.endpoints.llamacpp import endpoint as endpoint_module
 from bridle.endpoints.llamacpp import native as native_module
 from bridle.errors import (
     ConfigError,
@@ -319,6 +321,27 @@ def test_a_window_of_ones_own(tiny: Path) -> None:
         assert endpoint.context_tokens == 40
         answer = endpoint.complete(ask("hi", max_tokens=None, sampling=Sampling()))
         assert answer.usage.prompt_tokens + answer.usage.completion_tokens <= 40
+
+
+@pytest.mark.parametrize("knows_affinity", [True, False])
+def test_a_large_model_takes_the_cpus_there_are(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, knows_affinity: bool
+) -> None:
+    monkeypatch.setattr(endpoint_module, "_TINY_BYTES", 0)
+    monkeypatch.setattr(os, "sched_getaffinity", always({0, 1}), raising=False)
+    monkeypatch.setattr(os, "cpu_count", always(None))
+    if not knows_affinity:
+        monkeypatch.delattr(os, "sched_getaffinity")
+    with LlamaCpp(tiny) as found:
+        assert found.complete(ask("hi", max_tokens=3)).usage.completion_tokens <= 3
+
+
+def test_the_last_errors_of_llama_cpp_are_kept() -> None:
+    keep = native_module._keep_log_line  # pyright: ignore[reportPrivateUsage]
+    keep(4, b"one bad\n", None)
+    keep(5, b" thing", None)
+    keep(2, b"chatter", None)
+    assert native_module.last_log_lines()[-1] == "one bad thing"
 
 
 def other_model(path: Path, architecture: str, **values: object) -> Path:

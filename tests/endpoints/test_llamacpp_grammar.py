@@ -16,9 +16,11 @@ import pytest
 
 from bridle.endpoints.base import Request, Sampling
 from bridle.endpoints.llamacpp import LlamaCpp
+from bridle.endpoints.llamacpp import cache as cache_module
 from bridle.endpoints.llamacpp.costs import BatchCosts
 from bridle.errors import GrammarError
 from bridle.grammars import (
+    EMPTY,
     Alt,
     Bounds,
     Chars,
@@ -182,6 +184,43 @@ def test_the_cost_of_batches_is_measured_once_and_costs_no_memory_of_the_prompt(
         assert endpoint.batch_costs is costs
 
 
+def test_a_slow_machine_is_not_measured_for_long(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "_CALIBRATION_S", 1e-9)
+    with LlamaCpp(tiny) as endpoint:
+        endpoint.complete(ask(Grammar(Lit("yes"))))
+        assert set(endpoint.batch_costs) == {1}
+
+
+def test_forced_text_ends_at_the_limit_too(fast: LlamaCpp) -> None:
+    grammar = Grammar(Lit("a text that is much longer than that"))
+    answer = fast.complete(ask(grammar, max_tokens=3))
+    assert (answer.finish, answer.usage.forced_tokens) == ("length", 3)
+
+
+def test_a_forced_end_is_the_end(tiny: Path) -> None:
+    class EndsAtOnce:
+        done = False
+        accepting = True
+
+        def __init__(self, end: int) -> None:
+            self._end = end
+
+        def forced(self) -> list[int]:
+            return [self._end]
+
+    class Engine:
+        name = "llguidance"
+
+        def matcher(self, _: object) -> EndsAtOnce:
+            return EndsAtOnce(min(runtime.vocabulary.ends))
+
+    with LlamaCpp(tiny, engine="llguidance") as endpoint:
+        runtime = endpoint._runtime  # pyright: ignore[reportPrivateUsage]
+        runtime._engines["llguidance"] = Engine()  # type: ignore[assignment]  # pyright: ignore
+        answer = endpoint.complete(ask(Grammar(Lit("x"))))
+    assert (answer.text, answer.finish_reason) == ("", "grammar")
+
+
 def test_checking_first_has_the_distribution_of_masking_first(fast: LlamaCpp) -> None:
     grammar = Grammar(Alt(tuple(Lit(letter) for letter in "abcdef")))
     # An active but empty cut-off makes the loop mask first.
@@ -205,6 +244,11 @@ def test_an_answer_may_end_where_the_grammar_lets_it(endpoint: LlamaCpp) -> None
     assert all(matches(grammar, answer.text) for answer in answers)
     assert {answer.finish for answer in answers} == {"stop"}
     assert len({len(answer.text) for answer in answers}) > 1
+
+
+def test_the_empty_sentence_asks_for_nothing(endpoint: LlamaCpp) -> None:
+    answer = endpoint.complete(ask(Grammar(EMPTY), max_tokens=5))
+    assert (answer.text, answer.finish, answer.usage.sampled_tokens) == ("", "stop", 0)
 
 
 def test_a_cut_answer_says_so(endpoint: LlamaCpp) -> None:

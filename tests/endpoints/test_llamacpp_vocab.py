@@ -135,6 +135,41 @@ def test_text_that_is_no_unicode_is_replaced(vocab: Vocabulary) -> None:
     assert decoded(vocab, vocab.encode([Segment("a\ud800b\0")])[1:]) == "a?b\0"
 
 
+def test_whitespace_goes_where_a_special_token_takes_it_away(
+    model: Model, vocab: Vocabulary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = model.lib.llama_vocab_get_attr
+    strips = model.lib.LLAMA_TOKEN_ATTR_LSTRIP | model.lib.LLAMA_TOKEN_ATTR_RSTRIP
+
+    def with_strips(pointer: int, token: int) -> int:
+        return real(pointer, token) | (strips if token == START else 0)
+
+    monkeypatch.setattr(model.lib, "llama_vocab_get_attr", with_strips)
+    strict = Vocabulary(model.lib, model.vocab)
+    segments = [Segment("a \n"), Segment("<|im_start|>\n", control=True), Segment(" b ")]
+    stripped = [Segment("a"), Segment("<|im_start|>", control=True), Segment("b ")]
+    assert strict.encode(segments) == vocab.encode(stripped)
+
+
+def test_buffers_that_are_too_small_are_made_again(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = Vocabulary(model.lib, model.vocab)
+    lib = model.lib
+    tokenize, piece = lib.llama_tokenize, lib.llama_token_to_piece
+
+    def tokenize_in_more(*args: object) -> int:
+        return tokenize(*args) if args[4] == 999 else -999  # type: ignore[arg-type]  # pyright: ignore
+
+    def piece_in_more(*args: object) -> int:
+        return piece(*args) if args[3] == 999 else -999  # type: ignore[arg-type]  # pyright: ignore
+
+    tokens, text = wanted.encode([Segment("some words")]), wanted.piece(300)
+    monkeypatch.setattr(lib, "llama_tokenize", tokenize_in_more)
+    monkeypatch.setattr(lib, "llama_token_to_piece", piece_in_more)
+    vocab = Vocabulary(lib, model.vocab)
+    assert vocab.encode([Segment("some words")]) == tokens
+    assert vocab.piece(300) == text
+
+
 @pytest.fixture(scope="module")
 def spaced(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a model with a SentencePiece vocabulary, which puts a space before the first word."""

@@ -20,7 +20,7 @@ _LONGEST = 64
 class BatchCosts:
     """Splits runs of tokens so that their evaluation takes the least time.
 
-    >>> BatchCosts({1: 1.0, 2: 3.0, 4: 3.2}).split(6)
+    >>> BatchCosts({1: 1.0, 2: 3.0, 4: 3.2, 8: 9.0}).split(6)
     (4, 1, 1)
     >>> BatchCosts({1: 1.0}).split(3)
     (3,)

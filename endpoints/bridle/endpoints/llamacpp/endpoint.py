@@ -205,11 +205,9 @@ class LlamaCpp:
 def _runtime_class() -> type[Runtime]:
     try:
         from bridle.endpoints.llamacpp.runtime import Runtime
-    except ModuleNotFoundError as error:
-        if error.name != "numpy":
-            raise
+    except ImportError as error:
         raise MissingExtra(
-            "running a model in this process needs numpy",
+            f"running a model in this process needs numpy: {error}",
             hint="install it with: pip install 'bridle[llama]'",
             extra="llama",
         ) from error

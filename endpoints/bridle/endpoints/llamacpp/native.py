@@ -17,7 +17,17 @@ from typing import Protocol, cast
 
 from bridle.errors import MissingExtra, ModelFileError
 
-__all__ = ["Batch", "Handle", "Library", "Model", "last_log_lines", "library"]
+__all__ = [
+    "Batch",
+    "ContextParams",
+    "FloatPointer",
+    "Handle",
+    "Library",
+    "Model",
+    "ModelParams",
+    "last_log_lines",
+    "library",
+]
 
 Handle = int
 """A pointer that only llama.cpp looks into."""
@@ -32,10 +42,14 @@ class Batch(Protocol):
 
 
 class ModelParams(Protocol):
+    """What is set of `llama_model_params`."""
+
     n_gpu_layers: int
 
 
 class ContextParams(Protocol):
+    """What is set of `llama_context_params`. Builds without `flash_attn_type` do not use it unasked."""
+
     n_ctx: int
     n_batch: int
     n_ubatch: int
