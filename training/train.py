@@ -49,8 +49,8 @@ class Plan:
     small_until: float = 0.4
     gap_share: float = 0.12
     gap_max: int = 1000
-    others: float = 0.05
-    others_share: float = 0.25
+    others: float = 0.1
+    others_share: float = 0.12
 
     def rate(self, step: int, progress: float) -> float:
         """The factor on both learning rates. `progress` is the share of the budget that is used."""

@@ -166,10 +166,9 @@ def test_training_lowers_the_loss_and_goes_on_where_it_stopped(tmp_path: Path) -
 
 def test_llama_cpp_reads_the_export_as_torch_does(tmp_path: Path) -> None:
     pytest.importorskip("gguf", exc_type=ImportError)
-    pytest.importorskip("llama_cpp", exc_type=ImportError)
+    llama_cpp: Any = pytest.importorskip("llama_cpp", exc_type=ImportError)
     export: Any = pytest.importorskip("export")
     parity: Any = pytest.importorskip("parity")
-    import llama_cpp
 
     words = tokenizer.train(["I live in Bergen.", "Name: Ada"] * 9, 300)
     words.save(str(tmp_path / "tokenizer.json"))

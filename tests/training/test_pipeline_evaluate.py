@@ -33,7 +33,11 @@ def test_right_answers_score_and_wrong_ones_are_told() -> None:
     cases = [group[0] for group in islice(generate.groups(5, "entities", generate.KINDS[0]), 4)]
     answers = iter([cases[0].call, ToolCall("nothing_like_it"), None, cases[3].call])
     wrong: list[str] = []
-    total = evaluate.score(cases, lambda case, held: next(answers), False, wrong)
+
+    def ask(case: object, held: bool) -> ToolCall | None:
+        return next(answers)
+
+    total = evaluate.score(cases, ask, False, wrong)
     assert (total.n, total.valid, total.function, total.exact) == (4, 3, 2, 2)
     assert len(wrong) == 2
     assert "no call" in wrong[1]
@@ -57,8 +61,11 @@ def test_handwritten_lines_become_cases(tmp_path: Path) -> None:
     assert first.core.block("persona").value == "My name is Kit."
     assert first.core.block("human").lines == ("Name: Ada",)
     assert [message.role for message in second.history] == ["user", "assistant", "tool", "user"]
-    said = ToolCall("core_memory_append", {"content": "Lives in: Bonn"})
     wrong: list[str] = []
-    total = evaluate.score_handwritten(found, lambda case, held: said, False, wrong)
+
+    def ask(case: object, held: bool) -> ToolCall:
+        return ToolCall("core_memory_append", {"content": "Lives in: Bonn"})
+
+    total = evaluate.score_handwritten(found, ask, False, wrong)
     assert (total.valid, total.function, total.exact) == (2, 1, 1)
     assert len(wrong) == 1
