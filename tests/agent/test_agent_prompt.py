@@ -1,4 +1,4 @@
-"""What the embedded model is shown, byte for byte. A change of the golden file means training the model again."""
+"""What the embedded model is shown, byte for byte. A change of a golden file means training again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The agent on an endpoint: prompts, tools, stored steps, progress, cancelling, failing, and the next process."""
+"""The agent on an endpoint: prompts, tools, stored steps, progress, failures, and the next process."""
 
 from __future__ import annotations
 
@@ -104,12 +104,8 @@ def test_the_constraint_knows_the_blocks_and_the_lines(store: Store) -> None:
 
 def test_notes_are_kept_and_found_on_pages(store: Store) -> None:
     notes = [note(f"The spare key number {number}") for number in range(5)]
-    endpoint = scripted(
-        [
-            *notes, say("Noted."),
-            note("The spare key number 5"), search("where is the key"), search("key", 1), search("key", 2), say("?"),
-        ]
-    )  # fmt: skip
+    searches = [search("where is the key"), search("key", 1), search("key", 2)]
+    endpoint = scripted([*notes, say("Noted."), note("The spare key number 5"), *searches, say("?")])
     agent = agent_on(store, endpoint)
     assert [step.result for step in agent.turn("keep this").steps] == ["OK"] * 6
     results = [step.result for step in agent.turn("and?").steps[1:4]]
@@ -353,7 +349,8 @@ def test_the_full_profile_shows_counts(store: Store) -> None:
 
 
 def test_halves_of_surrogates_do_not_reach_the_store(store: Store) -> None:
-    text = '"\\ud800", "function": "core_memory_append", "params": {"name": "human", "content": "x\\ud83d", "request_heartbeat": true}}'
+    params = '{"name": "human", "content": "x\\ud83d", "request_heartbeat": true}'
+    text = f'"\\ud800", "function": "core_memory_append", "params": {params}}}'
     endpoint = scripted(
         [text, '"", "function": "send_message", "params": {"message": "\\ud83d\\ude00 \\udc00"}}'], held=False
     )
@@ -460,7 +457,7 @@ def test_every_public_name_is_there() -> None:
     for name in bridle.agent.__all__:
         assert getattr(bridle.agent, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'Agnet'"):
-        _ = bridle.agent.Agnet  # type: ignore[attr-defined]  # pyright: ignore
+        getattr(bridle.agent, "Agn" + "et")
 
 
 def test_the_reply_is_all_that_the_last_step_can_be(store: Store) -> None:

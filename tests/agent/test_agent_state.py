@@ -71,7 +71,7 @@ def test_the_revision_is_the_rows() -> None:
 )
 def test_a_damaged_state_is_named(damage: str) -> None:
     body = json.loads(to_json(new_state("ada", COMPACT)))
-    broken = {
+    broken: dict[str, object] = {
         "history.role": {**body, "history": [{"role": "boss", "content": ""}]},
         "history.calls": {**body, "history": [{"role": "user", "content": "", "calls": 3}]},
         "pending": {**body, "pending": {"name": "f", "arguments": []}},

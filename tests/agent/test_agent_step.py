@@ -28,7 +28,7 @@ from bridle.agent.state import (
     new_state,
 )
 from bridle.agent.step import GIVE_UP, KEPT_CHARS, MOST_ASKS, REPEATED, step
-from bridle.messages import Completion, Message, Refusal, ToolCall
+from bridle.messages import Completion, Finish, Message, Refusal, ToolCall
 
 SEARCH = call("archival_memory_search", query="boss", request_heartbeat=True)
 
@@ -177,7 +177,7 @@ def test_the_same_call_in_another_turn_is_no_repetition() -> None:
 
 
 def test_the_last_step_allows_only_a_reply() -> None:
-    state, effects = opened(), ()
+    state = opened()
     for number in range(COMPACT.max_steps - 1):
         state, effects = answered(state, append(f"line {number}"))
         assert ask_of(effects).reply_only == (number == COMPACT.max_steps - 2)
@@ -252,6 +252,17 @@ def test_the_state_carries_no_more_history_than_it_should() -> None:
     assert state.history[0].role == "user"
 
 
+def replacement(old: str, new: str) -> ToolCall:
+    return call(
+        "core_memory_replace", name="persona", old_content=old, new_content=new, request_heartbeat=False
+    )
+
+
+def completed(made: list[ToolCall], text: str, finish: Finish, reasons: list[str]) -> Completion:
+    refusals = tuple(Refusal(reason, "{") for reason in reasons)
+    return replace(answer(*made, text=text), finish=finish, refusals=refusals)
+
+
 texts = st.sampled_from(["", " ", "boss", "Lives in: Bergen", "My name is Sam.", "x" * 700, "\ud800", "a\nb"])
 arguments = st.dictionaries(
     st.sampled_from(["message", "name", "content", "old_content", "new_content", "query", "page", "minutes"]),
@@ -265,23 +276,10 @@ calls = st.one_of(
     ),
     st.builds(append, texts, st.sampled_from(["human", "persona", "boss"])),
     st.just(SEARCH),
-    st.builds(
-        lambda old, new: call(
-            "core_memory_replace", name="persona", old_content=old, new_content=new, request_heartbeat=False
-        ),
-        texts,
-        texts,
-    ),
+    st.builds(replacement, texts, texts),
 )
-completions = st.builds(
-    lambda made, text, finish, reasons: replace(
-        answer(*made, text=text), finish=finish, refusals=tuple(Refusal(reason, "{") for reason in reasons)
-    ),
-    st.lists(calls, max_size=2),
-    texts,
-    st.sampled_from(["stop", "length"]),
-    st.lists(texts, max_size=1),
-)
+finishes: st.SearchStrategy[Finish] = st.sampled_from(("stop", "length"))
+completions = st.builds(completed, st.lists(calls, max_size=2), texts, finishes, st.lists(texts, max_size=1))
 
 
 @given(st.lists(completions, min_size=1))
