@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,9 @@ def test_the_interval_holds_the_share(counted: tuple[int, int]) -> None:
 
 def test_right_answers_score_and_wrong_ones_are_told() -> None:
     cases = [group[0] for group in islice(generate.groups(5, "entities", generate.KINDS[0]), 4)]
-    answers = iter([cases[0].call, ToolCall("nothing_like_it"), None, cases[3].call])
+    answers: Iterator[ToolCall | None] = iter(
+        [cases[0].call, ToolCall("nothing_like_it"), None, cases[3].call]
+    )
     wrong: list[str] = []
 
     def ask(case: object, held: bool) -> ToolCall | None:
