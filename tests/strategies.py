@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bridle.messages import JSON, ToolCall, ToolSpec
 
-__all__ = ["calls", "schemas", "texts", "tool_sets_with_calls", "tools", "values"]
+__all__ = ["calls", "maps", "schemas", "texts", "tool_sets_with_calls", "tools", "values"]
 
 _AWKWARD = (
     '"', "\\", "{", "}", "[", "]", "<tool_call>", "</tool_call>", "<think>", "<", "\n", "\r\n", "\t", "\0",
@@ -48,13 +48,16 @@ def texts(max_size: int = 24) -> st.SearchStrategy[str]:
 
 @cache
 def schemas(depth: int = 2) -> st.SearchStrategy[dict[str, JSON]]:
-    """Draw a schema whose values `values` can draw, with at most `depth` levels of objects and arrays."""
+    """Draw a schema whose values `values` can draw, with at most `depth` levels of objects and arrays.
+
+    Objects have declared members. `maps` draws those without: there rules cannot keep a key from coming twice.
+    """
     flat = [_strings(), _integers(), _numbers(), _choices(), st.sampled_from(_FIXED).map(dict)]
     if depth == 0:
         return st.one_of(flat)
     inner = schemas(depth - 1)
     unions = st.lists(inner, min_size=2, max_size=3).map(lambda options: _schema(anyOf=list(options)))
-    return st.one_of(*flat, _arrays(inner), objects(depth - 1), unions, _maps(inner))
+    return st.one_of(*flat, _arrays(inner), objects(depth - 1), unions)
 
 
 @cache
@@ -231,8 +234,9 @@ def _arrays(inner: st.SearchStrategy[dict[str, JSON]]) -> st.SearchStrategy[dict
     return st.one_of(free, counted, fixed)
 
 
-def _maps(inner: st.SearchStrategy[dict[str, JSON]]) -> st.SearchStrategy[dict[str, JSON]]:
-    return inner.map(lambda items: _schema(type="object", additionalProperties=items))
+def maps() -> st.SearchStrategy[dict[str, JSON]]:
+    """Draw the schema of an object with any keys."""
+    return schemas(1).map(lambda items: _schema(type="object", additionalProperties=items))
 
 
 def _schema(**keywords: JSON) -> dict[str, JSON]:

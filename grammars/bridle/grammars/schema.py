@@ -91,7 +91,7 @@ class _Part:
         if schema is False:
             raise Impossible("nothing satisfies a schema that is false", pointer=pointer)
         if not isinstance(schema, Mapping):
-            return self._out.any_value(depth)
+            return self._any(pointer, depth)
         inside = tuple(sorted(self._inside.items()))
         key = (id(schema), depth if self._out.layout.indent else 0, inside, bool(first))
         if key not in self._known:
@@ -139,8 +139,14 @@ class _Part:
                 raise SchemaError("this must be an object with members of its own", pointer=pointer)
             return self._object(schema, pointer, depth, first)
         free = kinds is TYPES
-        node = self._out.any_value(depth) if free else self._kinds(schema, kinds, pointer, depth)
+        node = self._any(pointer, depth) if free else self._kinds(schema, kinds, pointer, depth)
         return alt(node, Lit("null")) if schema.get("nullable") is True else node
+
+    def _any(self, pointer: str, depth: int) -> Node:
+        self._out.note(
+            f"{self._at(pointer)} additionalProperties"
+        )  # rules cannot say that no key comes twice
+        return self._out.any_value(depth)
 
     def _kinds(self, schema: Schema, kinds: Sequence[str], pointer: str, depth: int) -> Node:
         writers: Mapping[str, Callable[[], Node]] = {
@@ -214,6 +220,7 @@ class _Part:
             if extra is False or (extra is None and "properties" in schema):
                 return Lit("{}")
             most = min(self._out.bounds.object_members, _limit(schema, "maxProperties", 10**9))
+            self._out.note(f"{self._at(pointer)} additionalProperties")  # a key may come twice
             value = self.node(
                 extra if extra is not None else True, pointer_to(pointer, "additionalProperties"), depth + 1
             )
