@@ -33,7 +33,7 @@ HEAVY: Mapping[str, Mapping[str, str]] = {
     "openai": {"bridle.endpoints": LAZY},
     "jinja2": {"bridle.wrappers": TOP},
     "jsonschema": {"bridle.wrappers": TOP, "bridle.grammars": TOP},
-    "numpy": {"bridle.endpoints.llamacpp": TOP, "bridle.endpoints": LAZY, "bridle.grammars": LAZY},
+    "numpy": {"bridle.endpoints.llamacpp": TOP, "bridle.grammars.engines": TOP},
     "llama_cpp": {"bridle.endpoints": LAZY},
     "llguidance": {"bridle.endpoints": LAZY, "bridle.grammars": LAZY},
     "outlines": {"bridle.grammars": LAZY, "bridle.endpoints": LAZY},

@@ -9,6 +9,7 @@ import types
 import pytest
 
 from bridle.cli.version import EXTRAS
+from bridle.errors import MissingExtra
 from project import PARTS, ROOT, modules, run_python, setting
 
 MODULES = dict(modules())
@@ -121,6 +122,8 @@ def _import(name: str) -> types.ModuleType:
         if (error.name or "").startswith("bridle"):
             raise
         pytest.skip(f"needs {error.name}, an optional package that is not installed")
+    except MissingExtra as error:
+        pytest.skip(error.message)
 
 
 def _public(module: types.ModuleType) -> set[str]:
