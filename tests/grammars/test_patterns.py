@@ -1,4 +1,4 @@
-"""Regular expressions: everything generated is found by Python's `re`, and inside a JSON string it stays itself."""
+"""Regular expressions: what is generated is found by Python's `re`, also from inside a JSON string."""
 
 from __future__ import annotations
 

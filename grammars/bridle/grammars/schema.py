@@ -201,6 +201,8 @@ class _Part:
     def _exclusive(self, branches: Sequence[JSON], pointer: str) -> bool:
         flat: list[Schema] = []
         for branch in branches:
+            if branch is False:
+                continue
             if not isinstance(branch, Mapping):
                 return len(branches) == 1
             try:
@@ -221,9 +223,10 @@ class _Part:
                 return Lit("{}")
             most = min(self._out.bounds.object_members, _limit(schema, "maxProperties", 10**9))
             self._out.note(f"{self._at(pointer)} additionalProperties")  # a key may come twice
-            value = self.node(
-                extra if extra is not None else True, pointer_to(pointer, "additionalProperties"), depth + 1
-            )
+            if extra is None or extra is True:
+                value = self._out.any_value(depth + 1)
+            else:
+                value = self.node(extra, pointer_to(pointer, "additionalProperties"), depth + 1)
             return self._out.share("object", self._out.free_object(value, most, depth))
         members = [(key, value, True) for key, value in first]
         for name, inner in wanted.items():
@@ -294,7 +297,8 @@ class _Part:
             least += 1
         if most is not None and below and most == high:
             most -= 1
-        reach = 10 ** max(self._out.bounds.integer_digits, len(str(abs(least or most or 0))) + 1) - 1
+        digits = max(self._out.bounds.integer_digits, len(str(abs(least or most or 0))) + 1)
+        reach = min(10**digits - 1, int(_FARTHEST))
         node = integers(-reach if least is None else least, reach if most is None else most)
         if node is None:
             raise Impossible("no integer lies between the bounds", pointer=pointer)
@@ -305,7 +309,8 @@ class _Part:
         digits, places = self._out.bounds.integer_digits, self._out.bounds.fraction_digits
         if low is None and high is None:
             return self._out.share("number", any_number(digits, places))
-        reach = Decimal(10) ** max(digits, len(str(int(abs(low or high or Decimal(0))))) + 1) - 1
+        most_digits = max(digits, len(str(int(abs(low or high or Decimal(0))))) + 1)
+        reach = min(Decimal(10) ** most_digits - 1, _FARTHEST)
         node = numbers(
             -reach if low is None else low, reach if high is None else high, places, above=above, below=below
         )
