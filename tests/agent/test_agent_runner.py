@@ -416,24 +416,42 @@ def test_a_message_that_cannot_fit_is_refused_and_the_next_one_answered(store: S
     assert agent.turn("hello").reply == "ok"
 
 
-def test_views_get_shorter_and_keep_the_newest_turn() -> None:
-    turn = (
-        Message("user", "now"),
+def test_views_get_shorter_and_keep_the_newest_message() -> None:
+    step = (
         Message("assistant", calls=(search("x"),)),
         Message("tool", "r" * 500, name="archival_memory_search"),
     )
+    turn = (Message("user", "now"), *step, *step)
     old = [
         message
         for number in range(9)
         for message in (Message("user", f"{number}" * 100), Message("tool", "OK"))
     ]
-    found = list(views(COMPACT, [*old, *turn]))
-    sizes = [sum(len(message.content) for message in view) for view in found]
+    core = COMPACT.core().append("human", "old " * 50).append("human", "middle " * 20).append("human", "new")
+    found = list(views(COMPACT, [*old, *turn], core))
+    sizes = [
+        sum(len(message.content) + 1 for message in view.history)
+        + sum(len(b.value) for b in view.core.blocks)
+        for view in found
+    ]
     assert sizes == sorted(sizes, reverse=True)
     assert len(set(sizes)) == len(sizes)
-    assert all(view[-3].content == "now" for view in found)
-    assert found[-1][-1].content == "r" * 79 + "…"
-    assert list(views(COMPACT, ())) == [()]
+    assert all(Message("user", "now") in view.history for view in found)
+    assert found[-1].history[0] == turn[0]
+    assert found[-1].history[-1].content == "r" * 79 + "…"
+    assert len(found[-1].history) == 3
+    assert found[-1].core.block("human").value == "new"
+    assert [view.history for view in views(COMPACT, (), COMPACT.core())] == [()]
+
+
+def test_memory_in_a_costly_script_does_not_end_an_agent(store: Store) -> None:
+    endpoint = scripted([append("x" * 240), append("y" * 240), say("ok"), say("yes")], window=1300)
+    agent = agent_on(store, endpoint)
+    assert agent.turn("a" * 900).reply == "ok"
+    endpoint._window = 520  # pyright: ignore[reportPrivateUsage]  # as if each character cost two tokens
+    assert agent.turn("still there?").reply == "yes"
+    assert "x" * 240 not in text_of(endpoint.requests[-1])
+    assert agent.state.core.block("human").lines == ("x" * 240, "y" * 240)
 
 
 def test_an_answer_has_a_quarter_of_a_small_window() -> None:

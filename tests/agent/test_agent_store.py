@@ -344,3 +344,45 @@ def test_history_is_stored_with_the_state(store: Store) -> None:
         longer = AgentState("ada", COMPACT, state.core, (Message("user", "hi"),), 1, state.revision)
         saved = transaction.save(longer)
     assert store.load("ada") == saved
+
+
+class Contended:
+    """A connection whose file another process is just turning into a write-ahead log."""
+
+    def __init__(self, *codes: int) -> None:
+        self.codes = list(codes)
+
+    def execute(self, statement: str) -> None:
+        if self.codes:
+            error = sqlite3.OperationalError("no")
+            error.sqlite_errorcode = self.codes.pop(0)
+            raise error
+
+
+def test_the_log_is_turned_on_when_the_other_process_is_done(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = Contended(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_connection", connection)
+        store._set_wal()  # pyright: ignore[reportPrivateUsage]  # a race that cannot be staged
+        assert connection.codes == []
+        patch.setattr(store, "_connection", Contended(sqlite3.SQLITE_READONLY))
+        with pytest.raises(sqlite3.OperationalError):
+            store._set_wal()  # pyright: ignore[reportPrivateUsage]
+
+
+def test_a_file_that_another_process_made_first_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_wal = Store._set_wal  # pyright: ignore[reportPrivateUsage]  # the moment between look and lock
+
+    def slowly(store: Store) -> None:
+        set_wal(store)
+        monkeypatch.setattr(Store, "_set_wal", set_wal)
+        with Store(tmp_path) as other:
+            other.create(new_state("ada", COMPACT))
+
+    monkeypatch.setattr(Store, "_set_wal", slowly)
+    with Store(tmp_path) as store:
+        assert [info.name for info in store.agents()] == ["ada"]

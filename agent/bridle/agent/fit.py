@@ -1,48 +1,75 @@
-"""Make a conversation fit a model's window: ever shorter views of it, the first that fits is shown.
+"""Make what is shown fit a model's window: ever shorter views of it, of which the first that fits is taken.
 
-Turns go from the oldest on; the newest turn always stays, and only the results of its functions may be cut.
-What the user said and what is in memory is never cut: where that alone is too long, the caller is told so.
+The oldest turns go first. Then long results of functions are cut, then the first steps of the newest turn go,
+and at last the oldest lines of memory; an agent must not become useless because its memory is written in a
+script that costs many tokens. What the user said is never cut: if that alone is too long, the caller is told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from bridle.agent.memory import Block, Core
 from bridle.agent.prompt import Profile, trim
 from bridle.messages import Message
 
-__all__ = ["answer_tokens", "views"]
+__all__ = ["View", "answer_tokens", "views"]
 
 LEAST_RESULT_CHARS = 80
 
 
-def views(profile: Profile, history: Sequence[Message]) -> Iterator[tuple[Message, ...]]:
-    """Yield what of the conversation may be shown: as much as the profile wants, then less and less."""
-    last: tuple[Message, ...] | None = None
+@dataclass(frozen=True, slots=True)
+class View:
+    """A part of a conversation and of core memory."""
+
+    history: tuple[Message, ...]
+    core: Core
+
+
+def views(profile: Profile, history: Sequence[Message], core: Core) -> Iterator[View]:
+    """Yield what may be shown: as much as the profile wants, then less and less."""
+    shown: tuple[Message, ...] | None = None
     for thirds in (3, 2, 1, 0):
-        view = trim(history, profile.history_chars * thirds // 3)
-        if view != last:
-            yield view
-        last = view
-    while last is not None:
-        last = _cut_longest_result(last)
-        if last is not None:
-            yield last
+        shorter = trim(history, profile.history_chars * thirds // 3)
+        if shorter != shown:
+            yield View(shorter, core)
+        shown = shorter
+    turn = shown or ()
+    for shorten in (_cut_longest_result, _drop_first_step):
+        while (shorter := shorten(turn)) != turn:
+            turn = shorter
+            yield View(turn, core)
+    for parts in (2, 4, 8):
+        smaller = Core(tuple(_newest_lines(block, block.limit // parts) for block in core.blocks))
+        if smaller != core:
+            yield View(turn, smaller)
+        core = smaller
 
 
-def _cut_longest_result(turn: Sequence[Message]) -> tuple[Message, ...] | None:
-    """Halve the longest result of a function; None when all are short."""
+def _cut_longest_result(turn: tuple[Message, ...]) -> tuple[Message, ...]:
+    """Halve the longest result of a function, unless all are short."""
     results = [(len(message.content), at) for at, message in enumerate(turn) if message.role == "tool"]
     size, at = max(results, default=(0, 0))
     if size <= LEAST_RESULT_CHARS:
-        return None
+        return turn
     kept = max(size // 2, LEAST_RESULT_CHARS) - 1
     cut = replace(turn[at], content=turn[at].content[:kept] + "…")
     return (*turn[:at], cut, *turn[at + 1 :])
 
 
+def _drop_first_step(turn: tuple[Message, ...]) -> tuple[Message, ...]:
+    """Leave the first call of a turn and its result out; the last one stays."""
+    return turn if len(turn) <= 3 else (turn[0], *turn[3:])
+
+
+def _newest_lines(block: Block, most_chars: int) -> Block:
+    lines = list(block.lines)
+    while lines and sum(len(line) + 1 for line in lines) > most_chars:
+        del lines[0]
+    return replace(block, value="\n".join(lines))
+
+
 def answer_tokens(profile: Profile, window: int) -> int:
-    """How many tokens of a window to leave for an answer: a long one at two characters each, at most a
-    quarter."""
+    """How many tokens to leave for an answer: a long one at two characters each, at most a quarter."""
     return min((profile.thoughts_chars + profile.string_chars) // 2 + 64, window // 4)

@@ -198,10 +198,11 @@ class Agent:
     def _ask(self, ask: AskModel, tell: OnEvent, should_stop: Callable[[], bool] | None) -> Completion:
         state, profile = self.state, self.state.profile
         counts = self.store.counts(state.name)
-        memory = memory_text(profile, state.core, state.at or self._clock(), counts.messages, counts.passages)
+        now = state.at or self._clock()
         refused: ContextOverflow | None = None
-        for view in views(profile, state.history):
-            messages = (*compose(profile, view, memory), *state.notes)
+        for view in views(profile, state.history, state.core):
+            memory = memory_text(profile, view.core, now, counts.messages, counts.passages)
+            messages = (*compose(profile, view.history, memory), *state.notes)
             refused = self._overflow(messages, ask)
             if refused is not None:
                 continue
