@@ -1,4 +1,4 @@
-"""What the agent's tests share: calls as completions and as text, and an endpoint that says what it is told to."""
+"""What the agent's tests share: calls as completions and as text, and an endpoint that says them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def written(one: ToolCall, thoughts: str = "hm") -> str:
 def scripted(
     answers: Iterable[ToolCall | str | Answer | BridleError], *, window: int | None = None, held: bool = True
 ) -> Scripted:
-    """An endpoint with these answers. `held`: it holds grammars, so that no answer breaks the agent's constraint."""
+    """An endpoint with these answers. `held`: it holds grammars, so no answer breaks the constraint."""
     texts = [written(one) if isinstance(one, ToolCall) else one for one in answers]
     tokenize = window is not None
     supports = Supports(prompt=True, grammar=held, proven=held, tokenize=tokenize)
