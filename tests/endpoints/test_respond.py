@@ -1,15 +1,16 @@
-"""One question to endpoints of every ability: what is sent, what is held, what is read, and what is reported."""
+"""One question to endpoints of every ability: what is sent, held, read, and reported."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from bridle.endpoints import Answer, Sampling, Supports, respond
 from bridle.endpoints.scripted import Scripted
 from bridle.errors import FormatError, GrammarError, InputError, SchemaError
-from bridle.messages import Delta, ToolCall, ToolSpec
+from bridle.messages import JSON, Delta, ToolCall, ToolSpec
 
 ADD = ToolSpec(
     "add",
@@ -24,8 +25,10 @@ SAY = ToolSpec(
     "say", "", {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
 )
 TOOLS = (ADD, SAY)
-USER = [{"role": "user", "content": "1 + 2?"}]
-CALL = '{\n  "function": "add",\n  "params": {\n    "inner_thoughts": "Easy.",\n    "a": 1,\n    "b": 2\n  }\n}'
+USER: list[dict[str, object]] = [{"role": "user", "content": "1 + 2?"}]
+CALL = (
+    '{\n  "function": "add",\n  "params": {\n    "inner_thoughts": "Easy.",\n    "a": 1,\n    "b": 2\n  }\n}'
+)
 GRAMMAR = Supports(prompt=True, grammar=True, proven=True, tokenize=True)
 PROMPT = Supports(prompt=True)
 SCHEMA = Supports(prompt=True, chat=True, json_schema=True)
@@ -72,7 +75,7 @@ def test_a_schema_holds_the_call_on_the_chat_route() -> None:
 
 
 def test_the_chat_route_shows_past_calls_and_results_as_text() -> None:
-    history = [
+    history: list[dict[str, object]] = [
         {"role": "system", "content": "Be brief."},
         *USER,
         {
@@ -154,7 +157,11 @@ def test_deltas_arrive_while_the_answer_does() -> None:
 
 
 def test_a_schema_of_ones_own_shapes_the_whole_answer() -> None:
-    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    schema: dict[str, JSON] = {
+        "type": "object",
+        "properties": {"n": {"type": "integer"}},
+        "required": ["n"],
+    }
     for supports, proof in ((GRAMMAR, "proven"), (SCHEMA, "claimed")):
         completion = respond(Scripted(['{"n": 3}'], supports=supports), USER, schema=schema)
         assert completion.message.content == '{"n": 3}'
@@ -186,7 +193,9 @@ def test_the_callers_sampling_goes_through() -> None:
 
 
 def test_a_schema_that_cannot_be_enforced_is_weakened_openly_or_refused() -> None:
-    odd = ToolSpec("f", "", {"type": "object", "properties": {"x": {"type": "string", "not": {"const": "a"}}}})
+    odd = ToolSpec(
+        "f", "", {"type": "object", "properties": {"x": {"type": "string", "not": {"const": "a"}}}}
+    )
     endpoint = Scripted(["x"], supports=GRAMMAR, grammar_checked=False)
     completion = respond(endpoint, USER, [odd], tool_choice="required")
     assert any("not" in keyword for keyword in completion.constraint.weakened)
@@ -203,9 +212,9 @@ def test_a_schema_that_cannot_be_enforced_is_weakened_openly_or_refused() -> Non
         ({"tool_choice": "required", "constraint": "schema"}, "cannot hold a JSON Schema"),
     ],
 )
-def test_what_cannot_be_is_said(options: dict[str, str], says: str) -> None:
+def test_what_cannot_be_is_said(options: dict[str, Any], says: str) -> None:
     with pytest.raises(InputError, match=says):
-        respond(Scripted(["x"]), USER, TOOLS, **options)  # type: ignore[arg-type]  # wrong on purpose
+        respond(Scripted(["x"]), USER, TOOLS, **options)
 
 
 def test_an_unknown_wrapper_is_named() -> None:

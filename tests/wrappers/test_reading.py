@@ -123,3 +123,13 @@ def test_arguments_arrive_in_pieces_and_the_name_once(syntax: CallSyntax) -> Non
     assert sum(bool(delta.arguments) for delta in deltas) > 3
     assert deltas[-1].call == reading.calls[0] == CALL
     assert "".join(delta.thoughts for delta in deltas) == reading.thoughts == "I add."
+
+
+def test_a_key_given_twice_is_refused_where_it_is_declared_and_recorded_elsewhere() -> None:
+    tool = ToolSpec("put", "", {"type": "object", "properties": {"map": {"type": "object"}}})
+    text = '{"function": "put", "params": {"map": {"k": 1, "j": [{"l": 1, "l": 2}], "k": 3}}}'
+    reading = MemGPT().read(text, [tool])
+    assert reading.calls == (ToolCall("put", {"map": {"k": 3, "j": [{"l": 2}]}}),)
+    assert [repair.before for repair in reading.repairs] == ["k", "l"]
+    twice = '{"function": "put", "params": {"map": {}, "map": {}}}'
+    assert "'map' is given twice" in MemGPT().read(twice, [tool]).refusals[0].reason

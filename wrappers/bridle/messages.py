@@ -228,9 +228,9 @@ def tool_from_dict(tool: Mapping[str, object]) -> ToolSpec:
             hint='each tool needs {"type": "function", "function": {"name": …, "parameters": {…}}}',
         )
     description = body.get("description") or ""
-    parameters = body.get("parameters")
+    parameters: object = body.get("parameters")
     if parameters is None:
-        parameters = {"type": "object", "properties": {}}
+        parameters = dict[str, JSON](type="object", properties={})
     if not isinstance(parameters, dict):
         raise InputError(
             f"the parameters of tool {name!r} are {parameters!r}", hint="give a JSON Schema object"
@@ -277,13 +277,17 @@ def message_from_dict(message: Mapping[str, object]) -> Message:
         extra["call_ids"] = ids
     thoughts = message.get("reasoning_content") or message.get("thoughts") or ""
     return Message(
-        role=cast("Role", role),
+        role=role,
         content=_content_from_dict(message.get("content")),
         thoughts=str(thoughts),
         calls=calls,
         name=name if isinstance(name, str) else None,
         extra=extra,
     )
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else dict[str, object]()
 
 
 def _content_from_dict(content: object) -> str:
@@ -298,7 +302,7 @@ def _content_from_dict(content: object) -> str:
         if isinstance(part, str):
             pieces.append(part)
             continue
-        body = cast("Mapping[str, object]", part) if isinstance(part, Mapping) else {}
+        body = _mapping(part)
         text = body.get("text")
         if body.get("type", "text") not in ("text", "input_text") or not isinstance(text, str):
             raise InputError(
@@ -319,9 +323,8 @@ def _calls_from_dict(message: Mapping[str, object]) -> tuple[tuple[ToolCall, ...
     calls: list[ToolCall] = []
     ids: list[JSON] = []
     for one in found:
-        outer = cast("Mapping[str, object]", one) if isinstance(one, Mapping) else {}
-        body = outer.get("function")
-        inner = cast("Mapping[str, object]", body) if isinstance(body, Mapping) else {}
+        outer = _mapping(one)
+        inner = _mapping(outer.get("function"))
         name, arguments = inner.get("name"), inner.get("arguments", {})
         if isinstance(arguments, str):
             try:

@@ -14,6 +14,7 @@ from bridle.cli.output import print_json, print_note
 from bridle.errors import InputError
 
 if TYPE_CHECKING:
+    from bridle.endpoints.respond import ConstraintChoice
     from bridle.messages import JSON, Completion, Delta
 
 __all__ = ["command"]
@@ -62,7 +63,7 @@ def command(
     tool_choice: str,
     schema: str | None,
     grammar: str | None,
-    constraint: str,
+    constraint: ConstraintChoice,
     max_tokens: int | None,
     temperature: float,
     seed: int | None,
@@ -95,7 +96,7 @@ def command(
             tool_list,
             tool_choice=tool_choice,
             wrapper=chosen,
-            constraint=constraint,  # type: ignore[arg-type]  # click checked it
+            constraint=constraint,
             schema=schema_body,
             gbnf=gbnf,
             max_tokens=max_tokens,

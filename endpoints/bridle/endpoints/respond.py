@@ -266,13 +266,14 @@ def _on_prompt(endpoint: Endpoint, question: _Question, grammar: Grammar | None)
 
 def _on_chat(question: _Question, *, hold: bool) -> _Plan:
     """The server renders the messages itself: tools are told in the system turn, calls stand as JSON text."""
-    syntax = MemGPT("outer", JsonLayout()) if hold else question.wrapper.syntax
-    messages = _as_chat(question, syntax if hold else None)
+    held = MemGPT("outer", JsonLayout()) if hold else None
+    messages = _as_chat(question, held)
     report, schema = ConstraintReport(), None
     if hold:
         schema = call_schema(question.allowed, THOUGHTS_KEY, only=question.only)
         report = ConstraintReport("schema", "", "claimed")
-    return _Plan(Request(messages=messages, schema=schema), report, syntax.reader(question.tools))
+    reader = (held or question.wrapper.syntax).reader(question.tools)
+    return _Plan(Request(messages=messages, schema=schema), report, reader)
 
 
 def _as_chat(question: _Question, held: MemGPT | None) -> tuple[Message, ...]:

@@ -6,21 +6,28 @@ A reason is written so that it can be shown to the model when it is asked again.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import cast
+from typing import Protocol, cast
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 
-from bridle.messages import JSON, ToolCall, ToolSpec
+from bridle.messages import JSON, Repair, ToolCall, ToolSpec
 
-__all__ = ["argument_errors", "check_call", "load_object"]
+__all__ = ["argument_errors", "check_call", "key_repairs", "load_object", "repeated_keys"]
+
+
+class _Repeating(dict[str, JSON]):
+    """A JSON object that names a key more than once; the last value counts, as in `json.loads`."""
+
+    repeated: tuple[str, ...] = ()
 
 
 def load_object(text: str) -> dict[str, JSON] | str:
     """Parse `text` as one strict JSON object, or say in words what is wrong with it.
 
-    NaN, Infinity and repeated keys are not JSON that can be trusted, so they are refused.
+    NaN and Infinity are refused, and so is a key that the object itself gives twice. Objects further inside
+    may repeat a key, since no grammar can prevent that in a map with free keys: see `repeated_keys`.
 
     >>> load_object('{"a": 1}')
     {'a': 1}
@@ -28,13 +35,15 @@ def load_object(text: str) -> dict[str, JSON] | str:
     "the key 'a' is given twice"
     """
     try:
-        value: object = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_distinct)
+        value: object = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_pairs)
     except json.JSONDecodeError as error:
         return f"it is not valid JSON at character {error.pos}: {error.msg}"
     except (ValueError, RecursionError) as error:
         return str(error)
     if not isinstance(value, dict):
         return "it is not a JSON object"
+    if isinstance(value, _Repeating):
+        return f"the key {value.repeated[0]!r} is given twice"
     return cast("dict[str, JSON]", value)
 
 
@@ -42,13 +51,26 @@ def _no_constant(name: str) -> JSON:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _distinct(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
-    out: dict[str, JSON] = {}
-    for key, value in pairs:
-        if key in out:
-            raise ValueError(f"the key {key!r} is given twice")
-        out[key] = value
+def _pairs(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
+    plain = dict(pairs)
+    if len(plain) == len(pairs):
+        return plain
+    out = _Repeating(plain)
+    names = [key for key, _ in pairs]
+    out.repeated = tuple(key for key in plain if names.count(key) > 1)
     return out
+
+
+def repeated_keys(value: JSON) -> list[str]:
+    """The keys that objects anywhere inside `value` give more than once."""
+    inner: list[JSON] = []
+    found: list[str] = []
+    if isinstance(value, dict):
+        inner = list(value.values())
+        found = list(value.repeated) if isinstance(value, _Repeating) else []
+    elif isinstance(value, list):
+        inner = value
+    return found + [key for one in inner for key in repeated_keys(one)]
 
 
 def check_call(name: object, arguments: object, tools: Sequence[ToolSpec]) -> ToolCall | str:
@@ -59,10 +81,24 @@ def check_call(name: object, arguments: object, tools: Sequence[ToolSpec]) -> To
     if not isinstance(arguments, dict):
         return f"the arguments of {name} are not a JSON object"
     given = cast("dict[str, JSON]", arguments)
-    wrong = argument_errors(known[name], given)
+    twice = set(given.repeated) if isinstance(given, _Repeating) else set[str]()
+    wrong = [f"{key!r} is given twice" for key in known[name].properties if key in twice]
+    wrong += argument_errors(known[name], given)
     if wrong:
         return f"wrong arguments for {name}: {'; '.join(wrong)}"
-    return ToolCall(name, given)
+    return ToolCall(name, cast("dict[str, JSON]", _plain(given)))
+
+
+def key_repairs(arguments: object, where: int) -> list[Repair]:
+    """The record of keys that were given more than once, of which the last value counts."""
+    keys = repeated_keys(cast("JSON", arguments))
+    return [Repair("repeated key", where, key, "the last value counts") for key in keys]
+
+
+def _plain(value: JSON) -> JSON:
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value
 
 
 def argument_errors(tool: ToolSpec, arguments: Mapping[str, JSON]) -> list[str]:
@@ -74,11 +110,9 @@ def argument_errors(tool: ToolSpec, arguments: Mapping[str, JSON]) -> list[str]:
         extra = [key for key in arguments if key not in tool.properties] if not patterns else []
         wrong += [f"it has no parameter {key!r}" for key in extra]
     validator = _validator(json.dumps(dict(schema), sort_keys=True))
-    errors = cast("list[object]", sorted(validator.iter_errors(dict(arguments)), key=str))
-    for error in errors[:5]:
-        place = "/".join(str(part) for part in getattr(error, "absolute_path", ()))
-        message = str(getattr(error, "message", error))
-        wrong.append((f"{place}: " if place else "") + _short(message))
+    for error in sorted(validator.iter_errors(dict(arguments)), key=str)[:5]:
+        place = "/".join(str(part) for part in error.absolute_path)
+        wrong.append((f"{place}: " if place else "") + _short(error.message))
     return wrong
 
 
@@ -91,5 +125,11 @@ def _short(text: str, most: int = 200) -> str:
 
 
 @lru_cache(maxsize=512)
-def _validator(schema: str) -> Draft202012Validator:
-    return Draft202012Validator(json.loads(schema))
+def _validator(schema: str) -> _Validator:
+    return cast("_Validator", Draft202012Validator(json.loads(schema)))
+
+
+class _Validator(Protocol):
+    """The part of jsonschema's validators that is used here, with its types."""
+
+    def iter_errors(self, instance: object) -> Iterable[ValidationError]: ...

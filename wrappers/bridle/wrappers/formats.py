@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from bridle.errors import FormatError
 from bridle.messages import Role
@@ -103,12 +103,12 @@ def _parse(text: str, source: str) -> Format:
     for key in ("name", "title", "source", "generation", "stop", "special"):
         if key not in table:
             raise FormatError(f"{source}: the key {key!r} is missing")
-    values: dict[str, object] = {}
+    values: dict[str, Any] = {}
     for key, value in table.items():
         if key != "turn":
             values[key] = _KEYS[key](source, key, value)
     turns, later = _turns(table.get("turn"), source)
-    return Format(turns=turns, later_system=later, **values)  # type: ignore[arg-type]  # each value was checked by _KEYS
+    return Format(turns=turns, later_system=later, **values)
 
 
 def _turns(table: object, source: str) -> tuple[Mapping[Role, Turn], Turn]:

@@ -12,6 +12,9 @@ from typing import Literal
 
 __all__ = ["Event", "ObjectScanner"]
 
+DEPTH = 4
+"""How deep events go, in levels: what a reader acts on lies near the top, and paths cost their length."""
+
 _PLAIN = re.compile(r'[^"\\]+')
 _OUTSIDE = re.compile(r'[^"{}\[\],:]+')
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -57,6 +60,8 @@ class ObjectScanner:
         return at, self._events
 
     def _emit(self, kind: Literal["string", "string_end", "open", "close"], at: int, text: str = "") -> None:
+        if len(self._path) > DEPTH:
+            return
         self._events.append(Event(kind, tuple(self._path), self._seen + at, text))
 
     def _structure(self, text: str, at: int) -> int:

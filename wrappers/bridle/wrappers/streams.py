@@ -18,8 +18,8 @@ class TextStream:
     """Collects free text; blanks at the beginning and the end of the turn are not part of it."""
 
     def __init__(self) -> None:
-        self.text = ""
-        self._blank = ""
+        self.text: str = ""
+        self._blank: str = ""
 
     def feed(self, text: str) -> list[Delta]:
         """Add characters; return what is certain to be text."""

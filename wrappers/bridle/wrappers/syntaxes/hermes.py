@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bridle.messages import Delta, Finish, Refusal, ToolCall, ToolSpec
-from bridle.wrappers.checking import check_call, load_object
+from bridle.messages import Delta, Finish, Refusal, Repair, ToolCall, ToolSpec
+from bridle.wrappers.checking import check_call, key_repairs, load_object
 from bridle.wrappers.jsonstream import ObjectScanner
 from bridle.wrappers.segments import neutralise
 from bridle.wrappers.streams import ArgumentStream, TextStream
@@ -85,6 +85,7 @@ class _Reader:
         self._thoughts = TextStream()
         self._calls: list[ToolCall] = []
         self._refusals: list[Refusal] = []
+        self._repairs: list[Repair] = []
         self._held = ""
         self._state: Literal["text", "think", "gap", "object", "skip"] = "text"
         self._raw: list[str] = []
@@ -177,6 +178,7 @@ class _Reader:
         if isinstance(call, str):
             self._refusals.append(Refusal(call, "".join(self._raw)))
             return
+        self._repairs += key_repairs(body.get("arguments", {}), 0)
         self._calls.append(call)
         deltas += self._arguments.finish(call, len(self._calls) - 1)
 
@@ -191,7 +193,13 @@ class _Reader:
         else:
             self._raw.append(held)
             self._refuse("it was cut off at the token limit" if finish == "length" else "it is not complete")
-        reading = Reading(self._text.text, self._thoughts.text, tuple(self._calls), (), tuple(self._refusals))
+        reading = Reading(
+            self._text.text,
+            self._thoughts.text,
+            tuple(self._calls),
+            tuple(self._repairs),
+            tuple(self._refusals),
+        )
         return deltas, reading
 
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bridle.messages import JSON, Delta, Finish, Refusal, ToolCall, ToolSpec
-from bridle.wrappers.checking import check_call, load_object
+from bridle.messages import JSON, Delta, Finish, Refusal, Repair, ToolCall, ToolSpec
+from bridle.wrappers.checking import check_call, key_repairs, load_object
 from bridle.wrappers.jsonstream import Event, ObjectScanner
 from bridle.wrappers.streams import ArgumentStream, TextStream
 from bridle.wrappers.syntax import Arguments, CallShape, JsonLayout, Name, Part, Reading, Thoughts
@@ -90,8 +90,10 @@ class _Reader:
         self._text = TextStream()
         self._thoughts = ""
         self._gap = ""
+        self._name = ""
         self._calls: list[ToolCall] = []
         self._refusals: list[Refusal] = []
+        self._repairs: list[Repair] = []
         self._scanner: ObjectScanner | None = None
         self._raw: list[str] = []
         self._arguments = ArgumentStream(tools, ("function",), ("params",), THOUGHTS_KEY)
@@ -126,6 +128,7 @@ class _Reader:
             text=self._text.text,
             thoughts=self._thoughts,
             calls=tuple(self._calls),
+            repairs=tuple(self._repairs),
             refusals=tuple(self._refusals),
         )
         return deltas, reading
@@ -138,15 +141,16 @@ class _Reader:
         deltas += self._text.feed(fragment[:start])
         self._scanner = ObjectScanner()
         self._raw = []
+        self._name = ""
         self._gap = "\n" if self._thoughts else ""
         self._arguments = ArgumentStream(self._tools, ("function",), ("params",), THOUGHTS_KEY)
         return fragment[start:]
 
     def _inside(self, raw: str, events: list[Event], deltas: list[Delta]) -> None:
         for event in events:
-            inner = event.path == ("params", THOUGHTS_KEY) and not _declares(
-                self._tools, self._arguments.name
-            )
+            if event.path == ("function",):
+                self._name += event.text
+            inner = event.path == ("params", THOUGHTS_KEY) and not _declares(self._tools, self._name)
             if event.kind == "string" and (inner or event.path == (THOUGHTS_KEY,)):
                 self._thoughts += self._gap + event.text
                 deltas.append(Delta(thoughts=self._gap + event.text))
@@ -172,6 +176,7 @@ class _Reader:
         if isinstance(call, str):
             self._refusals.append(Refusal(call, raw))
             return
+        self._repairs += key_repairs(params, 0)
         self._calls.append(call)
         deltas += self._arguments.finish(call, len(self._calls) - 1)
 
