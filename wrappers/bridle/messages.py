@@ -262,8 +262,8 @@ def message_from_dict(message: Mapping[str, object]) -> Message:
     Text parts are joined; images and other media raise an `InputError`, because nothing here can show them
     to a text model. `developer` means `system`, `function` means `tool`.
     """
-    role = {"developer": "system", "function": "tool"}.get(str(message.get("role")), str(message.get("role")))
-    if role not in ("system", "user", "assistant", "tool"):
+    role = _ROLES.get(str(message.get("role")))
+    if role is None:
         raise InputError(
             f"a message has the role {message.get('role')!r}",
             hint="roles are system, user, assistant and tool",
@@ -284,6 +284,16 @@ def message_from_dict(message: Mapping[str, object]) -> Message:
         name=name if isinstance(name, str) else None,
         extra=extra,
     )
+
+
+_ROLES: Mapping[str, Role] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+    "function": "tool",
+}
 
 
 def _mapping(value: object) -> Mapping[str, object]:

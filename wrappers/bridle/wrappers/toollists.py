@@ -14,7 +14,7 @@ from typing import Literal, cast
 
 from bridle.messages import JSON, ToolSpec, tool_to_dict
 
-__all__ = ["TOOL_LISTS", "ToolList", "list_tools"]
+__all__ = ["TOOL_LISTS", "ToolList", "list_tools", "type_text"]
 
 ToolList = Literal["memgpt", "signatures", "hermes"]
 
