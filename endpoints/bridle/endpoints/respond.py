@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Literal
 
 from bridle.endpoints.base import Answer, Endpoint, Request, Sampling
-from bridle.errors import InputError
+from bridle.errors import InputError, SchemaError
 from bridle.grammars import Bounds, Grammar, call_grammar, call_schema, check_gbnf, schema_grammar
+from bridle.grammars.schema_keywords import check_schema
 from bridle.messages import (
     JSON,
     Completion,
@@ -170,6 +171,8 @@ def _question(
     loosen: bool,
 ) -> tuple[_Question, str]:
     specs = as_tools(tools)
+    for tool in specs:
+        _check_tool(tool)
     found, reason = _find_wrapper(endpoint, wrapper)
     mode, only = _mode(tool_choice, specs)
     return _Question(
@@ -182,6 +185,15 @@ def _question(
         bounds=bounds or Bounds(),
         loosen=loosen,
     ), reason
+
+
+def _check_tool(tool: ToolSpec) -> None:
+    try:
+        check_schema(tool.parameters)
+    except SchemaError as error:
+        raise SchemaError(
+            f"tool {tool.name!r}: {error.message}", pointer=error.pointer, hint=error.hint
+        ) from error
 
 
 def _find_wrapper(endpoint: Endpoint, wrapper: str | Path | Wrapper) -> tuple[Wrapper, str]:
