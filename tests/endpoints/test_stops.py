@@ -23,6 +23,17 @@ def test_any_chunking_ends_at_the_first_stop(text: str, stops: list[str], size: 
     assert not any(stop in shown for stop in stops)
 
 
+@given(TEXTS, st.lists(st.text("ab<|", min_size=1, max_size=4), max_size=3), st.integers(1, 5))
+def test_pieces_and_the_whole_give_the_same_text(text: str, stops: list[str], size: int) -> None:
+    pieces, whole = StopCutter(stops), StopCutter(stops)
+    for at in range(0, len(text), size):
+        pieces.feed(text[at : at + size])
+    whole.feed(text)
+    pieces.close()
+    whole.close()
+    assert pieces.text == whole.text
+
+
 def test_one_piece_ends_at_the_earliest_stop() -> None:
     cutter = StopCutter(["END", "</s>", ""])
     assert cutter.feed("a</s>bEND") == "a"

@@ -12,7 +12,7 @@ __all__ = ["StopCutter"]
 
 
 class StopCutter:
-    """Take fragments and hand on what surely stands before the first stop string.
+    """Take fragments and hand on what surely stands before the stop string that is complete first.
 
     >>> cutter = StopCutter(["</s>"])
     >>> cutter.feed("good <"), cutter.feed("/s"), cutter.feed("> rest"), cutter.found
@@ -35,10 +35,10 @@ class StopCutter:
         if self.found:
             return ""
         self._held += fragment
-        places = [at for stop in self._stops if (at := self._held.find(stop)) >= 0]
-        if places:
+        ends = [(at + len(stop), at) for stop in self._stops if (at := self._held.find(stop)) >= 0]
+        if ends:
             self.found = True
-            return self._hand_on(min(places))
+            return self._hand_on(min(ends)[1])
         return self._hand_on(len(self._held) - self._doubtful())
 
     def close(self) -> str:
