@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import re
 import types
 
 import pytest
@@ -86,6 +87,22 @@ def test_version_lists_the_extras_that_pyproject_declares() -> None:
 
 def _distribution(requirement: str) -> str:
     return requirement.partition(">")[0].partition("=")[0].strip()
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    pages = [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "CHANGELOG.md",
+        *(ROOT / "docs").rglob("*.md"),
+    ]
+    broken = [
+        f"{page.relative_to(ROOT)}: {link}"
+        for page in pages
+        for link in re.findall(r"\]\(([^)#\s]+)", page.read_text("utf-8"))
+        if "://" not in link and not (page.parent / link).exists()
+    ]
+    assert broken == []
 
 
 def test_no_module_is_longer_than_a_reader_bears() -> None:
