@@ -72,8 +72,8 @@ def schema_grammar(
     Raises:
         SchemaError: for a schema that is invalid or cannot be held.
 
-    >>> schema_grammar({"enum": ["a", 1]}).root
-    Alt(items=(Lit(text='"a"'), Lit(text='1')))
+    >>> schema_grammar({"enum": ["a", 1]}).longest_bytes
+    3
     """
     rules = SchemaRules(layout, bounds, loosen=loosen)
     root = rules.node(schema)

@@ -25,9 +25,8 @@ def to_gbnf(grammar: Grammar) -> str:
     Raises:
         GrammarError: for a text with U+0000, which llama.cpp cannot match, or with a lone surrogate.
 
-    >>> print(to_gbnf(Grammar(Lit('a"'))))
-    root ::= "a\\\\""
-    <BLANKLINE>
+    >>> to_gbnf(Grammar(Lit("a")))
+    'root ::= "a"\\n'
     """
     return _Writer(grammar).text()
 

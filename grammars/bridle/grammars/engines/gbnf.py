@@ -7,6 +7,7 @@ token it does not allow: grammars are checked in Python first, and tokens before
 
 from __future__ import annotations
 
+import codecs
 import ctypes
 import weakref
 from collections.abc import Collection
@@ -50,8 +51,7 @@ class GbnfEngine:
         sampler = self._lib.llama_sampler_init_grammar(self._vocab, text, b"root")
         if not sampler:
             raise GrammarError(
-                "llama.cpp does not take the grammar",
-                hint="it may name a token (<name>) that the model does not have",
+                "llama.cpp does not take the grammar", hint="its own message is on standard error"
             )
         return _GbnfMatcher(self._lib, sampler, self._tokens)
 
@@ -68,6 +68,10 @@ class _Tokens:
         self.control_ids = np.array(sorted(self.control), dtype=np.int32)
         self.all = np.zeros(n_vocab, dtype=_CANDIDATE)
         self.bytes, self.bytes_are_all = _byte_tokens(lib, vocab, n_vocab)
+        self.pieces = [token_bytes(lib, vocab, token) for token in range(n_vocab)]
+        # llama.cpp takes overlong forms and surrogates for characters; they are no UTF-8.
+        self.no_text = np.array([_unfinished(b"", piece) is None for piece in self.pieces], dtype=np.bool_)
+        self.no_text[list(self.ends)] = False
 
 
 class _GbnfMatcher:
@@ -78,6 +82,7 @@ class _GbnfMatcher:
         self._sampler = sampler
         self._tokens = tokens
         self._ended = False
+        self._tail = b""
         self._one = np.zeros(1, dtype=_CANDIDATE)
         # The sampler is llama.cpp's memory; it goes when the matcher does.
         weakref.finalize(self, lib.llama_sampler_free, sampler)
@@ -88,7 +93,7 @@ class _GbnfMatcher:
 
     def allows(self, token: int) -> bool:
         """See `Matcher`."""
-        if self._ended or token in self._tokens.control:
+        if self._ended or token in self._tokens.control or not self._is_text(token):
             return False
         return bool(np.isfinite(self._apply(self._one, np.array([token], dtype=np.int32))[0]))
 
@@ -102,6 +107,18 @@ class _GbnfMatcher:
         np.putmask(logits[:size], np.isneginf(held[:size]), -np.inf)
         logits[self._tokens.control_ids] = -np.inf
         logits[size:] = -np.inf
+        if not self._tail:
+            np.putmask(logits[:size], self._tokens.no_text[:size], -np.inf)
+            return
+        for token in np.flatnonzero(np.isfinite(logits)).tolist():
+            if not self._is_text(token):
+                logits[token] = -np.inf
+
+    def _is_text(self, token: int) -> bool:
+        """Does UTF-8 stay valid with this token? An end may not cut a character."""
+        if token in self._tokens.ends:
+            return not self._tail
+        return _unfinished(self._tail, self._tokens.pieces[token]) is not None
 
     def accept(self, token: int) -> None:
         """See `Matcher`."""
@@ -111,6 +128,7 @@ class _GbnfMatcher:
             self._ended = True
         else:
             self._lib.llama_sampler_accept(self._sampler, token)
+            self._tail = _unfinished(self._tail, self._tokens.pieces[token]) or b""
 
     @property
     def done(self) -> bool:
@@ -145,8 +163,22 @@ class _GbnfMatcher:
         return logits
 
 
+def _unfinished(tail: bytes, piece: bytes) -> bytes | None:
+    """Return what is left of a character after `tail` and `piece`, or None where they are no UTF-8.
+
+    >>> _unfinished(b"", b"a\\xe2"), _unfinished(b"\\xe0", b"\\x87")
+    (b'\\xe2', None)
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        decoder.decode(tail + piece)
+    except UnicodeDecodeError:
+        return None
+    return decoder.getstate()[0]
+
+
 def _checked(text: str) -> bytes:
-    check_gbnf(text)
+    check_gbnf(text, tokens=False)
     return text.encode()
 
 
