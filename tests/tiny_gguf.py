@@ -1,8 +1,8 @@
 """Writes very small Llama models with random weights, for tests that need a model file and no weights.
 
-The file is a real GGUF (version 3) that llama.cpp loads: a byte-level BPE vocabulary made of the 256 bytes, of
-pieces of English and of JSON, and of three control tokens. What such a model says is noise, which is what a
-constraint has to be tested against.
+The file is a real GGUF (version 3) that llama.cpp loads: a byte-level BPE vocabulary made of the 256 bytes,
+of pieces of English and of JSON, and of three control tokens. What such a model says is noise, which is what
+a constraint has to be tested against.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ CONTROL_TOKENS = ("<|im_start|>", "<|im_end|>", "<|endoftext|>")
 _WORDS = (
     " the and you that with this have from what name live user assistant function params true false null"
     " inner thoughts message request heartbeat content memory send core archival search query page date label"
-    " human persona append replace insert number value city Hello hello is are was my your not for on in to of"
+    " human persona append replace insert number value city Hello hello is are was my your not for on in to"
+    " of"
 )
 _JOINED = (
     '":',
@@ -81,11 +82,20 @@ def write_tiny_llama(
     n_ctx: int = 2048,
     layers: int = 2,
     dim: int = 64,
+    marks: tuple[str, ...] = (),
 ) -> Path:
-    """Write a random-weight model and return its path. The same arguments write the same bytes."""
+    """Write a random-weight model and return its path. The same arguments write the same bytes.
+
+    `marks` become tokens of their own after the control tokens, which plain text makes (type "user defined").
+    The vocabulary grows by them.
+    """
     tokens, merges = vocabulary(n_vocab, seed)
+    if set(marks) & set(tokens):
+        raise ValueError(f"some of {marks!r} are tokens already, and llama.cpp ends the process for that")
     first_control = len(tokens) - len(CONTROL_TOKENS)
-    types = [1] * first_control + [3] * len(CONTROL_TOKENS)
+    types = [1] * first_control + [3] * len(CONTROL_TOKENS) + [4] * len(marks)
+    tokens += marks
+    n_vocab += len(marks)
     heads = max(1, dim // 32)
     values = [
         _text("general.architecture", "llama"),

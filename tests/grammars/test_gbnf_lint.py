@@ -153,6 +153,13 @@ def test_what_llama_cpp_cannot_take_is_refused(text: str, line: int, what: str) 
     assert len(str(caught.value)) < 400
 
 
+def test_tokens_are_refused_where_they_are_not_wanted() -> None:
+    with pytest.raises(GrammarError, match="token cannot stand") as caught:
+        check_gbnf('root ::= a\na ::= ("x" !<[7]>)', tokens=False)
+    assert caught.value.line == 2
+    check_gbnf('root ::= "<[7]>"', tokens=False)
+
+
 def test_left_recursion_is_found_in_many_rules_at_once() -> None:
     rules = [f'r{i} ::= "x"? r{i + 1}' for i in range(20_000)]
     check_gbnf("\n".join(["root ::= r0", *rules, 'r20000 ::= "y"']))

@@ -41,6 +41,7 @@ class Item:
     made: int = 1
     most: int | None = 1
     optional: bool = False
+    token: bool = False
 
 
 @dataclass(slots=True)
@@ -174,7 +175,7 @@ class _Parser:
         return item
 
     def _token(self) -> Item:
-        item = Item(self._line)
+        item = Item(self._line, token=True)
         self._take("!")
         end = self._text.find(">", self._at)
         name = self._text[self._at + 1 : end]

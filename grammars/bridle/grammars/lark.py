@@ -67,7 +67,7 @@ def _text(text: str) -> str:
         raise GrammarError(
             f"the text {text!r} holds half a character", hint="remove the surrogate"
         ) from error
-    return json.dumps(text, ensure_ascii=False)
+    return json.dumps(text)  # all in ASCII: U+007F is an error to llguidance's lexer
 
 
 def _chars(chars: Chars) -> str:

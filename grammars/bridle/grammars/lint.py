@@ -17,8 +17,11 @@ __all__ = ["check_gbnf"]
 _MOST_WAYS = 100_000  # in which a rule can begin; llama.cpp keeps a stack for each of them
 
 
-def check_gbnf(text: str) -> None:
+def check_gbnf(text: str, *, tokens: bool = True) -> None:
     """Do nothing for a grammar that llama.cpp can take and whose first rule to use is called `root`.
+
+    `tokens` says whether terminals that name a token (`<name>`, `<[12]>`) are right: behind a character they
+    make llama.cpp (0c1e57098) allow what it then ends the process for.
 
     Raises:
         GrammarError: with the line of the first thing that is wrong.
@@ -30,6 +33,8 @@ def check_gbnf(text: str) -> None:
         raise GrammarError("there is no rule called 'root'", hint="the grammar starts at 'root ::= …'")
     for rule in rules.values():
         for item in _all_items(rule.options):
+            if item.token and not tokens:
+                raise _wrong(item.line, "a token cannot stand here", "write its text in quotation marks")
             if item.rule and item.rule not in rules:
                 raise _wrong(item.line, f"the rule {item.rule!r} is not defined", f"add '{item.rule} ::= …'")
     empty = _empty_rules(rules)
