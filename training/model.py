@@ -124,7 +124,7 @@ class Llama(nn.Module):
         for name, weight in self.named_parameters():
             if weight.dim() < 2:
                 continue
-            std = 0.02 if "embd" in name else 1 / math.sqrt(weight.shape[1])
+            std = 0.05 if "embd" in name else 1 / math.sqrt(weight.shape[1])
             if name.endswith(("attn_output.weight", "ffn_down.weight")):
                 std /= math.sqrt(2 * self.shape.n_layers)
             with torch.no_grad():

@@ -24,6 +24,7 @@ batches: Any = pytest.importorskip("batches")
 model: Any = pytest.importorskip("model")
 tokenizer: Any = pytest.importorskip("tokenizer")
 train: Any = pytest.importorskip("train")
+start: Any = pytest.importorskip("start")
 
 SHAPE = model.Shape(n_vocab=320, d_model=16, n_layers=2, n_heads=2, d_ff=32, n_context=512)
 PREFIX = (3, 4, 5, 6, 7)
@@ -138,6 +139,20 @@ def test_newton_schulz_brings_singular_values_near_one() -> None:
     values = torch.linalg.svdvals(train._orthogonal(stack).float())
     assert values.min() > 0.4
     assert values.max() < 1.4
+
+
+def test_the_first_weights_copy() -> None:
+    llama = model.Llama(model.Shape(), 1)
+    assert start.fits(llama.shape)
+    assert not start.fits(SHAPE)
+    start.start(llama, 1)
+    random_ids = random.Random(4)
+    text = [random_ids.randrange(4, 3072) for _ in range(40)]
+    tokens = torch.tensor(text + text)
+    with torch.no_grad():
+        logits = llama(tokens, torch.arange(len(tokens)), [model.Part(len(tokens))])
+    right = (logits[40:-1].argmax(-1) == tokens[41:]).float().mean()
+    assert right > 0.4
 
 
 def test_training_lowers_the_loss_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
