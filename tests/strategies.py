@@ -50,7 +50,7 @@ def texts(max_size: int = 24) -> st.SearchStrategy[str]:
 def schemas(depth: int = 2) -> st.SearchStrategy[dict[str, JSON]]:
     """Draw a schema whose values `values` can draw, with at most `depth` levels of objects and arrays.
 
-    Objects have declared members. `maps` draws those without: there rules cannot keep a key from coming twice.
+    Objects have declared members. `maps` draws those without: there rules can't keep a key from coming twice.
     """
     flat = [_strings(), _integers(), _numbers(), _choices(), st.sampled_from(_FIXED).map(dict)]
     if depth == 0:
@@ -213,9 +213,8 @@ def _numbers() -> st.SearchStrategy[dict[str, JSON]]:
 
 @cache
 def _choices() -> st.SearchStrategy[dict[str, JSON]]:
-    mixed: st.SearchStrategy[JSON] = st.one_of(
-        texts(8), st.integers(-99, 99), st.none(), st.just({"a": [1, "b"]})
-    )
+    tree: JSON = {"a": [1, "b"]}
+    mixed: st.SearchStrategy[JSON] = st.one_of(texts(8), st.integers(-99, 99), st.none(), st.just(tree))
     unique = st.lists(mixed, min_size=1, max_size=4, unique_by=repr)
     return unique.map(lambda options: _schema(enum=list(options)))
 
@@ -223,10 +222,8 @@ def _choices() -> st.SearchStrategy[dict[str, JSON]]:
 def _arrays(inner: st.SearchStrategy[dict[str, JSON]]) -> st.SearchStrategy[dict[str, JSON]]:
     free = inner.map(lambda items: _schema(type="array", items=items))
     counts = st.tuples(st.integers(0, 2), st.integers(2, 4))
-    counted = st.builds(
-        lambda items, ends: _schema(type="array", items=items, minItems=ends[0], maxItems=ends[1]),
-        inner,
-        counts,
+    counted = st.tuples(inner, counts).map(
+        lambda drawn: _schema(type="array", items=drawn[0], minItems=drawn[1][0], maxItems=drawn[1][1])
     )
     fixed = st.lists(inner, min_size=1, max_size=2).map(
         lambda items: _schema(type="array", prefixItems=list(items), items=False)

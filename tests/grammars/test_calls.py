@@ -8,7 +8,6 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
 
 from bridle.errors import InputError, SchemaError
 from bridle.grammars import (
@@ -22,7 +21,8 @@ from bridle.grammars import (
     sample,
 )
 from bridle.grammars.free_text import text_unlike, text_without
-from bridle.messages import ToolSpec
+from bridle.grammars.schema_keywords import validator_of
+from bridle.messages import JSON, ToolSpec
 from bridle.wrappers.syntax import Arguments, CallShape, JsonLayout, Name, Thoughts
 
 INNER = CallShape(
@@ -204,17 +204,18 @@ def test_a_choice_is_one_of_its_texts() -> None:
 
 def test_the_schema_of_a_call_accepts_calls_and_nothing_else() -> None:
     schema = call_schema(TOOLS, "inner")
-    check = Draft202012Validator(schema)
+    check = validator_of(schema)
     assert check.is_valid({"inner": "", "function": "add", "params": {"a": 1}})
     assert check.is_valid({"inner": "", "function": "clock.now", "params": {}})
-    for wrong in (
+    invalid: list[dict[str, JSON]] = [
         {"function": "add", "params": {"a": 1}},
         {"inner": "", "function": "add", "params": {}},
         {"inner": "", "function": "add", "params": {"a": 1, "c": 2}},
         {"inner": "", "function": "clock.now", "params": {"a": 1}},
         {"inner": "", "function": "other", "params": {}},
         {"inner": "x" * 999, "function": "clock.now", "params": {}},
-    ):
+    ]
+    for wrong in invalid:
         assert not check.is_valid(wrong), wrong
     assert list(json.loads(json.dumps(schema))["anyOf"][1]["properties"]) == ["inner", "function", "params"]
 
@@ -240,9 +241,11 @@ def test_references_still_lead_to_their_places() -> None:
             "$defs": {"t": {"type": "array", "items": {"$ref": "#/$defs/t"}}},
         },
     )
-    for tools in ([tree], [NOW, tree]):
-        check = Draft202012Validator(call_schema(tools, None))
-        assert check.is_valid({"function": "plant", "params": {"tree": [[], [[]]], "note": {"$ref": "#"}}})
+    others: list[tuple[ToolSpec, ...]] = [(), (NOW,)]
+    for other in others:
+        check = validator_of(call_schema((*other, tree), None))
+        nested: JSON = [[], [[]]]
+        assert check.is_valid({"function": "plant", "params": {"tree": nested, "note": {"$ref": "#"}}})
         assert not check.is_valid({"function": "plant", "params": {"tree": [[1]]}})
     free = ToolSpec("f", "", {"$ref": "#/$defs/o", "$defs": {"o": {"type": "object"}}})
-    assert Draft202012Validator(call_schema([free], None)).is_valid({"function": "f", "params": {"a": 1}})
+    assert validator_of(call_schema([free], None)).is_valid({"function": "f", "params": {"a": 1}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import random
 import subprocess
@@ -10,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import llama_cpp
 import numpy as np
 import pytest
 from hypothesis import given
@@ -37,11 +38,13 @@ from bridle.grammars.engines import Engine, Matcher, gbnf, llguidance
 from bridle.grammars.engines.base import Recent
 from bridle.grammars.engines.gbnf import GbnfEngine
 from bridle.grammars.engines.llguidance import LlguidanceEngine
+from bridle.grammars.engines.native import llama_cpp, token_bytes
 from bridle.messages import JSON, ToolCall, ToolSpec
 from bridle.wrappers.syntax import Arguments, CallShape, JsonLayout, Name
 from strategies import tool_sets_with_calls
 from tiny_gguf import write_tiny_llama
 
+LONG = "<" + "x" * 60 + ">"  # longer than the first buffer for a token's text
 BOUNDS = Bounds(string_chars=12, thoughts_chars=8, array_items=3, text_chars=30, object_members=2, depth=2)
 TAGGED = CallShape(
     ('<call>\n{"name": ', Name(), ', "arguments": ', Arguments(1), "}\n</call>"),
@@ -85,13 +88,14 @@ class Model:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Model]:
-    path = write_tiny_llama(tmp_path_factory.mktemp("model") / "tiny.gguf", 700, marks=("<call>",))
-    loaded = llama_cpp.Llama(str(path), vocab_only=True, verbose=False)
-    vocab = llama_cpp.llama_model_get_vocab(loaded.model)
-    size = llama_cpp.llama_vocab_n_tokens(vocab)
-    ends = frozenset(i for i in range(size) if llama_cpp.llama_vocab_is_eog(vocab, i))
+    path = write_tiny_llama(tmp_path_factory.mktemp("model") / "tiny.gguf", 700, marks=("<call>", LONG))
+    module: Any = importlib.import_module("llama_cpp")
+    loaded = module.Llama(str(path), vocab_only=True, verbose=False)
+    vocab: int = module.llama_model_get_vocab(loaded.model)
+    size: int = module.llama_vocab_n_tokens(vocab)
+    ends = frozenset(i for i in range(size) if module.llama_vocab_is_eog(vocab, i))
     engines = (LlguidanceEngine(vocab, size, ends), GbnfEngine(vocab, size, ends))
-    pieces = [loaded.detokenize([i], special=True) for i in range(size)]
+    pieces = [token_bytes(llama_cpp(), vocab, i) for i in range(size)]
     control = frozenset(i for i, piece in enumerate(pieces) if piece.startswith(b"<|"))
     yield Model(pieces, ends, control - ends, engines, vocab)
     loaded.close()
@@ -282,14 +286,32 @@ def test_gbnf_text_is_for_llama_cpps_engine(model: Model) -> None:
         model.engines[0].matcher(text)
 
 
+def take_anything(text: str, *, tokens: bool) -> None:
+    assert text
+    assert not tokens
+
+
+def write_nonsense(_: Grammar) -> str:
+    return "start: /(/ " + "x" * 9000
+
+
+def test_a_caller_s_grammar_writes_nothing_but_utf_8(model: Model) -> None:
+    matcher = model.engines[1].matcher("root ::= [^a]+")
+    matcher.accept(model.pieces.index(b"\xe0"))
+    found = allowed(matcher, len(model.pieces))
+    assert found
+    assert all(0xA0 <= model.pieces[token][0] <= 0xBF for token in found)
+    assert not any(matcher.allows(token) for token in (model.pieces.index(b"\x87"), *model.ends))
+
+
 def test_what_llama_cpp_refuses_after_all_is_an_error(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gbnf, "check_gbnf", lambda _text, tokens: None)
+    monkeypatch.setattr(gbnf, "check_gbnf", take_anything)
     with pytest.raises(GrammarError, match="does not take"):
         model.engines[1].matcher("root ::= <no_such_token>")
 
 
 def test_what_llguidance_cannot_take_is_an_error(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(llguidance, "to_lark", lambda _: "start: /(/ " + "x" * 9000)
+    monkeypatch.setattr(llguidance, "to_lark", write_nonsense)
     with pytest.raises(GrammarError, match="llguidance") as caught:
         model.engines[0].matcher(Grammar(Lit("never compiled before")))
     assert len(caught.value.message) < 400
@@ -310,8 +332,13 @@ def test_the_end_is_found_without_tokens_for_all_bytes(model: Model, monkeypatch
 def test_compiled_grammars_are_kept_and_the_oldest_dropped() -> None:
     made: list[str] = []
     recent: Recent[str] = Recent(2)
+
+    def make(key: str) -> str:
+        made.append(key)
+        return key.upper()
+
     for key in ("a", "b", "a", "c", "a", "b"):
-        recent.get(key, partial(lambda key: made.append(key) or key, key))  # type: ignore[func-returns-value]
+        assert recent.get(key, partial(make, key)) == key.upper()
     assert made == ["a", "b", "c", "b"]
 
 

@@ -9,7 +9,7 @@ import re
 import pytest
 
 from bridle.errors import SchemaError
-from bridle.grammars import Grammar, Node, matches, sample
+from bridle.grammars import Alt, Grammar, Lit, Node, Ref, Repeat, Seq, matches, sample
 from bridle.grammars.formats import FORMATS
 from bridle.grammars.json_text import ANY_CHAR, escaped, quoted
 from bridle.grammars.patterns import check_pattern, pattern_node
@@ -40,6 +40,7 @@ UNDERSTOOD = [
     r"^[\b]?a{1}b{2,}c{,}?x{y$".replace("{,}?", "{2,3}?"),
     r'^[^"\\]*$',
     "foo?",
+    "^a{x}b{$",
     r"^(a|)b{0}$",
     "^()*x$",
     "^(ab){1,2}?$",
@@ -89,6 +90,11 @@ def test_what_is_not_understood_is_refused(pattern: str, what: str) -> None:
 def test_what_is_no_pattern_is_refused(pattern: str) -> None:
     with pytest.raises(SchemaError, match="is wrong"):
         check_pattern(pattern, "")
+
+
+def test_escaping_reaches_into_all_kinds_of_rules() -> None:
+    node = Seq((Alt((Lit('"'), Repeat(Lit("\\"), 2, 2))), Ref("x")))
+    assert escaped(node) == Seq((Alt((Lit('\\"'), Repeat(Lit("\\\\"), 2, 2))), Ref("x")))
 
 
 def test_lengths_tighten_a_single_repetition() -> None:

@@ -95,8 +95,6 @@ def _next_digit(
     else:
         most = int(high[:1] or "0")
         inner_most = most - 1
-    if least > most:
-        return []
     if high is not None and least == most:
         return [_prefixed(f"{lead}{least}", _between(low[1:], above, high[1:], below, room))]
     parts = [_prefixed(f"{lead}{least}", _between(low[1:], above, None, False, room))]

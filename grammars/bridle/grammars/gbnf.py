@@ -62,7 +62,7 @@ class _Writer:
                 return self._names[name]
             case Repeat(item, least, most):
                 return " ".join(self._repeated(item, least, most)) or '""'
-            case Seq() | Alt():
+            case _:
                 return f"({self._alternatives(node)})"
 
     def _repeated(self, item: Node, least: int, most: int) -> Iterator[str]:

@@ -224,8 +224,8 @@ class _Lengths:
                     )
                 low, high = self.of(item)
                 return low * least, high * most
-            case Ref(name):
-                return self._of_rule(name)
+            case _:
+                return self._of_rule(node.name)
 
     def _of_rule(self, name: str) -> tuple[int, int]:
         if name in self._known:

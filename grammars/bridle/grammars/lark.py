@@ -52,8 +52,8 @@ def _node(node: Node, names: Mapping[str, str]) -> str:
             inner = _node(item, names)
             whole = inner if isinstance(item, Ref | Chars) else f"({inner})"
             return f"{whole}{{{least},{most}}}"
-        case Ref(name):
-            return names[name]
+        case _:
+            return names[node.name]
 
 
 def _inner(node: Node, names: Mapping[str, str]) -> str:

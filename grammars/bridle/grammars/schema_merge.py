@@ -112,7 +112,8 @@ class Source:
 
     def _objects_avoid(self, written: Schema, checked: Schema, pointer: str, depth: int) -> bool:
         mine, theirs = _members(written), _members(checked)
-        if mine and not set(_required(checked)) <= set(mine):
+        closed = "properties" in written or written.get("additionalProperties") is False
+        if closed and not set(_required(checked)) <= set(mine):
             return True
         if checked.get("additionalProperties") is False and not set(_required(written)) <= set(theirs):
             return True

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 
-from bridle.grammars.ir import Alt, Chars, Grammar, Lit, Node, Ref, Repeat, Seq
+from bridle.grammars.ir import Alt, Chars, Grammar, Lit, Node, Repeat, Seq
 
 __all__ = ["matches", "sample"]
 
@@ -49,8 +49,8 @@ def _draw(node: Node, rules: Mapping[str, Node], rng: random.Random, pieces: lis
         case Repeat(item, least, most):
             for _ in range(_draw_count(least, most, rng)):
                 _draw(item, rules, rng, pieces)
-        case Ref(name):
-            _draw(rules[name], rules, rng, pieces)
+        case _:
+            _draw(rules[node.name], rules, rng, pieces)
 
 
 def _draw_count(least: int, most: int, rng: random.Random) -> int:
@@ -94,8 +94,8 @@ class _Reader:
                 return set[int]().union(*(self.ends(item, starts) for item in items))
             case Repeat(item, least, most):
                 return self._repeated(item, least, most, starts)
-            case Ref(name):
-                return self.ends(self._rules[name], starts)
+            case _:
+                return self.ends(self._rules[node.name], starts)
 
     def _repeated(self, item: Node, least: int, most: int, starts: set[int]) -> set[int]:
         for _ in range(least):
