@@ -45,10 +45,10 @@ class Plan:
     warm_up_steps: int = 40
     flat_until: float = 0.4
     last_lr: float = 0.02
-    small_tokens: int = 1536
+    small_tokens: int = 1792
     large_tokens: int = 4096
-    small_until: float = 0.5
-    bare_until: float = 0.35
+    small_until: float = 0.45
+    bare_until: float = 0.1
     gap_share: float = 0.12
     gap_max: int = 1000
     others: float = 0.1
