@@ -3,7 +3,7 @@
     python benchmarks/turns.py [--messages FILE]
 
 Prints the start of `bridle chat` (a process that leaves at once; the best and the median of five after one
-that warms the disk), and for one message per line of FILE: seconds per turn, model calls per turn, the share of
+that warms the disk), and for one message per line of FILE: seconds and model calls per turn, the share of
 prompt tokens that had to be evaluated after the first turn, valid calls, and the peak memory of this process.
 """
 
