@@ -133,3 +133,11 @@ def test_a_key_given_twice_is_refused_where_it_is_declared_and_recorded_elsewher
     assert [repair.before for repair in reading.repairs] == ["k", "l"]
     twice = '{"function": "put", "params": {"map": {}, "map": {}}}'
     assert "'map' is given twice" in MemGPT().read(twice, [tool]).refusals[0].reason
+
+
+def test_a_nullable_parameter_may_be_null() -> None:
+    tool = ToolSpec("f", "", {"type": "object", "properties": {"x": {"type": "string", "nullable": True}}})
+    assert MemGPT().read('{"function": "f", "params": {"x": null}}', [tool]).calls == (
+        ToolCall("f", {"x": None}),
+    )
+    assert MemGPT().read('{"function": "f", "params": {"x": 1}}', [tool]).calls == ()

@@ -126,7 +126,17 @@ def _short(text: str, most: int = 200) -> str:
 
 @lru_cache(maxsize=512)
 def _validator(schema: str) -> _Validator:
-    return cast("_Validator", Draft202012Validator(json.loads(schema)))
+    return cast("_Validator", Draft202012Validator(_with_null(json.loads(schema))))
+
+
+def _with_null(schema: JSON) -> JSON:
+    """Say `nullable`, OpenAPI 3.0's word that JSON Schema does not know, in JSON Schema."""
+    if isinstance(schema, list):
+        return [_with_null(inner) for inner in schema]
+    if not isinstance(schema, dict):
+        return schema
+    known = {key: _with_null(inner) for key, inner in schema.items()}
+    return {"anyOf": [known, {"type": "null"}]} if known.get("nullable") is True else known
 
 
 class _Validator(Protocol):
