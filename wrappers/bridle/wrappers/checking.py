@@ -126,7 +126,8 @@ def _short(text: str, most: int = 200) -> str:
 
 @lru_cache(maxsize=512)
 def _validator(schema: str) -> _Validator:
-    return cast("_Validator", Draft202012Validator(_with_null(json.loads(schema))))
+    known = cast("dict[str, JSON]", _with_null(json.loads(schema)))
+    return cast("_Validator", Draft202012Validator(known))
 
 
 def _with_null(schema: JSON) -> JSON:
