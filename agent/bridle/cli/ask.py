@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from bridle.cli.connecting import EndpointCommand, open_endpoint
 from bridle.cli.output import print_json, print_note
 from bridle.errors import InputError
 
@@ -23,7 +24,7 @@ INCOMPLETE = 4
 IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"%PDF")
 
 
-@click.command("ask")
+@click.command("ask", cls=EndpointCommand)
 @click.argument("text", required=False)
 @click.option("--system", metavar="TEXT", help="Instructions that come before the question.")
 @click.option("--endpoint", metavar="SPEC", help="What to ask; default: the configured one, else embedded.")
@@ -83,7 +84,6 @@ def command(
     schema_body = _load_object(schema, "--schema") if schema else None
     gbnf = _read(grammar, "--grammar") if grammar else None
 
-    from bridle.cli.connecting import open_endpoint
     from bridle.endpoints import respond
 
     messages: list[Mapping[str, object]] = [{"role": "system", "content": system}] if system else []

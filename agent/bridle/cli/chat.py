@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bridle.cli import output
+from bridle.cli.connecting import EndpointCommand, open_endpoint
 from bridle.cli.screen import Screen
 from bridle.errors import BridleError, InputError
 
@@ -41,18 +42,7 @@ EMBEDDED_LINE = (
 )
 
 
-class _ChatCommand(click.Command):
-    """Lists the forms of an endpoint's spec below the options, read from the table of kinds."""
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from bridle.endpoints.connect import spec_help
-
-        with formatter.section("Endpoints (SPEC)"):
-            for line in spec_help().splitlines():
-                formatter.write(f"{' ' * formatter.current_indent}{line}\n")
-
-
-@click.command("chat", cls=_ChatCommand)
+@click.command("chat", cls=EndpointCommand)
 @click.option(
     "--agent", "name", default="default", show_default=True, help="Which agent; made when it is new."
 )
@@ -96,7 +86,6 @@ def _open(
     stack: ExitStack, name: str, endpoint: str | None, model: str | None, wrapper: str | None, offline: bool
 ) -> Agent:
     from bridle.agent import Agent, Store
-    from bridle.cli.connecting import open_endpoint
     from bridle.endpoints.config import home
 
     store = stack.enter_context(Store(home()))

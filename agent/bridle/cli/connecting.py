@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import click
+
 if TYPE_CHECKING:
     from bridle.endpoints import Endpoint
 
-__all__ = ["open_endpoint"]
+__all__ = ["EndpointCommand", "open_endpoint"]
 
 EMBEDDED = "embedded"
+
+
+class EndpointCommand(click.Command):
+    """Lists the forms of an endpoint's spec below the options, read from the table of kinds."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from bridle.endpoints.connect import spec_help
+
+        with formatter.section("Endpoints (SPEC)"):
+            for line in spec_help().splitlines():
+                formatter.write(f"{' ' * formatter.current_indent}{line}\n")
 
 
 def open_endpoint(
