@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os.path
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -33,10 +33,10 @@ class Example:
 
 @dataclass(frozen=True)
 class Node:
-    """Tokens after those of the node `parent` (-1: none), with those marked that are answers."""
+    """Tokens after those of the node `parent` (-1: none), and what each weighs as an answer (0: is none)."""
 
     tokens: tuple[int, ...]
-    targets: tuple[bool, ...]
+    targets: tuple[float, ...]
     parent: int
 
 
@@ -74,7 +74,7 @@ class Batch:
     n_targets: int
 
 
-Marked = tuple[tuple[int, bool], ...]
+Marked = tuple[tuple[int, float], ...]
 
 
 def common_start(texts: Sequence[Sequence[int]]) -> int:
@@ -82,14 +82,20 @@ def common_start(texts: Sequence[Sequence[int]]) -> int:
     return len(os.path.commonprefix(list(texts)))  # noqa: RUF071  # it compares any sequences, which is meant
 
 
-def tree(examples: Sequence[Example], prefix: Sequence[int]) -> Iterator[Tree]:
-    """One tree for the examples that begin with `prefix`, one for the others."""
+def tree(
+    examples: Sequence[Example], prefix: Sequence[int], weigh: Mapping[int, float] | None = None
+) -> Iterator[Tree]:
+    """One tree for the examples that begin with `prefix`, one for the others.
+
+    Each answer's token weighs 1, or what `weigh` says for its place in the answer.
+    """
+    heavy = weigh or {}
     start = tuple(prefix)
     for shared in (True, False):
         skip = len(start) if shared else 0
         texts = [
-            tuple((token, False) for token in one.prompt[skip:])
-            + tuple((token, True) for token in one.target)
+            tuple((token, 0.0) for token in one.prompt[skip:])
+            + tuple((token, heavy.get(place, 1.0)) for place, token in enumerate(one.target))
             for one in examples
             if (one.prompt[: len(start)] == start) == shared
         ]
@@ -104,7 +110,7 @@ def _grow(nodes: list[Node], texts: Sequence[Marked], parent: int) -> None:
     plain = [tuple(token for token, _ in text) for text in texts]
     n = common_start(plain)
     if n >= SHORTEST or len(texts) == 1:
-        targets = tuple(any(text[place][1] for text in texts) for place in range(n))
+        targets = tuple(max(text[place][1] for text in texts) for place in range(n))
         nodes.append(Node(plain[0][:n], targets, parent))
         parent = len(nodes) - 1
     else:
@@ -149,7 +155,7 @@ def collate(
             for offset, (token, target) in enumerate(zip(node.tokens, node.targets, strict=True)):
                 place = begin + offset - 1 if offset else last
                 if place >= 0 and (target or (others and rng.random() < keep)):
-                    wanted.append((place, token, 1.0 if target else others))
+                    wanted.append((place, token, target or others))
             tokens += node.tokens
             positions += range(position, position + len(node.tokens))
             parts.append(Part(len(node.tokens), parents))
@@ -162,7 +168,7 @@ def collate(
         torch.tensor(places, dtype=torch.long),
         torch.tensor(labels, dtype=torch.long),
         torch.tensor(weights),
-        sum(weight == 1.0 for weight in weights),
+        sum(weight >= 1.0 for weight in weights),
     )
 
 

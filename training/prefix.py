@@ -11,10 +11,10 @@ from tokenizer import Encoder
 
 from bridle.agent.functions import FUNCTIONS
 from bridle.agent.prompt import COMPACT, compose, memory_text
-from bridle.messages import Message
+from bridle.messages import Message, ToolCall
 from bridle.wrappers import Segment, get_wrapper
 
-__all__ = ["agent_prefix", "golden_prompt", "prompt_sha256"]
+__all__ = ["agent_prefix", "answer_opening", "golden_prompt", "prompt_sha256"]
 
 
 def golden_prompt(history: Sequence[Message] = (Message("user", "hello"),)) -> tuple[Segment, ...]:
@@ -33,3 +33,11 @@ def agent_prefix(encoder: Encoder) -> tuple[int, ...]:
     once = Message("user", "hello")
     first, later = encoder.encode(golden_prompt()), encoder.encode(golden_prompt((once, once)))
     return tuple(first[: common_start([first, later])])
+
+
+def answer_opening(encoder: Encoder) -> int:
+    """With how many tokens every answer begins, before the first word of its thought."""
+    call = ToolCall("send_message", {"message": ""})
+    write = get_wrapper("chatml-compact").syntax.write
+    texts = [write((call,), thought, "", FUNCTIONS) for thought in ("chat", "note", "Job: ?")]
+    return common_start([encoder.encode([Segment(text)]) for text in texts])

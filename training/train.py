@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from batches import Example, Tree, batches, collate, tree
 from generate import groups, segments
 from model import Llama, Shape
-from prefix import agent_prefix
+from prefix import agent_prefix, answer_opening
 from start import fits, start
 from tokenizer import Encoder
 from torch import Tensor, nn
@@ -40,17 +40,18 @@ class Plan:
     cpu_seconds: float = 4500.0
     wall_seconds: float = math.inf
     seed: int = 1
-    matrix_lr: float = 3.5e-3
+    matrix_lr: float = 2.5e-3
     vector_lr: float = 2e-3
     warm_up_steps: int = 40
-    flat_until: float = 0.4
+    flat_until: float = 0.27
     last_lr: float = 0.02
-    small_tokens: int = 1792
+    small_tokens: int = 2560
     large_tokens: int = 4096
     small_until: float = 0.45
     bare_until: float = 0.1
     gap_share: float = 0.12
     gap_max: int = 1000
+    decision: float = 5.0
     others: float = 0.1
     others_share: float = 0.12
 
@@ -123,6 +124,9 @@ class Trainer:
         self.plan = plan
         self.encoder = encoder
         self.prefix = agent_prefix(encoder)
+        # The first words of a thought decide on all that follows; unweighted they drown among 500 others.
+        opening = answer_opening(encoder)
+        self.weigh = {opening: plan.decision, opening + 1: plan.decision / 2}
         self.room = shape.n_context - len(self.prefix)
         self.model = Llama(shape, plan.seed)
         if fits(shape):
@@ -155,7 +159,7 @@ class Trainer:
                 examples.append(
                     Example(tuple(self.encoder.encode(prompt)), tuple(self.encoder.encode(target)))
                 )
-            yield from (one for one in tree(examples, self.prefix) if one.length <= self.room)
+            yield from (one for one in tree(examples, self.prefix, self.weigh) if one.length <= self.room)
 
     def train_step(self, trees: list[Tree], rng: random.Random) -> tuple[float, int]:
         """One step of both optimizers; gives the mean loss of the target tokens and their number."""
@@ -187,7 +191,7 @@ class Trainer:
         self.tokens_seen += len(batch.tokens)
         self.targets_seen += batch.n_targets
         self.step += 1
-        return float(losses.detach()[batch.weights == 1.0].mean()), batch.n_targets
+        return float(losses.detach()[batch.weights >= 1.0].mean()), batch.n_targets
 
     def run(self, out: Path) -> None:
         """Train until the budget is used; log and save on the way."""

@@ -89,7 +89,7 @@ def test_what_is_no_target_weighs_little() -> None:
 
 
 def test_steps_take_trees_up_to_their_size() -> None:
-    trees = [batches.Tree(True, (batches.Node((1,) * n, (True,) * n, -1),)) for n in (12, 22, 30, 200, 5)]
+    trees = [batches.Tree(True, (batches.Node((1,) * n, (1.0,) * n, -1),)) for n in (12, 22, 30, 200, 5)]
     sizes = [[tree.n_tokens for tree in step] for step in batches.batches(iter(trees), 50, 10)]
     assert sizes == [[12, 22], [30], [200]]
 
@@ -103,6 +103,8 @@ def test_what_cases_have_in_common_is_computed_once() -> None:
     assert tree.n_tokens < len(common) + 3 + 5 + 2 + 1
     assert tree.length == len(common) + 5
     assert sum(sum(node.targets) for node in tree.nodes) <= 2 + 3 + 1
+    (weighed,) = batches.tree([first], PREFIX, {1: 5.0})
+    assert [weight for node in weighed.nodes for weight in node.targets][-2:] == [1.0, 5.0]
 
 
 @settings(max_examples=40)
