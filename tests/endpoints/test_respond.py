@@ -210,6 +210,10 @@ def test_a_schema_that_cannot_be_enforced_is_weakened_openly_or_refused() -> Non
         ({"tool_choice": "fly"}, "'fly'"),
         ({"tool_choice": "required", "constraint": "grammar"}, "cannot hold a grammar"),
         ({"tool_choice": "required", "constraint": "schema"}, "cannot hold a JSON Schema"),
+        ({"constraint": "json"}, "constraint is 'json'"),
+        ({"schema": {"type": "object"}}, "an answer cannot be a call and fit a schema"),
+        ({"gbnf": 'root ::= "x"', "tool_choice": "required"}, "an answer cannot be a call and fit"),
+        ({"schema": {}, "tool_choice": "none", "constraint": "off"}, "constraint is 'off'"),
     ],
 )
 def test_what_cannot_be_is_said(options: dict[str, Any], says: str) -> None:
@@ -225,3 +229,37 @@ def test_an_unknown_wrapper_is_named() -> None:
 def test_required_without_tools_is_an_error() -> None:
     with pytest.raises(InputError, match="there are none"):
         respond(Scripted(["x"]), USER, tool_choice="required")
+
+
+@pytest.mark.parametrize(
+    "reference", ["#/nope", "#nope", "http://127.0.0.1:9/s.json", "https://example.com/s.json"]
+)
+def test_a_reference_out_of_a_tools_schema_is_refused_and_nothing_is_fetched(reference: str) -> None:
+    tool = ToolSpec("f", "", {"type": "object", "properties": {"x": {"items": {"$ref": reference}}}})
+    endpoint = Scripted(["x"])
+    with pytest.raises(SchemaError, match=f"tool 'f': .*{reference}"):
+        respond(endpoint, USER, [tool])
+    assert not endpoint.requests
+
+
+def test_references_inside_a_tools_schema_are_followed() -> None:
+    parameters: dict[str, JSON] = {
+        "type": "object",
+        "properties": {"a": {"$ref": "#/$defs/n"}, "b": {"$ref": "#named"}, "c": {"enum": [{"$ref": "#/x"}]}},
+        "$defs": {"n": {"type": "integer"}, "m": {"$anchor": "named", "type": "string"}},
+    }
+    text = '{"function": "f", "params": {"a": 1, "b": "x", "c": {"$ref": "#/x"}}}'
+    completion = respond(Scripted([text]), USER, [ToolSpec("f", "", parameters)])
+    assert completion.message.calls == (ToolCall("f", {"a": 1, "b": "x", "c": {"$ref": "#/x"}}),)
+
+
+def test_a_schema_without_end_ends() -> None:
+    tool = ToolSpec("f", "", {"type": "object", "$ref": "#"})
+    completion = respond(Scripted(['{"function": "f", "params": {}}']), USER, [tool])
+    assert "refers to itself without end" in completion.refusals[0].reason
+
+
+def test_a_parameter_may_be_anything() -> None:
+    tool = ToolSpec("f", "", {"type": "object", "properties": {"x": True, "y": False}})
+    completion = respond(Scripted(['{"function": "f", "params": {"x": [1]}}']), USER, [tool])
+    assert completion.message.calls == (ToolCall("f", {"x": [1]}),)

@@ -62,9 +62,14 @@ class ToolSpec:
 
     @property
     def properties(self) -> Mapping[str, Mapping[str, JSON]]:
-        """The parameters' own schemas, in declared order."""
+        """The parameters' own schemas, in declared order; `true` and `false` in their long form."""
         found = self.parameters.get("properties")
-        return cast("Mapping[str, Mapping[str, JSON]]", found) if isinstance(found, dict) else {}
+        if not isinstance(found, dict):
+            return {}
+        return {
+            name: schema if isinstance(schema, dict) else {} if schema else {"not": {}}
+            for name, schema in found.items()
+        }
 
     @property
     def required(self) -> tuple[str, ...]:

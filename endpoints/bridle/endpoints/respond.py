@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from bridle.endpoints.base import Answer, Endpoint, Request, Sampling
 from bridle.errors import InputError, SchemaError
@@ -31,6 +31,7 @@ from bridle.messages import (
     as_tools,
 )
 from bridle.wrappers import JsonLayout, MemGPT, Reading, StreamReader, Wrapper, detect, get_wrapper
+from bridle.wrappers.checking import check_references
 from bridle.wrappers.toollists import list_tools
 
 __all__ = ["ConstraintChoice", "respond"]
@@ -190,6 +191,7 @@ def _question(
 def _check_tool(tool: ToolSpec) -> None:
     try:
         check_schema(tool.parameters)
+        check_references(tool.parameters)
     except SchemaError as error:
         raise SchemaError(
             f"tool {tool.name!r}: {error.message}", pointer=error.pointer, hint=error.hint
@@ -228,7 +230,20 @@ def _plan(
     schema: Mapping[str, JSON] | None,
     gbnf: str | None,
 ) -> _Plan:
+    if constraint not in get_args(ConstraintChoice):
+        raise InputError(
+            f"constraint is {constraint!r}", hint=f"it must be one of {', '.join(get_args(ConstraintChoice))}"
+        )
     if schema is not None or gbnf is not None:
+        if question.mode != "text":
+            raise InputError(
+                "an answer cannot be a call and fit a schema or grammar of your own",
+                hint="leave the tools out, or the schema or grammar; or set tool_choice to none",
+            )
+        if constraint == "off":
+            raise InputError(
+                "constraint is 'off', and a schema or grammar is given", hint="leave one of them out"
+            )
         return _plan_value(endpoint, question, schema, gbnf)
     supports = endpoint.supports
     wanted = constraint != "off" and question.mode != "text"

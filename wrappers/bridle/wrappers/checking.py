@@ -11,10 +11,17 @@ from functools import lru_cache
 from typing import Protocol, cast
 
 from jsonschema import Draft202012Validator, ValidationError
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012, Schema
 
+from bridle.errors import SchemaError
 from bridle.messages import JSON, Repair, ToolCall, ToolSpec
 
-__all__ = ["argument_errors", "check_call", "key_repairs", "load_object", "repeated_keys"]
+__all__ = ["argument_errors", "check_call", "check_references", "key_repairs", "load_object", "repeated_keys"]
+
+_NO_OTHERS: Registry[Schema] = Registry()
+"""Where a schema's references look outside it: nothing is there, and nothing is fetched."""
 
 
 class _Repeating(dict[str, JSON]):
@@ -110,10 +117,38 @@ def argument_errors(tool: ToolSpec, arguments: Mapping[str, JSON]) -> list[str]:
         extra = [key for key in arguments if key not in tool.properties] if not patterns else []
         wrong += [f"it has no parameter {key!r}" for key in extra]
     validator = _validator(json.dumps(dict(schema), sort_keys=True))
-    for error in sorted(validator.iter_errors(dict(arguments)), key=str)[:5]:
+    try:
+        errors = sorted(validator.iter_errors(dict(arguments)), key=str)
+    except RecursionError:
+        return [*wrong, "they are nested too deeply, or their schema refers to itself without end"]
+    for error in errors[:5]:
         place = "/".join(str(part) for part in error.absolute_path)
         wrong.append((f"{place}: " if place else "") + _short(error.message))
     return wrong
+
+
+def check_references(schema: Mapping[str, JSON]) -> None:
+    """Follow every `$ref` once. Nothing is fetched: what is not inside the schema does not exist.
+
+    Raises:
+        SchemaError: naming the first reference that leads nowhere.
+    """
+    resource = DRAFT202012.create_resource(dict(schema))
+    queue = [(resource, _NO_OTHERS.resolver_with_root(resource))]
+    while queue:
+        one, resolver = queue.pop()
+        shape = cast("dict[str, object]", one.contents) if isinstance(one.contents, dict) else {}
+        for keyword in ("$ref", "$dynamicRef"):
+            reference = shape.get(keyword)
+            try:
+                if isinstance(reference, str):
+                    resolver.lookup(reference)
+            except Unresolvable as error:
+                raise SchemaError(
+                    f"{keyword} {reference!r} leads nowhere",
+                    hint="put what it refers to under $defs of the same schema",
+                ) from error
+        queue += [(inner, resolver.in_subresource(inner)) for inner in one.subresources()]
 
 
 def _composed(schema: Mapping[str, JSON]) -> bool:
@@ -127,7 +162,7 @@ def _short(text: str, most: int = 200) -> str:
 @lru_cache(maxsize=512)
 def _validator(schema: str) -> _Validator:
     known = cast("dict[str, JSON]", _with_null(json.loads(schema)))
-    return cast("_Validator", Draft202012Validator(known))
+    return cast("_Validator", Draft202012Validator(known, registry=_NO_OTHERS))
 
 
 def _with_null(schema: JSON) -> JSON:
