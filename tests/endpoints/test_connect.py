@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -235,3 +236,18 @@ def test_looking_at_specs_imports_nothing_heavy() -> None:
         "print(sorted({'requests', 'openai', 'jinja2', 'numpy', 'llama_cpp'} & set(sys.modules)))"
     )
     assert run_python("-c", code).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("key", ["sk-secret\n", "sk-\u201csecret\u201d", "sk\x00secret"])
+def test_a_key_that_is_none_is_refused_and_not_shown(key: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        connect("openai:m@http://127.0.0.1:9/v1", api_key=key)
+    assert "BRIDLE_API_KEY" in caught.value.hint
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["exa mple", "a..b", ".a"])
+def test_a_host_that_cannot_be_is_named(host: str) -> None:
+    with pytest.raises(Unreachable, match=re.escape(host)) as caught:
+        connect(f"openai@http://{host}:9/v1")
+    assert "spelling" in caught.value.hint

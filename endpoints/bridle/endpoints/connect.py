@@ -189,7 +189,7 @@ def _open_local(entry: EndpointConfig, kind: Kind) -> Endpoint:
         needs = "a path and no url" if kind.takes == "path" else "neither url nor path"
         raise ConfigError(f"the endpoint {entry}", hint=f"{entry.kind} takes {needs}")
     open_it = cast("Callable[..., Endpoint]", _load(kind.opens))
-    given = [] if kind.takes == "nothing" else [str(Path(entry.path).expanduser())]
+    given = [] if kind.takes == "nothing" else [os.path.expanduser(entry.path)]
     window = {} if entry.context_tokens is None else {"context_tokens": entry.context_tokens}
     return open_it(*given, **window)
 
@@ -204,6 +204,11 @@ def _open_url(
         raise ConfigError(f"the endpoint {entry}", hint=f"{entry.kind} takes a url and no path")
     url = base_url(entry.url or (kind.default_url if kind else ""))
     key, key_env = _key(url, entry.api_key_env, api_key)
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(
+            f"the key for {url} has a line break or another character that no key has",
+            hint=f"set {key_env} to the key and nothing else",
+        )
     http = Http(key, key_env, timeouts=Timeouts(total_s=timeout_s), offline=offline)
     http.check_host(url)
     if kind is None:

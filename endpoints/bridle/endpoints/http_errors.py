@@ -174,6 +174,10 @@ def from_foreign(error: Exception, url: str, start_hint: str = "") -> EndpointEr
             retryable=False,
             url=url,
         )
+    if "InvalidURL" in chain or "LocationParseError" in chain:
+        return Unreachable(
+            f"no host can have that name: {url}", hint="check the spelling", retryable=False, url=url
+        )
     if "NameResolutionError" in chain or "gaierror" in chain:
         return Unreachable(f"no host of that name: {url}", hint="check the spelling of the host", url=url)
     if "Timeout" in chain and "ReadTimeout" not in chain:
