@@ -172,3 +172,11 @@ def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BRIDLE_CONFIG", "~/x.toml")
     assert config_file() == Path.home() / "x.toml"
     assert home() == tmp_path
+
+
+@pytest.mark.parametrize("variable", ["BRIDLE_HOME", "BRIDLE_CONFIG"])
+def test_a_home_that_nobody_has_is_named(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BRIDLE_CONFIG", raising=False)
+    monkeypatch.setenv(variable, "~nobody-of-that-name/x")
+    with pytest.raises(ConfigError, match=f"{variable} is '~nobody-of-that-name/x'"):
+        config_file()

@@ -87,7 +87,7 @@ class Config:
 def home() -> Path:
     """Name the directory of agents and other data: BRIDLE_HOME, else the platform's data directory."""
     if given := os.environ.get("BRIDLE_HOME"):
-        return Path(given).expanduser()
+        return _expanded("BRIDLE_HOME", given)
     import platformdirs
 
     return Path(platformdirs.user_data_path("bridle", appauthor=False))
@@ -96,12 +96,21 @@ def home() -> Path:
 def config_file() -> Path:
     """Name the config file: BRIDLE_CONFIG, else in BRIDLE_HOME, else in the platform's config directory."""
     if given := os.environ.get("BRIDLE_CONFIG"):
-        return Path(given).expanduser()
+        return _expanded("BRIDLE_CONFIG", given)
     if os.environ.get("BRIDLE_HOME"):
         return home() / "config.toml"
     import platformdirs
 
     return Path(platformdirs.user_config_path("bridle", appauthor=False)) / "config.toml"
+
+
+def _expanded(variable: str, given: str) -> Path:
+    try:
+        return Path(given).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(
+            f"{variable} is {given!r}, and there is no such home directory", hint="write the whole path"
+        ) from error
 
 
 def load_config(file: Path | None = None) -> Config:
