@@ -7,6 +7,8 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -386,3 +388,14 @@ def test_a_file_that_another_process_made_first_is_taken(
     monkeypatch.setattr(Store, "_set_wal", slowly)
     with Store(tmp_path) as store:
         assert [info.name for info in store.agents()] == ["ada"]
+
+
+def test_an_agent_that_cannot_be_read_is_named_listed_and_deleted(tmp_path: Path, store: Store) -> None:
+    state = store.create(new_state("b", COMPACT))
+    grow(store, replace(state, turn=3))
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as other, other:
+        other.execute("UPDATE agents SET state = '{' WHERE name = 'b'")
+    with pytest.raises(StoreCorrupt, match=r"agent 'b' in .*bridle\.db"):
+        store.load("b")
+    assert [(info.name, info.turns) for info in store.agents()] == [("b", 3)]
+    assert store.delete("b")

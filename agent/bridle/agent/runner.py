@@ -103,8 +103,9 @@ class Agent:
         found, reason = _find_wrapper(endpoint, wrapper)
         if profile == "auto":
             profile = COMPACT if found.format.name == COMPACT_WRAPPER else FULL
+        new = new_state(name, profile)
         state = store.load(name)
-        state = store.create(new_state(name, profile)) if state is None else with_profile(state, profile)
+        state = store.create(new) if state is None else with_profile(state, profile)
         return cls(
             store, state, endpoint, found,
             wrapper_reason=reason, temperature=temperature, seed=seed, clock=clock,

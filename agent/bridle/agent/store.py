@@ -109,7 +109,10 @@ class Store:
         """The last committed state of an agent; None when there is no such agent."""
         with self._reading() as connection:
             row = connection.execute("SELECT state, revision FROM agents WHERE name = ?", (name,)).fetchone()
-        return None if row is None else from_json(row[0], row[1])
+        try:
+            return None if row is None else from_json(row[0], row[1])
+        except StoreCorrupt as error:
+            raise StoreCorrupt(f"agent {name!r} in {self.path}: {error.message}", hint=error.hint) from error
 
     def create(self, state: AgentState) -> AgentState:
         """Store a new agent and return it with its revision.
@@ -129,15 +132,16 @@ class Store:
         return stored
 
     def agents(self) -> tuple[AgentInfo, ...]:
-        """All agents, by name."""
-        query = """SELECT name, revision, state, created_ns, updated_ns,
+        """All agents, by name, also those whose state cannot be read."""
+        query = """SELECT name, (SELECT coalesce(max(turn), 0) FROM messages WHERE agent_id = agents.id),
+            created_ns, updated_ns,
             (SELECT count(*) FROM messages WHERE agent_id = agents.id),
             (SELECT count(*) FROM passages WHERE agent_id = agents.id) FROM agents ORDER BY name"""
         with self._reading() as connection:
             rows = connection.execute(query).fetchall()
         return tuple(
-            AgentInfo(name, from_json(state, revision).turn, Counts(messages, passages), created, updated)
-            for name, revision, state, created, updated, messages, passages in rows
+            AgentInfo(name, turns, Counts(messages, passages), created, updated)
+            for name, turns, created, updated, messages, passages in rows
         )
 
     def delete(self, name: str) -> bool:
