@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from bridle.cli import main
+from bridle.endpoints.base import Answer
+from bridle.endpoints.scripted import Scripted
 
 LAMP = {
     "type": "function",
@@ -100,6 +102,11 @@ def test_a_cut_off_answer_is_incomplete(tmp_path: Path, capsys: pytest.CaptureFi
         (["--tools", "missing.json"], "'missing.json' cannot be read"),
         (["--schema", "missing.json"], "'missing.json' cannot be read"),
         (["--schema", "a", "--grammar", "b"], "cannot be given together"),
+        (["--schema", ""], "'' cannot be read"),
+        (["--grammar", ""], "'' cannot be read"),
+        (["--endpoint", ""], "'' is no endpoint"),
+        (["--tools", "~nobody-of-that-name/t.json"], "'~nobody-of-that-name/t.json' cannot be read"),
+        (["--endpoint", "~nobody-of-that-name/x.gguf"], "'~nobody-of-that-name/x.gguf' does not exist"),
         (["--tool-choice", "required"], "there are none"),
         (["--temperature", "-1"], "-1"),
         (["--max-tokens", "0"], "0"),
@@ -117,6 +124,8 @@ def test_wrong_input_is_named_and_ends_with_2(
     ("text", "says"),
     [
         ("{", "not valid JSON: line 1"),
+        ("[" * 100_000, "cannot be read"),
+        (f"[{'1' * 5000}]", "cannot be read"),
         ("3", "does not hold tools"),
         ("[3]", "does not hold tools"),
         ('[{"function": {"name": ""}}]', "has the name ''"),
@@ -139,7 +148,13 @@ def test_a_wrong_tools_file_is_refused(
 
 @pytest.mark.parametrize(
     ("data", "says"),
-    [(b"\x89PNG\r\n", "image"), (b"\xff\xfe", "not UTF-8"), (b" \n", "standard input is empty")],
+    [
+        (b"\x89PNG\r\n", "image"),
+        (b"GIF89a\1\0\1\0", "image"),
+        (b"%PDF-1.4\n", "PDF"),
+        (b"\xff\xfe", "not UTF-8"),
+        (b" \n", "standard input is empty"),
+    ],
 )
 def test_what_is_no_text_cannot_be_asked(
     data: bytes,
@@ -165,3 +180,53 @@ def test_the_configured_endpoint_is_the_default(
     )
     assert main(["ask", "Hi?"]) == 0
     assert capsys.readouterr().out == "Hello.\n"
+
+
+def test_text_that_begins_like_an_image_is_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for mark in (b"", b"\xef\xbb\xbf"):
+        monkeypatch.setattr("sys.stdin", Stdin(mark + b"BMW makes what?\n"))
+        assert main(["ask", "--endpoint", script(tmp_path, "Cars.")]) == 0
+    assert capsys.readouterr().out == "Cars.\nCars.\n"
+
+
+def test_nothing_cannot_be_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["ask", " ", "--endpoint", script(tmp_path, "x")]) == 2
+    assert "TEXT is empty" in capsys.readouterr().err
+    monkeypatch.setattr("sys.stdin", None)
+    assert main(["ask", "--endpoint", script(tmp_path, "x")]) == 2
+    assert "nothing was asked" in capsys.readouterr().err
+
+
+def test_a_tools_file_may_begin_with_a_byte_order_mark(
+    tmp_path: Path, tools: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(tools)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    options = ["--tools", tools, "--tool-choice", "required", "--endpoint", script(tmp_path, REST)]
+    assert main(["ask", "It is dark", *options]) == 0
+    assert capsys.readouterr().out == 'lamp {"on": true}\n'
+
+
+def test_no_terminal_obeys_an_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["ask", "Hi?", "--endpoint", script(tmp_path, "a\x1b[2Jb")]) == 0
+    assert capsys.readouterr().out == "a\x1b[2Jb\n"  # a pipe gets what the model wrote
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert main(["ask", "Hi?", "--endpoint", script(tmp_path, "a\x1b[2Jb")]) == 0
+    assert capsys.readouterr().out == "a\\x1b[2Jb\n"
+
+
+def test_what_the_endpoint_cannot_be_told_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def complete(*_: object) -> Answer:
+        return Answer("Hello.", dropped=("seed",))
+
+    monkeypatch.setattr(Scripted, "complete", complete)
+    assert main(["ask", "Hi?", "--seed", "3", "--endpoint", script(tmp_path, "Hello.")]) == 0
+    assert capsys.readouterr().err == "the endpoint cannot be told: seed\n"

@@ -518,3 +518,17 @@ def test_agents_are_listed_and_deleted(tmp_path: Path, capsys: pytest.CaptureFix
     capsys.readouterr()
     assert bridle("agents", "list", "--json") == 0
     assert capsys.readouterr().out == ""
+
+
+def test_without_a_standard_input_there_must_be_a_script(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert bridle("chat", "--endpoint", script_of(tmp_path, [])) == 2
+    assert "give --script FILE" in capsys.readouterr().err
+    assert not (home() / "bridle.db").exists()
+
+
+def test_a_name_that_no_text_can_be_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bridle("chat", "--agent", "\udcff", "--endpoint", script_of(tmp_path, [])) == 2
+    assert "cannot name an agent" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ import click
 
 from bridle.cli.connecting import EndpointCommand, open_endpoint
 from bridle.cli.output import print_json, print_note
+from bridle.cli.screen import visible
 from bridle.errors import InputError
 
 if TYPE_CHECKING:
@@ -77,12 +79,12 @@ def command(
     bridle ask "What is 2 + 2?" --endpoint http://127.0.0.1:1234
     bridle ask "Turn on the lamp" --tools lamp.json --tool-choice required --json
     """
-    if schema and grammar:
+    if schema is not None and grammar is not None:
         raise click.UsageError("--schema and --grammar cannot be given together")
     question = _question(text)
     tool_list = _load_tools(tools)
-    schema_body = _load_object(schema, "--schema") if schema else None
-    gbnf = _read(grammar, "--grammar") if grammar else None
+    schema_body = _load_object(schema, "--schema") if schema is not None else None
+    gbnf = _read(grammar, "--grammar") if grammar is not None else None
 
     from bridle.endpoints import respond
 
@@ -114,28 +116,37 @@ def command(
 
 
 def _question(text: str | None) -> str:
+    if text is not None and not text.strip():
+        raise click.UsageError("nothing was asked: TEXT is empty")
     if text is not None:
         return text
-    if sys.stdin.isatty():
+    if not sys.stdin or sys.stdin.isatty():  # there is none where it was closed
         raise click.UsageError("nothing was asked: give TEXT, or pipe it to standard input")
     raw = sys.stdin.buffer.read()
-    if raw.startswith(IMAGES):
-        raise InputError("standard input is an image or a PDF", hint="only text can be asked")
     try:
-        asked = raw.decode("utf-8").strip()
+        asked = raw.decode("utf-8-sig").strip()
+        picture = raw.startswith(b"%PDF-") or (raw.startswith(IMAGES) and "\0" in asked)
     except UnicodeDecodeError as error:
+        if raw.startswith(IMAGES):
+            raise _picture() from error
         raise InputError(
             f"standard input is not UTF-8 text: byte {error.start} is {raw[error.start]:#04x}",
             hint="only text can be asked, no images",
         ) from error
+    if picture:  # "BMW" is text, and a small GIF may be UTF-8
+        raise _picture()
     if not asked:
         raise click.UsageError("nothing was asked: standard input is empty")
     return asked
 
 
+def _picture() -> InputError:
+    return InputError("standard input is an image or a PDF", hint="only text can be asked")
+
+
 def _read(path: str, option: str) -> str:
     try:
-        return Path(path).expanduser().read_text(encoding="utf-8")
+        return Path(os.path.expanduser(path)).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(
             f"{option} {path!r} cannot be read: {error.strerror}", hint="check the path"
@@ -152,6 +163,8 @@ def _load_json(path: str, option: str) -> object:
             f"{option} {path!r} is not valid JSON: line {error.lineno}, column {error.colno}: {error.msg}",
             hint="check the file",
         ) from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{option} {path!r} cannot be read: {error}", hint="check the file") from error
 
 
 def _load_object(path: str, option: str) -> Mapping[str, JSON]:
@@ -177,8 +190,13 @@ def _load_tools(path: str | None) -> list[Mapping[str, object]]:
 
 def _show(delta: Delta) -> None:
     if delta.text:
-        sys.stdout.write(delta.text)
+        sys.stdout.write(_shown(delta.text))
         sys.stdout.flush()
+
+
+def _shown(text: str) -> str:
+    """What a terminal must not obey becomes visible; a pipe gets the text as it is."""
+    return visible(text) if sys.stdout.isatty() else text
 
 
 def _print_rest(completion: Completion) -> None:
@@ -186,13 +204,15 @@ def _print_rest(completion: Completion) -> None:
         sys.stdout.write("\n")
     for call in completion.message.calls:
         arguments = json.dumps(dict(call.arguments), ensure_ascii=False)
-        sys.stdout.write(f"{call.name} {arguments}\n")
+        sys.stdout.write(_shown(f"{call.name} {arguments}\n"))
     for refusal in completion.refusals:
         print_note(f"not a call: {refusal.reason}")
     if completion.finish == "length":
         print_note("the answer was cut off at the token limit")
     if completion.constraint.weakened:
         print_note(f"not enforced: {', '.join(completion.constraint.weakened)}")
+    if completion.dropped:
+        print_note(f"the endpoint cannot be told: {', '.join(completion.dropped)}")
 
 
 def _as_json(completion: Completion) -> dict[str, object]:

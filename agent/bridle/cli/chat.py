@@ -72,6 +72,8 @@ def command(
     What it remembers is kept, and the next start goes on with it. Without a terminal, each line of standard
     input is a message.
     """
+    if script is None and not sys.stdin:  # it was closed
+        raise click.UsageError("there is no standard input: give --script FILE")
     lines = _script_lines(script) if script is not None else None
     with ExitStack() as stack:
         agent = _open(stack, name, endpoint, model, wrapper, offline)

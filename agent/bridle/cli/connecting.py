@@ -42,7 +42,7 @@ def open_endpoint(
     from bridle.wrappers import get_wrapper
 
     config = load_config()
-    entry = parse_spec(spec or config.default_endpoint or EMBEDDED, config)
+    entry = parse_spec((config.default_endpoint or EMBEDDED) if spec is None else spec, config)
     chosen = wrapper or entry.wrapper
     if chosen and chosen != "auto":
         get_wrapper(chosen)
