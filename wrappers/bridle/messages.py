@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, Union, cast
+from typing import Literal, TypeAlias, TypeVar, Union, cast
 
 from bridle.errors import InputError
 
@@ -39,6 +39,8 @@ __all__ = [
 
 JSON: TypeAlias = Union[bool, int, float, str, list["JSON"], dict[str, "JSON"], None]  # noqa: UP007
 """A value that JSON can write."""
+
+T = TypeVar("T")
 
 Role = Literal["system", "user", "assistant", "tool"]
 Finish = Literal["stop", "length", "cancelled"]
@@ -199,7 +201,8 @@ def as_messages(messages: Iterable[Message | Mapping[str, object]]) -> tuple[Mes
     >>> as_messages([{"role": "user", "content": "hi"}])[0].content
     'hi'
     """
-    return tuple(m if isinstance(m, Message) else message_from_dict(m) for m in messages)
+    listed = _listed(messages, "message")
+    return tuple(m if isinstance(m, Message) else message_from_dict(m) for m in listed)
 
 
 def as_tools(tools: Iterable[ToolSpec | Mapping[str, object]]) -> tuple[ToolSpec, ...]:
@@ -208,12 +211,25 @@ def as_tools(tools: Iterable[ToolSpec | Mapping[str, object]]) -> tuple[ToolSpec
     Raises:
         InputError: for a dict of another shape, and for two tools of one name.
     """
-    specs = tuple(t if isinstance(t, ToolSpec) else tool_from_dict(t) for t in tools)
+    listed = _listed(tools, "tool")
+    specs = tuple(t if isinstance(t, ToolSpec) else tool_from_dict(t) for t in listed)
     names = [spec.name for spec in specs]
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"two tools are called {name!r}", hint="give each tool its own name")
     return specs
+
+
+def _listed(values: Iterable[T], what: str) -> tuple[T, ...]:
+    """All values, if they are a list of what they should be: one alone is easily given in its place."""
+    given = cast("object", values)
+    if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
+        raise InputError(f"the {what}s are {given!r}", hint=f"give a list, also of one {what}")
+    found = tuple(values)
+    for value in found:
+        if not isinstance(value, Message | ToolSpec | Mapping):
+            raise InputError(f"a {what} is {value!r}", hint="give a dict in the shape of OpenAI's chat API")
+    return found
 
 
 def tool_from_dict(tool: Mapping[str, object]) -> ToolSpec:

@@ -74,7 +74,10 @@ def load_format(path: Path) -> Format:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(f"the format file {str(path)!r} cannot be read: {error}") from error
+        raise FormatError(
+            f"the format file {str(path)!r} cannot be read: {error}",
+            hint="give the path of a .toml file, or the name of a wrapper",
+        ) from error
     return _parse(text, str(path))
 
 
