@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridle.cli import output
+from bridle.cli import main, output
 from project import run_python
 
 JSON = st.recursive(
@@ -102,3 +102,12 @@ def test_no_terminal_obeys_what_is_printable(text: str) -> None:
 @given(st.text(st.characters(categories=["L", "N", "P"], include_characters=" ")))
 def test_what_is_printable_stays_as_it_is(text: str) -> None:
     assert output.printable(f"{text}.") == f"{text}."
+
+
+def test_streams_that_were_closed_write_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    assert main(["version", "--json"]) == 0
+    assert main(["nope"]) == 2
+    for stream in (sys.stdout, sys.stderr):
+        stream.close()

@@ -532,3 +532,15 @@ def test_without_a_standard_input_there_must_be_a_script(
 def test_a_name_that_no_text_can_be_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert bridle("chat", "--agent", "\udcff", "--endpoint", script_of(tmp_path, [])) == 2
     assert "cannot name an agent" in capsys.readouterr().err
+
+
+def test_a_home_that_is_a_file_is_not_a_home_without_agents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "home"
+    file.write_text("mine", "utf-8")
+    monkeypatch.setenv("BRIDLE_HOME", str(file))
+    for args in (["list"], ["delete", "x", "--yes"]):
+        assert bridle("agents", *args) == 1
+        assert f"error: {file / 'bridle.db'} cannot be written" in capsys.readouterr().err
+    assert file.read_text("utf-8") == "mine"

@@ -70,7 +70,13 @@ def _open_existing() -> Store | None:
     from bridle.endpoints.config import home
 
     folder = home()
-    return Store(folder) if (folder / FILE_NAME).exists() else None
+    try:
+        (folder / FILE_NAME).stat()
+    except FileNotFoundError:
+        return None
+    except OSError:
+        pass  # the store says why it cannot be opened
+    return Store(folder)
 
 
 def _unknown(name: str, infos: tuple[AgentInfo, ...]) -> InputError:

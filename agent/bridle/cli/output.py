@@ -29,7 +29,12 @@ ERROR_LIMIT = 1000  # characters; a server's whole page is no help
 
 
 def prepare_streams() -> None:
-    """Make the standard streams write every character: what the encoding lacks is written as an escape."""
+    """Make the standard streams write every character: what the encoding lacks is written as an escape.
+
+    A stream that was closed before the start becomes one that writes to nothing.
+    """
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - as long as we run
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
