@@ -263,3 +263,26 @@ def test_a_parameter_may_be_anything() -> None:
     tool = ToolSpec("f", "", {"type": "object", "properties": {"x": True, "y": False}})
     completion = respond(Scripted(['{"function": "f", "params": {"x": [1]}}']), USER, [tool])
     assert completion.message.calls == (ToolCall("f", {"x": [1]}),)
+
+
+@pytest.mark.parametrize(
+    ("messages", "tools", "says"),
+    [
+        ("hi", (), "messages are 'hi'"),
+        ({"role": "user", "content": "hi"}, (), "messages are {'role'"),
+        ([None], (), "a message is None"),
+        (USER, {"name": "f"}, "tools are {'name'"),
+        (USER, [3], "a tool is 3"),
+    ],
+)
+def test_what_is_no_list_of_messages_or_tools_is_named(messages: Any, tools: Any, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        respond(Scripted(["x"]), messages, tools)
+
+
+def test_a_schema_that_is_nested_too_deeply_is_named() -> None:
+    parameters: dict[str, JSON] = {"type": "object"}
+    for _ in range(400):
+        parameters = {"type": "object", "properties": {"x": parameters}}
+    with pytest.raises(SchemaError, match=r"tool 'f': .*too deep"):
+        respond(Scripted(["x"]), USER, [ToolSpec("f", "", parameters)])

@@ -196,6 +196,10 @@ def _check_tool(tool: ToolSpec) -> None:
         raise SchemaError(
             f"tool {tool.name!r}: {error.message}", pointer=error.pointer, hint=error.hint
         ) from error
+    except RecursionError as error:
+        raise SchemaError(
+            f"tool {tool.name!r}: its schema is nested too deeply", hint="make it flatter"
+        ) from error
 
 
 def _find_wrapper(endpoint: Endpoint, wrapper: str | Path | Wrapper) -> tuple[Wrapper, str]:
