@@ -56,6 +56,12 @@ def test_a_full_file_is_read(tmp_path: Path) -> None:
     assert config.wrapper_for() == ""
 
 
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + FULL.encode())
+    assert load_config(file).default_endpoint == "studio"
+
+
 def test_a_missing_file_is_an_empty_configuration_and_stays_missing(tmp_path: Path) -> None:
     file = tmp_path / "none" / "config.toml"
     assert load_config(file) == Config(file)

@@ -121,7 +121,7 @@ def load_config(file: Path | None = None) -> Config:
     """
     file = file or config_file()
     try:
-        text = file.read_bytes().decode("utf-8")
+        text = file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         return Config(file)
     except (OSError, UnicodeDecodeError) as error:
