@@ -233,7 +233,7 @@ class Store:
         if version > SCHEMA_VERSION and "agents" in tables:
             raise StoreError(
                 f"{self.path} has schema {version}; this version of bridle knows {SCHEMA_VERSION}",
-                hint="a newer bridle has written it: pip install -U bridle, or set BRIDLE_HOME elsewhere",
+                hint="a newer bridle has written it: install that one, or set BRIDLE_HOME elsewhere",
             )
         if tables >= TABLES if version == SCHEMA_VERSION else not tables and not version:
             return int(version)
