@@ -14,7 +14,7 @@ from bridle.agent import Agent, AskedAgain, Finished, Progress, Saying, Step, St
 from bridle.agent.fit import answer_tokens, views
 from bridle.agent.functions import FUNCTIONS, narrow
 from bridle.agent.prompt import COMPACT, FULL, compose, memory_text
-from bridle.agent.state import Record, new_state
+from bridle.agent.state import AgentState, Record, new_state
 from bridle.agent.step import GIVE_UP
 from bridle.agent.tools import run_tool
 from bridle.endpoints.base import Answer, Endpoint, Request, Supports
@@ -486,3 +486,26 @@ def test_the_reply_is_all_that_the_last_step_can_be(store: Store) -> None:
     grammars = [request.grammar for request in endpoint.requests]
     assert grammars[-1] is not None
     assert grammars[-1] != grammars[0]
+
+
+def test_two_processes_may_make_the_same_agent_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store(tmp_path) as first, Store(tmp_path) as second:
+
+        def load_late(name: str) -> AgentState | None:
+            monkeypatch.undo()
+            agent_on(second, scripted([]))
+            return None
+
+        monkeypatch.setattr(first, "load", load_late)
+        assert agent_on(first, scripted([say("Hi.")])).turn("hello").reply == "Hi."
+
+
+def test_an_agent_that_cannot_be_made_is_an_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def create(state: AgentState) -> AgentState:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(store, "create", create)
+    with pytest.raises(StoreError, match="the disk is full"):
+        agent_on(store, scripted([]))

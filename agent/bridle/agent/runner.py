@@ -105,9 +105,15 @@ class Agent:
             profile = COMPACT if found.format.name == COMPACT_WRAPPER else FULL
         new = new_state(name, profile)
         state = store.load(name)
-        state = store.create(new) if state is None else with_profile(state, profile)
+        if state is None:
+            try:
+                state = store.create(new)
+            except StoreError:
+                state = store.load(name)  # another process was quicker
+                if state is None:
+                    raise
         return cls(
-            store, state, endpoint, found,
+            store, with_profile(state, profile), endpoint, found,
             wrapper_reason=reason, temperature=temperature, seed=seed, clock=clock,
         )  # fmt: skip
 
