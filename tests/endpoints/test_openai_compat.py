@@ -261,3 +261,12 @@ def test_what_is_no_address_is_refused_without_showing_a_password(url: str) -> N
     with pytest.raises(ConfigError) as caught:
         base_url(url)
     assert "pw" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/event-stream"])
+def test_json_that_is_nested_without_end_is_said(server: Server, content_type: str) -> None:
+    body = "[" * 100_000
+    text = f"data: {body}\n\n" if content_type == "text/event-stream" else body
+    server.routes["*"] = lambda _: Response(200, (text.encode(),), content_type)
+    with pytest.raises(BadResponse, match="not the expected JSON"):
+        endpoint(server).complete(HELLO)

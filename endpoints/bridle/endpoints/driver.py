@@ -256,7 +256,7 @@ class HttpEndpoint:
     def _event_body(self, event: Event, reply: Reply) -> JSON:
         try:
             body: JSON = json.loads(event.data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if event.complete:
                 raise bad_body(reply.status, reply.url, self.http.clean(event.data)) from error
             return None  # the stream was cut inside this event

@@ -118,7 +118,7 @@ class Reply:
         text = self.text()
         try:
             return cast("JSON", json.loads(text))  # json's own types are what JSON spells out
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise bad_body(self.status, self.url, text) from error
 
     def _next(self) -> _Head | bytes | None:

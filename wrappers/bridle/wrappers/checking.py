@@ -6,6 +6,7 @@ A reason is written so that it can be shown to the model when it is asked again.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Protocol, cast
@@ -24,6 +25,10 @@ _NO_OTHERS: Registry[Schema] = Registry()
 """Where a schema's references look outside it: nothing is there, and nothing is fetched."""
 
 
+DEEPEST = 200
+TOO_DEEP = f"it is nested more than {DEEPEST} levels deep"
+
+
 class _Repeating(dict[str, JSON]):
     """A JSON object that names a key more than once; the last value counts, as in `json.loads`."""
 
@@ -33,8 +38,9 @@ class _Repeating(dict[str, JSON]):
 def load_object(text: str) -> dict[str, JSON] | str:
     """Parse `text` as one strict JSON object, or say in words what is wrong with it.
 
-    NaN and Infinity are refused, and so is a key that the object itself gives twice. Objects further inside
-    may repeat a key, since no grammar can prevent that in a map with free keys: see `repeated_keys`.
+    NaN, Infinity, numbers beyond a float and what is nested without end are refused, and so is a key that
+    the object itself gives twice. Objects further inside may repeat a key, since no grammar can prevent that
+    in a map with free keys: see `repeated_keys`.
 
     >>> load_object('{"a": 1}')
     {'a': 1}
@@ -42,16 +48,45 @@ def load_object(text: str) -> dict[str, JSON] | str:
     "the key 'a' is given twice"
     """
     try:
-        value: object = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_pairs)
+        value: object = json.loads(
+            text, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_pairs
+        )
     except json.JSONDecodeError as error:
         return f"it is not valid JSON at character {error.pos}: {error.msg}"
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         return str(error)
+    except RecursionError:
+        return TOO_DEEP
+    if _is_too_deep(value):
+        return TOO_DEEP
     if not isinstance(value, dict):
         return "it is not a JSON object"
     if isinstance(value, _Repeating):
         return f"the key {value.repeated[0]!r} is given twice"
     return cast("dict[str, JSON]", value)
+
+
+def _is_too_deep(value: object) -> bool:
+    """Whether lists and objects are nested deeper than any function that follows them can go."""
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        level = [inner for one in level for inner in _inside(one)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return cast("dict[str, object]", value).values()
+    return cast("list[object]", value) if isinstance(value, list) else ()
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text} is too large a number")
+    return number
 
 
 def _no_constant(name: str) -> JSON:
