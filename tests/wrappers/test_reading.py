@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridle.messages import Delta, ToolCall, ToolSpec
+from bridle.messages import JSON, Delta, ToolCall, ToolSpec
 from bridle.wrappers import CallSyntax, Hermes, JsonLayout, MemGPT
 
 ADD = ToolSpec(
@@ -144,3 +144,16 @@ def test_a_nullable_parameter_may_be_null() -> None:
         ToolCall("f", {"x": None}),
     )
     assert MemGPT().read('{"function": "f", "params": {"x": 1}}', [tool]).calls == ()
+
+
+def test_nullable_is_a_word_of_schemas_only() -> None:
+    number: dict[str, JSON] = {"type": "integer"}
+    box: dict[str, JSON] = {"type": "object", "nullable": True, "properties": {"n": number}}
+    properties: dict[str, JSON] = {
+        "nullable": True,
+        "box": box,
+        "b": {"$ref": "#/properties/box/properties/n"},
+    }
+    tool = ToolSpec("f", "", {"type": "object", "properties": properties})
+    for params, good in (('"b": 1, "box": null', True), ('"b": "x"', False), ('"nullable": [1]', True)):
+        assert bool(MemGPT().read(f'{{"function": "f", "params": {{{params}}}}}', [tool]).calls) is good

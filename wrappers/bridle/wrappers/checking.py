@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Protocol, cast
+from typing import Any, Protocol, TypeAlias, cast
 
-from jsonschema import Draft202012Validator, ValidationError
+from jsonschema import Draft202012Validator, ValidationError, validators
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012, Schema
@@ -194,23 +194,32 @@ def _short(text: str, most: int = 200) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-@lru_cache(maxsize=512)
-def _validator(schema: str) -> _Validator:
-    known = cast("dict[str, JSON]", _with_null(json.loads(schema)))
-    return cast("_Validator", Draft202012Validator(known, registry=_NO_OTHERS))
-
-
-def _with_null(schema: JSON) -> JSON:
-    """Say `nullable`, OpenAPI 3.0's word that JSON Schema does not know, in JSON Schema."""
-    if isinstance(schema, list):
-        return [_with_null(inner) for inner in schema]
-    if not isinstance(schema, dict):
-        return schema
-    known = {key: _with_null(inner) for key, inner in schema.items()}
-    return {"anyOf": [known, {"type": "null"}]} if known.get("nullable") is True else known
-
-
 class _Validator(Protocol):
     """The part of jsonschema's validators that is used here, with its types."""
 
     def iter_errors(self, instance: object) -> Iterable[ValidationError]: ...
+
+
+@lru_cache(maxsize=512)
+def _validator(schema: str) -> _Validator:
+    return _WITH_NULLABLE(json.loads(schema), registry=_NO_OTHERS)
+
+
+def _unless_null(check: _Check) -> _Check:
+    """Let no keyword refuse null where the schema says `nullable`, a word of OpenAPI 3.0."""
+
+    def checked(validator: object, value: object, instance: object, schema: Mapping[str, object]) -> _Errors:
+        if instance is None and schema.get("nullable") is True:
+            return ()
+        return check(validator, value, instance, schema)
+
+    return checked
+
+
+_Errors: TypeAlias = Iterable[ValidationError] | None
+_Check: TypeAlias = Callable[[Any, Any, Any, Any], _Errors]
+_extend = cast("Callable[..., Callable[..., _Validator]]", validators.extend)  # pyright: ignore[reportUnknownMemberType]
+_WITH_NULLABLE = _extend(
+    Draft202012Validator,
+    {keyword: _unless_null(check) for keyword, check in Draft202012Validator.VALIDATORS.items()},
+)
