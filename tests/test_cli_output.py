@@ -65,7 +65,7 @@ def test_any_value_is_one_json_line_in_any_encoding(encoding: str, value: object
         patch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding, newline="\n"))
         output.print_json(value)
         written = raw.getvalue().decode(encoding)
-    assert written.count("\n") == 1
+    assert len(written.splitlines()) == 1
     assert json.loads(written) == value
 
 

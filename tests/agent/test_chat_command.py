@@ -544,3 +544,14 @@ def test_a_home_that_is_a_file_is_not_a_home_without_agents(
         assert bridle("agents", *args) == 1
         assert f"error: {file / 'bridle.db'} cannot be written" in capsys.readouterr().err
     assert file.read_text("utf-8") == "mine"
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_only_a_line_feed_ends_a_message(tmp_path: Path, piped: bool) -> None:
+    said = "\ufeffone\u2028two\x0bthree\x85four\r\nfive\n"
+    file = tmp_path / "said.txt"
+    file.write_bytes(said.encode())
+    args = ["--json"] if piped else ["--json", "--script", str(file)]
+    result = chat_with(tmp_path, [say("a"), say("b")], *args, stdin=said if piped else "")
+    users = [json.loads(line)["user"] for line in result.stdout.splitlines()]
+    assert users == ["one\u2028two\x0bthree\x85four", "five"]

@@ -112,7 +112,7 @@ def _introduce(agent: Agent) -> None:
 def _script_lines(script: Path) -> list[str]:
     try:
         data = sys.stdin.buffer.read() if str(script) == "-" else script.read_bytes()
-        return data.decode("utf-8-sig").splitlines()
+        return data.decode("utf-8-sig").split("\n")
     except OSError as error:
         raise InputError(
             f"the script {script} cannot be read: {error.strerror}", hint="give a text file"
@@ -123,7 +123,7 @@ def _script_lines(script: Path) -> list[str]:
 
 def _piped_lines() -> Iterator[str]:
     for line in sys.stdin.buffer:
-        yield line.decode("utf-8", "replace").rstrip("\r\n")
+        yield line.decode("utf-8", "replace").removeprefix("\ufeff")
 
 
 def _say_all(agent: Agent, lines: Iterable[str], as_json: bool, commands: bool) -> None:

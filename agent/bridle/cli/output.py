@@ -62,6 +62,8 @@ def print_json(value: object) -> None:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:  # a narrow encoding, or half of a surrogate pair from a model
         text = json.dumps(value)
+    for char in "\x85\u2028\u2029":  # some readers take them for the end of the line
+        text = text.replace(char, f"\\u{ord(char):04x}")
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
