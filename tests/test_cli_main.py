@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 import pytest
@@ -14,7 +15,7 @@ from click.shell_completion import BashComplete
 
 from bridle import cli
 from bridle.errors import BridleError, InputError, Unreachable
-from project import ROOT, run_bridle, run_python
+from project import PARTS, ROOT, run_bridle, run_python
 
 HEAVY = [
     "requests",
@@ -210,6 +211,23 @@ def test_a_reader_that_leaves_early_is_no_error(lines: int) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_one_line() -> None:
+    for args in (["version"], ["version", "--json"]):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(
+                [sys.executable, "-c", f"import sys; from bridle.cli import main; sys.exit(main({args}))"],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in PARTS)},
+                check=False,
+            )
+        assert done.returncode == 1
+        first = done.stderr.splitlines()[0]
+        assert first == "error: standard output cannot be written: No space left on device"
 
 
 def test_names_of_commands_are_completed_without_importing_them() -> None:

@@ -6,6 +6,7 @@ click. To add a command, write a module with a `click.Command` and add its line 
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -122,6 +123,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         output.drop_stdout()
+        return 1
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        output.drop_stdout()
+        output.print_error(f"standard output cannot be written: {error.strerror}", "make room on that disk")
         return 1
     return result if isinstance(result, int) else 0
 
