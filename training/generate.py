@@ -264,7 +264,7 @@ def groups(seed: int, split: Split = "train", eval_kind: str | None = None) -> I
     names = tuple(name for name, (_, _, kinds) in MAKERS.items() if eval_kind in kinds) or _NAMES
     only_tools = eval_kind in ("tool", "tool_none")
     while True:
-        if only_tools or (eval_kind is None and rng.random() < 0.26):
+        if only_tools or (eval_kind is None and rng.random() < 0.12):
             made = [Case(*fields) for fields in toolbox.tool_cases(rng, split)]
         else:
             made = _agent_group(rng, split, names)
