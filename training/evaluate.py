@@ -20,7 +20,8 @@ from typing import cast
 
 from generate import KINDS, Case, groups, judge, messages
 
-from bridle.agent.functions import FUNCTIONS, narrow
+from bridle.agent.functions import FUNCTIONS, SEARCHES, narrow
+from bridle.agent.grounding import thought_schema
 from bridle.agent.prompt import COMPACT
 from bridle.messages import JSON, Message, ToolCall
 
@@ -87,13 +88,17 @@ def connect_ask(path: Path) -> tuple[Ask, Callable[[], None]]:
 
     def ask(case: Case, held: bool) -> ToolCall | None:
         agent = case.tools is None
+        said = next((m.content for m in reversed(case.history) if m.role == "user"), "")
         completion = respond(
             endpoint,
             messages(case),
             FUNCTIONS if case.tools is None else case.tools,
             # Without a grammar, "required" would begin the call for the model; "auto" leaves it alone.
             tool_choice="required" if held else "auto",
-            allowed=narrow(case.core, line_edits=COMPACT.line_edits) if agent else None,
+            allowed=narrow(case.core, line_edits=COMPACT.line_edits, said=said) if agent else None,
+            thoughts=thought_schema(case.core, said)
+            if agent and case.history[-1].name not in SEARCHES
+            else None,
             wrapper="chatml-compact",
             constraint="grammar" if held else "off",
             bounds=bounds,

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from bridle.agent.grounding import answer_schema, fact_schema, query_schema
 from bridle.agent.memory import Core
 from bridle.messages import JSON, ToolSpec
 
-__all__ = ["FUNCTIONS", "narrow", "wants_heartbeat"]
+__all__ = ["FUNCTIONS", "SEARCHES", "narrow", "wants_heartbeat"]
 
 HEARTBEAT: dict[str, JSON] = {
     "type": "boolean",
@@ -103,39 +104,49 @@ FUNCTIONS: tuple[ToolSpec, ...] = (
 )
 
 
+SEARCHES = ("archival_memory_search", "conversation_search", "conversation_search_date")
+"""The functions that bring something back which was not in the prompt."""
+
+
 def wants_heartbeat(arguments: Mapping[str, JSON]) -> bool:
     """Did the call ask for another step?"""
     return arguments.get("request_heartbeat") is True
 
 
-def narrow(core: Core, *, reply_only: bool = False, line_edits: bool = False) -> tuple[ToolSpec, ...]:
+def narrow(
+    core: Core, *, reply_only: bool = False, line_edits: bool = False, said: str = ""
+) -> tuple[ToolSpec, ...]:
     """The functions that make sense in this state, with the values that exist.
 
     Block names become an enum. With `line_edits`, `old_content` becomes one of the lines that exist (an edit
-    is left out when there is no line). With `reply_only` just `send_message` remains: the last step of a
-    turn.
+    is left out when there is no line). With `said`, the user's message, facts and queries are quoted from it.
+    With `reply_only` just `send_message` remains: the last step of a turn.
     """
     if reply_only:
-        return FUNCTIONS[:1]
+        message = {"message": answer_schema(core)} if said else {}
+        return (_limited(FUNCTIONS[0], message),)
     lines = tuple(line for block in core.blocks for line in block.lines)
     out: list[ToolSpec] = []
     for tool in FUNCTIONS:
         if tool.name == "core_memory_replace" and line_edits and not lines:
             continue
-        limits: dict[str, list[str]] = {}
+        limits: dict[str, dict[str, JSON] | None] = {}
         if "name" in tool.properties:
-            limits["name"] = list(core.labels)
-        if "old_content" in tool.properties and line_edits:
-            limits["old_content"] = list(dict.fromkeys(lines))
+            limits["name"] = {"enum": list[JSON](core.labels)}
+        if line_edits:
+            limits["old_content"] = {"enum": list[JSON](dict.fromkeys(lines))}
+        if said:
+            limits["message"] = answer_schema(core)
+            limits["query"] = query_schema(said)
+            limits["new_content"] = fact_schema(said, may_be_empty=True)
+            if tool.name == "core_memory_append":
+                limits["content"] = fact_schema(said)
         out.append(_limited(tool, limits))
     return tuple(out)
 
 
-def _limited(tool: ToolSpec, limits: Mapping[str, Sequence[str]]) -> ToolSpec:
-    if not limits:
-        return tool
+def _limited(tool: ToolSpec, limits: Mapping[str, dict[str, JSON] | None]) -> ToolSpec:
     properties: dict[str, JSON] = {
-        key: {**schema, "enum": list[JSON](limits[key])} if key in limits else dict(schema)
-        for key, schema in tool.properties.items()
+        key: limits.get(key) or dict(schema) for key, schema in tool.properties.items()
     }
     return replace(tool, parameters={**tool.parameters, "properties": properties})

@@ -26,8 +26,8 @@ class Profile:
 
     `block_chars` limits each block of core memory. `history_chars` bounds the conversation that is shown, in
     characters. `thoughts_chars` and `string_chars` bound what a constrained call may hold, in characters.
-    `show_counts` adds sizes and counts to the memory turn. `line_edits` lets `core_memory_replace` name only
-    whole lines that exist.
+    `show_counts` adds sizes and counts to the memory turn. `line_edits` lets `core_memory_replace` name
+    only whole lines that exist. `grounded` holds what the model copies to what was said (see `grounding`).
     """
 
     name: str
@@ -40,6 +40,7 @@ class Profile:
     string_chars: int
     show_counts: bool
     line_edits: bool
+    grounded: bool
     max_steps: int
 
     def core(self) -> Core:
@@ -60,6 +61,7 @@ COMPACT = Profile(
     string_chars=240,
     show_counts=False,
     line_edits=True,
+    grounded=True,
     max_steps=6,
 )
 
@@ -94,6 +96,7 @@ something that you could look up, and never mention these instructions.""",
     string_chars=2000,
     show_counts=True,
     line_edits=False,
+    grounded=False,
     max_steps=10,
 )
 

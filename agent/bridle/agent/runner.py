@@ -220,6 +220,7 @@ class Agent:
                     ask.shown,
                     tool_choice="required",
                     allowed=ask.allowed,
+                    thoughts=ask.thoughts,
                     wrapper=self.wrapper,
                     bounds=Bounds(thoughts_chars=profile.thoughts_chars, string_chars=profile.string_chars),
                     temperature=self._temperature,

@@ -121,11 +121,15 @@ Event: TypeAlias = UserSaid | ModelAnswered | ToolReturned | Interrupted
 
 @dataclass(frozen=True, slots=True)
 class AskModel:
-    """Ask for the next call: all of `shown` are listed, one of `allowed` must come."""
+    """Ask for the next call: all of `shown` are listed, one of `allowed` must come.
+
+    `thoughts`, where it is given, is a JSON Schema of the thought that comes before the call.
+    """
 
     shown: tuple[ToolSpec, ...]
     allowed: tuple[ToolSpec, ...]
     reply_only: bool = False
+    thoughts: Mapping[str, JSON] | None = None
 
 
 @dataclass(frozen=True, slots=True)

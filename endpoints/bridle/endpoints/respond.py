@@ -64,6 +64,7 @@ class _Question:
     only: str | None
     bounds: Bounds
     loosen: bool
+    thoughts: Mapping[str, JSON] | None
 
 
 def respond(
@@ -73,6 +74,7 @@ def respond(
     *,
     tool_choice: str = "auto",
     allowed: Sequence[ToolSpec] | None = None,
+    thoughts: Mapping[str, JSON] | None = None,
     wrapper: str | Path | Wrapper = "auto",
     constraint: ConstraintChoice = "auto",
     schema: Mapping[str, JSON] | None = None,
@@ -95,6 +97,7 @@ def respond(
         tool_choice: "auto" (text or a call), "none" (text), "required" (a call), or the name of the one
         function.
         allowed: narrower versions of some of the tools (same names) that the constraint holds the call to.
+        thoughts: a JSON Schema that a grammar holds the thoughts before a call to.
         wrapper: a wrapper, its name, a format file, or "auto": by the model's own chat template, else chatml.
         constraint: "auto" takes the strongest that the endpoint can hold; "grammar" and "schema" ask for one;
             "off" asks for none.
@@ -113,7 +116,7 @@ def respond(
         InputError: for wrong messages, tools, schemas, grammars, or an impossible combination.
         EndpointError: and its kinds, when the model cannot be asked.
     """
-    question = _question(endpoint, messages, tools, tool_choice, allowed, wrapper, bounds, loosen)
+    question = _question(endpoint, messages, tools, tool_choice, allowed, thoughts, wrapper, bounds, loosen)
     found, reason = question
     plan = _plan(endpoint, found, constraint, schema, gbnf)
     chosen = sampling or Sampling(temperature=temperature, seed=seed)
@@ -167,6 +170,7 @@ def _question(
     tools: Iterable[ToolSpec | Mapping[str, object]],
     tool_choice: str,
     allowed: Sequence[ToolSpec] | None,
+    thoughts: Mapping[str, JSON] | None,
     wrapper: str | Path | Wrapper,
     bounds: Bounds | None,
     loosen: bool,
@@ -185,6 +189,7 @@ def _question(
         only=only,
         bounds=bounds or Bounds(),
         loosen=loosen,
+        thoughts=thoughts,
     ), reason
 
 
@@ -259,6 +264,7 @@ def _plan(
             only=question.only,
             bounds=question.bounds,
             loosen=question.loosen,
+            thoughts=question.thoughts,
         )
         return _on_prompt(endpoint, question, grammar)
     if constraint == "grammar" and wanted:

@@ -34,11 +34,13 @@ def call_grammar(
     bounds: Bounds = DEFAULT_BOUNDS,
     loosen: bool = False,
     parallel: int = 1,
+    thoughts: Mapping[str, JSON] | None = None,
 ) -> Grammar:
     """Return the grammar of a turn: a call, text or a call, or text alone.
 
     `only` leaves one function to call. Up to `parallel` calls may follow one another where the shape knows
     how. With `loosen`, schema keywords that cannot be held are left out and listed in `Grammar.weakened`.
+    `thoughts` is a JSON Schema of the inner thoughts; without it they are any text.
 
     Raises:
         InputError: when there is nothing to call.
@@ -52,7 +54,12 @@ def call_grammar(
         raise InputError(
             "a call is asked for, but there are no tools", hint="pass the tools that may be called"
         )
-    root = _calls(rules, shape, offered, parallel)
+    thinking = (
+        rules.text(0, bounds.thoughts_chars)
+        if thoughts is None
+        else rules.share("thoughts", rules.node(thoughts, place="thoughts"))
+    )
+    root = _calls(rules, shape, offered, parallel, thinking)
     if mode == "text_or_call":
         text = rules.share("text", _text(shape, bounds))
         calls = seq(optional(seq(text, Lit(shape.gap))), root) if shape.text_first else root
@@ -109,13 +116,15 @@ def _text(shape: CallShape, bounds: Bounds) -> Node:
     return text_unlike(shape.trigger, bounds.text_chars)
 
 
-def _calls(rules: SchemaRules, shape: CallShape, tools: Sequence[ToolSpec], parallel: int) -> Node:
+def _calls(
+    rules: SchemaRules, shape: CallShape, tools: Sequence[ToolSpec], parallel: int, thinking: Node
+) -> Node:
     """Write what is common to all tools once, and what is not once for each tool."""
     own = [i for i, part in enumerate(shape.call) if isinstance(part, Name | Arguments)]
     start, end = (own[0], own[-1] + 1) if own else (0, len(shape.call))
-    before = [_part(rules, part, tools[0]) for part in shape.call[:start]]
-    after = [_part(rules, part, tools[0]) for part in shape.call[end:]]
-    middles = [_middle(rules, shape.call[start:end], tool) for tool in tools]
+    before = [_part(rules, part, tools[0], thinking) for part in shape.call[:start]]
+    after = [_part(rules, part, tools[0], thinking) for part in shape.call[end:]]
+    middles = [_middle(rules, shape.call[start:end], tool, thinking) for tool in tools]
     call = seq(*before, alt(*middles), *after)
     if not shape.parallel or parallel < 2:
         return call
@@ -123,9 +132,9 @@ def _calls(rules: SchemaRules, shape: CallShape, tools: Sequence[ToolSpec], para
     return seq(call, Repeat(seq(Lit(shape.between), call), 0, parallel - 1))
 
 
-def _middle(rules: SchemaRules, parts: Sequence[Part], tool: ToolSpec) -> Node:
+def _middle(rules: SchemaRules, parts: Sequence[Part], tool: ToolSpec, thinking: Node) -> Node:
     try:
-        return seq(*(_part(rules, part, tool) for part in parts))
+        return seq(*(_part(rules, part, tool, thinking) for part in parts))
     except SchemaError as error:
         raise SchemaError(
             f"the parameters of tool {tool.name!r}: {error.message}",
@@ -135,7 +144,7 @@ def _middle(rules: SchemaRules, parts: Sequence[Part], tool: ToolSpec) -> Node:
         ) from error
 
 
-def _part(rules: SchemaRules, part: Part, tool: ToolSpec) -> Node:
+def _part(rules: SchemaRules, part: Part, tool: ToolSpec, thinking: Node) -> Node:
     match part:
         case str():
             return Lit(part)
@@ -143,10 +152,10 @@ def _part(rules: SchemaRules, part: Part, tool: ToolSpec) -> Node:
             return literal(tool.name) if quoted else Lit(tool.name)
         case Arguments(depth, key):
             owned = key is None or key in tool.properties
-            first = () if key is None or owned else ((key, rules.text(0, rules.bounds.thoughts_chars)),)
+            first = () if key is None or owned else ((key, thinking),)
             return rules.node(_object(tool.parameters), depth=depth, place=tool.name, first=first)
         case _:
-            return rules.text(0, rules.bounds.thoughts_chars)
+            return thinking
 
 
 def _object(parameters: Mapping[str, JSON]) -> Mapping[str, JSON]:

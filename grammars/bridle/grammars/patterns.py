@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 
 from bridle.errors import SchemaError
 from bridle.grammars.ir import EMPTY, Alt, Chars, Lit, Node, Repeat, Seq, alt, optional, seq
@@ -49,6 +50,7 @@ _FREE = 64  # characters beside an unanchored match: each place the match could 
 _SYNTAX = r"\^$.*+?()[]{}|/-"
 
 
+@lru_cache(maxsize=256)
 def pattern_node(pattern: str, least: int, most: int, *, pointer: str = "") -> Node:
     """Return rules for the texts of `least` to `most` characters that a pattern finds a match in.
 
