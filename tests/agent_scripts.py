@@ -41,8 +41,12 @@ def written(one: ToolCall, thoughts: str = "hm") -> str:
 def scripted(
     answers: Iterable[ToolCall | str | Answer | BridleError], *, window: int | None = None, held: bool = True
 ) -> Scripted:
-    """An endpoint with these answers. `held`: it holds grammars, so no answer breaks the constraint."""
+    """An endpoint with these answers. `held`: it says that it holds grammars.
+
+    Answers are not checked against them: a script writes thoughts and facts of its own, where a grounded model
+    can only quote (`test_agent_grounding.py`).
+    """
     texts = [written(one) if isinstance(one, ToolCall) else one for one in answers]
     tokenize = window is not None
     supports = Supports(prompt=True, grammar=held, proven=held, tokenize=tokenize)
-    return Scripted(texts, supports=supports, window=window)
+    return Scripted(texts, supports=supports, window=window, grammar_checked=False)

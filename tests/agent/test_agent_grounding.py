@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -23,9 +24,7 @@ KNOWN = (
 
 def allows(schema: object, text: str) -> bool:
     assert isinstance(schema, dict)
-    pattern = schema["pattern"]
-    assert isinstance(pattern, str)
-    return re.search(pattern, text) is not None
+    return re.search(str(cast("dict[str, object]", schema)["pattern"]), text) is not None
 
 
 @pytest.mark.parametrize(

@@ -46,4 +46,4 @@ def test_noise_makes_valid_calls_and_every_turn_has_a_reply(
                 called[one.name] += 1
         assert store.counts("noise").messages == 2 * count
     assert called["send_message"] == count
-    assert len(called) > 3
+    assert len(called) >= 3

@@ -19,7 +19,7 @@ from bridle.agent.step import GIVE_UP
 from bridle.agent.tools import run_tool
 from bridle.endpoints.base import Answer, Endpoint, Request, Supports
 from bridle.endpoints.scripted import Scripted
-from bridle.errors import ContextOverflow, FormatError, InputError, StoreError, Unreachable
+from bridle.errors import ContextOverflow, FormatError, InputError, RequestRefused, StoreError, Unreachable
 from bridle.messages import Message, ToolCall
 
 
@@ -95,11 +95,13 @@ def test_the_time_that_is_shown_stays_the_same_within_a_turn(store: Store) -> No
 
 
 def test_the_constraint_knows_the_blocks_and_the_lines(store: Store) -> None:
-    answers = [
-        call("core_memory_replace", name="human", old_content="x", new_content="y", request_heartbeat=True)
-    ]
-    with pytest.raises(Exception, match="breaks the request's grammar"):
-        agent_on(store, scripted(answers)).turn("hello")
+    edit = {"name": "human", "old_content": "x", "new_content": "Name: Ada", "request_heartbeat": True}
+    right = edit | {"name": "persona", "old_content": "My name is Sam."}
+    supports = Supports(prompt=True, grammar=True)
+    texts = [written(call("core_memory_replace", **one), "saved") for one in (right, edit)]
+    agent = agent_on(store, Scripted([*texts, written(say("."), "saved")], supports=supports))
+    with pytest.raises(RequestRefused, match=r"answer 2 .* breaks the request's grammar"):
+        agent.turn("I am Ada")
 
 
 def test_notes_are_kept_and_found_on_pages(store: Store) -> None:
@@ -259,7 +261,9 @@ class Dying(Scripted):
 
 
 def test_an_interrupt_ends_the_turn(store: Store) -> None:
-    endpoint = Dying([written(append("a"))], supports=Supports(prompt=True, grammar=True))
+    endpoint = Dying(
+        [written(append("a"))], supports=Supports(prompt=True, grammar=True), grammar_checked=False
+    )
     agent = agent_on(store, endpoint)
     with pytest.raises(KeyboardInterrupt):
         agent.turn("one")
