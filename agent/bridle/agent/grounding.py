@@ -54,13 +54,14 @@ def runs_of_words(said: str, longest: int) -> tuple[str, ...]:
 
 
 def query_schema(said: str) -> dict[str, JSON] | None:
-    """What may be searched for: neighbouring words of the message, as they are or in lower case."""
+    """What may be searched for: neighbouring words of the message, or a key that it may mean."""
     runs = runs_of_words(said, 4)
     if not runs:
         return None
     lower = [run.lower() for run in runs]
     favourites = [f"favourite {run}" for run in lower if " " not in run]
-    return {"enum": list[JSON](dict.fromkeys([*runs, *lower, *favourites]))}
+    keys = [key.lower() for key in _KEYS]
+    return {"enum": list[JSON](dict.fromkeys([*runs, *lower, *favourites, *keys]))}
 
 
 def fact_schema(said: str, *, may_be_empty: bool = False) -> dict[str, JSON] | None:
