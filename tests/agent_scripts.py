@@ -43,8 +43,8 @@ def scripted(
 ) -> Scripted:
     """An endpoint with these answers. `held`: it says that it holds grammars.
 
-    Answers are not checked against them: a script writes thoughts and facts of its own, where a grounded model
-    can only quote (`test_agent_grounding.py`).
+    Answers are not checked against them: a script writes thoughts and facts of its own, where a grounded
+    model can only quote (`test_agent_grounding.py`).
     """
     texts = [written(one) if isinstance(one, ToolCall) else one for one in answers]
     tokenize = window is not None
