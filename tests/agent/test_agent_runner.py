@@ -20,7 +20,7 @@ from bridle.agent.tools import run_tool
 from bridle.endpoints.base import Answer, Endpoint, Request, Supports
 from bridle.endpoints.scripted import Scripted
 from bridle.errors import ContextOverflow, FormatError, InputError, RequestRefused, StoreError, Unreachable
-from bridle.messages import Message, ToolCall
+from bridle.messages import JSON, Message, ToolCall
 
 
 @pytest.fixture
@@ -95,7 +95,12 @@ def test_the_time_that_is_shown_stays_the_same_within_a_turn(store: Store) -> No
 
 
 def test_the_constraint_knows_the_blocks_and_the_lines(store: Store) -> None:
-    edit = {"name": "human", "old_content": "x", "new_content": "Name: Ada", "request_heartbeat": True}
+    edit: dict[str, JSON] = {
+        "name": "human",
+        "old_content": "x",
+        "new_content": "Name: Ada",
+        "request_heartbeat": True,
+    }
     right = edit | {"name": "persona", "old_content": "My name is Sam."}
     supports = Supports(prompt=True, grammar=True)
     texts = [written(call("core_memory_replace", **one), "saved") for one in (right, edit)]
