@@ -11,20 +11,24 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from bridle.messages import JSON, Delta, Finish, Refusal, Repair, ToolCall, ToolSpec
 
 __all__ = [
     "Arguments",
+    "CallId",
     "CallShape",
     "CallSyntax",
+    "Index",
     "JsonLayout",
+    "Members",
     "Name",
     "Part",
     "Reading",
     "StreamReader",
     "Thoughts",
+    "ValueStyle",
 ]
 
 
@@ -55,6 +59,15 @@ class JsonLayout:
         return ", " if self.indent is None else ","
 
 
+ValueStyle: TypeAlias = Literal["raw", "python", "gemma"]
+"""How one argument's value is written where arguments are no JSON object.
+
+`raw`: a string as it is, anything else as JSON on one line; a string that a reader would take for something
+else is written as JSON too, and the closing mark inside a string begins with `&lt;`. `python`: a Python
+literal. `gemma`: JSON whose strings stand between `<|"|>` marks and whose keys are bare.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Name:
     """The place of the function's name, as a JSON string or bare."""
@@ -75,20 +88,47 @@ class Arguments:
 
 
 @dataclass(frozen=True, slots=True)
+class Members:
+    """The place of the arguments, written one by one: `open` KEY `middle` VALUE `close`, `between` two."""
+
+    open: str
+    middle: str
+    close: str
+    between: str = ""
+    values: ValueStyle = "raw"
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """The place of the call's number in its turn: 0, 1, 2 …"""
+
+
+@dataclass(frozen=True, slots=True)
+class CallId:
+    """Where the id of a past call stands, if it has one: `before` ID `after`. Models need not write it."""
+
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class Thoughts:
     """The place of the inner thoughts, written as a JSON string."""
 
 
-Part: TypeAlias = str | Name | Arguments | Thoughts
+Part: TypeAlias = str | Name | Arguments | Members | Index | CallId | Thoughts
 
 
 @dataclass(frozen=True, slots=True)
 class CallShape:
-    """How an assistant turn holds calls: `call` parts for each call, `between` two calls.
+    """How an assistant turn holds thoughts, text and calls, in this order.
 
-    `trigger` is the text that every call begins with. Free text, where `text_first` allows it, stands before
-    the first call, is separated from it by `gap`, and never contains the trigger. A turn without a call is
-    free text that does not begin with the trigger.
+    Thoughts stand between `think_open` and `think_close`, where the syntax has such a place; text stands
+    between `text_open` and `text_close`, both often empty. All calls of a turn stand between `open` and
+    `close`, each is written as the parts of `call`, and `between` stands between two. `trigger` is the text
+    that the first call begins with, `open` included. Free text before a call (`text_first`) is separated from
+    it by `gap` and never contains the trigger. A turn without a call is free text that does not begin with
+    the trigger.
     """
 
     call: tuple[Part, ...]
@@ -98,6 +138,12 @@ class CallShape:
     parallel: bool = False
     text_first: bool = False
     gap: str = ""
+    open: str = ""
+    close: str = ""
+    text_open: str = ""
+    text_close: str = ""
+    think_open: str = ""
+    think_close: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +173,27 @@ class CallSyntax(Protocol):
     """One way to write calls. Instances are immutable and may be shared between threads."""
 
     @property
+    def dialect(self) -> str:
+        """The name that readers know this way of writing calls by; see `bridle.wrappers.read_calls`."""
+        ...
+
+    @property
     def shape(self) -> CallShape:
         """What the grammars are made of."""
         ...
 
-    def write(self, calls: Sequence[ToolCall], thoughts: str, text: str, tools: Sequence[ToolSpec]) -> str:
-        """Write an assistant turn for the history, just as the model should write it."""
+    def write(
+        self,
+        calls: Sequence[ToolCall],
+        thoughts: str,
+        text: str,
+        tools: Sequence[ToolSpec],
+        ids: Sequence[str] = (),
+    ) -> str:
+        """Write an assistant turn for the history, just as the model should write it.
+
+        `ids` are those of the calls, for the syntaxes that write them; without them none are written.
+        """
         ...
 
     def reader(self, tools: Sequence[ToolSpec]) -> StreamReader:
