@@ -88,7 +88,7 @@ REFERENCES: Mapping[str, tuple[Reference, ...]] = {
         Reference("Mistral-Small-3.2-24B-Instruct-2506.jinja", *MISTRAL),
         Reference("mistralai-Ministral-3-14B-Reasoning-2512.jinja", *MISTRAL),
     ),
-    "functionary-v3.1": (Reference("meetkai-functionary-medium-v3.1.jinja", *LLAMA, arguments="text"),),
+    "functionary-v3.1": (Reference("meetkai-functionary-medium-v3.1.jinja", *LLAMA),),
     "functionary-v3.2": (Reference("meetkai-functionary-medium-v3.2.jinja", *LLAMA, arguments="text"),),
     "firefunction-v2": (
         Reference("fireworks-ai-llama-3-firefunction-v2.jinja", *LLAMA, values=_firefunction),
@@ -107,7 +107,7 @@ REFERENCES: Mapping[str, tuple[Reference, ...]] = {
         Reference("ibm-granite-granite-4.1.jinja"),
     ),
     "deepseek-r1": (
-        Reference("llama-cpp-deepseek-r1.jinja", *DEEPSEEK, arguments="text", empty=None),
+        Reference("llama-cpp-deepseek-r1.jinja", *DEEPSEEK, empty=None),
         Reference("deepseek-ai-DeepSeek-R1-Distill-Qwen-32B.jinja", *DEEPSEEK, arguments="text", empty=None),
         Reference("deepseek-ai-DeepSeek-R1-Distill-Llama-8B.jinja", *DEEPSEEK, arguments="text", empty=None),
     ),
