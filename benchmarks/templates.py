@@ -111,7 +111,7 @@ REFERENCES: Mapping[str, tuple[Reference, ...]] = {
         Reference("deepseek-ai-DeepSeek-R1-Distill-Qwen-32B.jinja", *DEEPSEEK, arguments="text", empty=None),
         Reference("deepseek-ai-DeepSeek-R1-Distill-Llama-8B.jinja", *DEEPSEEK, arguments="text", empty=None),
     ),
-    "deepseek-v3.1": (Reference("deepseek-ai-DeepSeek-V3.1.jinja", *DEEPSEEK, arguments="text"),),
+    "deepseek-v3.1": (Reference("deepseek-ai-DeepSeek-V3.1.jinja", *DEEPSEEK),),
     "glm4.5": (Reference("GLM-4.6.jinja"),),
     "gpt-oss": (Reference("openai-gpt-oss-120b.jinja", "<|startoftext|>", thoughts="thinking"),),
     "kimi-k2": (
