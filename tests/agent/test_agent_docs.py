@@ -24,7 +24,7 @@ def test_an_example_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str], blo
     first = [append("Name: Ada"), say("Hello, Ada."), say("Ada.")]
     calls = first if block is BLOCKS[0] else [say("You live in Bergen.")]
     script = tmp_path / "answers.txt"
-    script.write_text("".join(written(one)[len(WRAPPER.format.prime) :] + "\n" for one in calls), "utf-8")
+    script.write_text("".join(written(one)[len(WRAPPER.prime) :] + "\n" for one in calls), "utf-8")
     code = block.replace('"embedded"', f'"scripted:{script}", wrapper="chatml-compact"')
     assert code != block
     exec(compile(code, "docs/agent.md", "exec"), {})

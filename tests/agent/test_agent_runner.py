@@ -470,7 +470,7 @@ def test_an_answer_has_a_quarter_of_a_small_window() -> None:
 
 def test_an_agent_in_five_lines(tmp_path: Path) -> None:
     script = tmp_path / "answers.txt"
-    script.write_text(written(say("Hello, Ada."))[len(WRAPPER.format.prime) :], "utf-8")
+    script.write_text(written(say("Hello, Ada."))[len(WRAPPER.prime) :], "utf-8")
     with open_agent(
         "friend", f"scripted:{script}", home=tmp_path / "home", wrapper="chatml-compact"
     ) as agent:

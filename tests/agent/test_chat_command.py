@@ -28,7 +28,7 @@ from bridle.errors import Unreachable
 from bridle.messages import ToolCall
 from project import PARTS, ROOT, run_bridle
 
-PRIMED = len(WRAPPER.format.prime)
+PRIMED = len(WRAPPER.prime)
 SEARCH = call("archival_memory_search", query="boss", request_heartbeat=True)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bridle.messages import Message, ToolSpec, as_messages, as_tools
-from bridle.wrappers import Segment, get_wrapper, wrapper_names
+from bridle.wrappers import get_wrapper, wrapper_names
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -38,18 +38,18 @@ def test_the_prompt_is_byte_for_byte_the_golden_one(name: str) -> None:
 def test_priming_adds_only_the_beginning_of_a_call(name: str) -> None:
     messages, tools = conversation()
     wrapper = get_wrapper(name)
-    plain = wrapper.render(messages, tools)
-    primed = wrapper.render(messages, tools, prime=True)
-    assert primed == (*plain, Segment(wrapper.format.prime))
+    plain = rendered(name)
+    primed = "".join(segment.text for segment in wrapper.render(messages, tools, prime=True))
+    assert primed == plain + wrapper.prime
 
 
 @pytest.mark.parametrize("name", wrapper_names())
 def test_what_priming_begins_is_how_the_syntax_begins_a_call(name: str) -> None:
     messages, tools = conversation()
-    wrapper = get_wrapper(name, thoughts=get_wrapper(name).format.thoughts)
+    wrapper = get_wrapper(name)
     call = next(message for message in messages if message.calls)
     written = wrapper.syntax.write(call.calls, "", "", tools)
-    assert written.startswith(wrapper.format.prime)
+    assert written.startswith(wrapper.prime)
 
 
 if __name__ == "__main__":

@@ -298,7 +298,7 @@ def _on_prompt(endpoint: Endpoint, question: _Question, grammar: Grammar | None)
     if grammar is not None:
         proof: Proof = "proven" if endpoint.supports.proven else "claimed"
         report = ConstraintReport("grammar", "", proof, grammar.weakened, grammar.longest_bytes)
-    return _Plan(request, report, wrapper.reader(question.tools), wrapper.format.prime if prime else "")
+    return _Plan(request, report, wrapper.reader(question.tools), wrapper.prime if prime else "")
 
 
 def _on_chat(question: _Question, *, hold: bool) -> _Plan:

@@ -1,12 +1,16 @@
 """Prompt wrappers: how a conversation is written for a model, and how its calls are read back."""
 
-from bridle.wrappers.formats import Format, Turn, builtin_formats, load_format
+from bridle.wrappers.formats import Format, Turn
+from bridle.wrappers.registry import builtin_formats, format_files, load_format, user_folder
 from bridle.wrappers.segments import Segment, flatten, neutralise, shield
 from bridle.wrappers.syntax import (
     Arguments,
+    CallId,
     CallShape,
     CallSyntax,
+    Index,
     JsonLayout,
+    Members,
     Name,
     Part,
     Reading,
@@ -18,12 +22,15 @@ from bridle.wrappers.wrapper import Wrapper, detect, get_wrapper, wrapper_names
 
 __all__ = [
     "Arguments",
+    "CallId",
     "CallShape",
     "CallSyntax",
     "Format",
     "Hermes",
+    "Index",
     "JsonLayout",
     "MemGPT",
+    "Members",
     "Name",
     "Part",
     "Reading",
@@ -35,9 +42,11 @@ __all__ = [
     "builtin_formats",
     "detect",
     "flatten",
+    "format_files",
     "get_wrapper",
     "load_format",
     "neutralise",
     "shield",
+    "user_folder",
     "wrapper_names",
 ]

@@ -1,22 +1,48 @@
-"""How the available functions are told to a model, as text for the system turn.
+"""How the available functions are told to a model, as text for the prompt.
 
-`memgpt`: names, descriptions and parameter descriptions, indented (the layout of MemGPT 0.3.25, our words).
-`signatures`: one line each, `name(parameter: type, optional?: type) - description`, for small models and
-windows.
-`hermes`: JSON objects between `<tools>` marks, as Hermes and Qwen were trained.
+Most formats list them as JSON between words of their own: `open`, the items with `between` two of them,
+`close`. Two lists are more than that and have a style: `memgpt`, names, descriptions and parameter
+descriptions, indented (the layout of MemGPT 0.3.25, our words), and `signatures`, one line each,
+`name(parameter: type, optional?: type) - description`, for small models and windows.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, cast
 
 from bridle.messages import JSON, ToolSpec, tool_to_dict
 
-__all__ = ["TOOL_LISTS", "ToolList", "list_tools", "type_text"]
+__all__ = ["HINTS", "TOOL_ITEMS", "TOOL_LISTS", "ToolItem", "ToolListing", "list_tools", "type_text"]
 
-ToolList = Literal["memgpt", "signatures", "hermes"]
+ToolItem = Literal["openai", "function", "name", "signature"]
+"""What stands for one tool: OpenAI's object with its `function` inside, that inner object alone, the name, or
+a signature."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolListing:
+    """How tools are listed: by a `style`, or as items between words."""
+
+    style: str = ""
+    open: str = ""
+    close: str = ""
+    between: str = "\n"
+    item: ToolItem = "openai"
+    indent: int | None = None
+    """Blanks by which each item's JSON is indented; on one line without it."""
+
+
+HINTS = """\
+# Reminders:
+# - What will matter later about the user goes into core memory: core_memory_append, or core_memory_replace.
+# - Longer notes are kept with archival_memory_insert and found again with archival_memory_search.
+# - What was said earlier is found with conversation_search.
+# - The user sees nothing but send_message. Request a heartbeat to go on after a call.
+"""
+"""What the option `hints` puts where the answer begins: how the memory functions are meant to be used."""
 
 _THOUGHTS = {
     "inner": "    inner_thoughts: What you think to yourself before acting; the user never sees it.\n",
@@ -25,9 +51,14 @@ _THOUGHTS = {
 }
 
 
-def list_tools(style: ToolList, tools: Sequence[ToolSpec], thoughts: str = "none") -> str:
-    """Write the tools in one of the styles; the empty string when there are none."""
-    return TOOL_LISTS[style](tools, thoughts) if tools else ""
+def list_tools(listing: ToolListing, tools: Sequence[ToolSpec], thoughts: str = "none") -> str:
+    """Write the tools; the empty string when there are none."""
+    if not tools:
+        return ""
+    if listing.style:
+        return TOOL_LISTS[listing.style](tools, thoughts)
+    write = TOOL_ITEMS[listing.item]
+    return listing.open + listing.between.join(write(tool, listing.indent) for tool in tools) + listing.close
 
 
 def _memgpt(tools: Sequence[ToolSpec], thoughts: str) -> str:
@@ -67,14 +98,12 @@ def _signature(tool: ToolSpec) -> str:
     return f"{tool.name}({inside})" + (f" - {about}" if about else "")
 
 
-def _hermes(tools: Sequence[ToolSpec], thoughts: str) -> str:
-    listed = "\n".join(json.dumps(tool_to_dict(tool), ensure_ascii=False) for tool in tools)
-    return (
-        "# Tools\n\nYou can call functions to help with the user's request. Their signatures stand between"
-        f" the XML tags:\n<tools>\n{listed}\n</tools>\n\nTo call a function, write a JSON object with its"
-        " name and its arguments between these XML tags:\n<tool_call>\n"
-        '{"name": <function-name>, "arguments": <arguments-object>}\n</tool_call>'
-    )
+def _openai(tool: ToolSpec, indent: int | None) -> str:
+    return json.dumps(tool_to_dict(tool), ensure_ascii=False, indent=indent)
+
+
+def _function(tool: ToolSpec, indent: int | None) -> str:
+    return json.dumps(tool_to_dict(tool)["function"], ensure_ascii=False, indent=indent)
 
 
 def type_text(schema: Mapping[str, JSON]) -> str:
@@ -104,5 +133,10 @@ def type_text(schema: Mapping[str, JSON]) -> str:
 TOOL_LISTS: Mapping[str, Callable[[Sequence[ToolSpec], str], str]] = {
     "memgpt": _memgpt,
     "signatures": _signatures,
-    "hermes": _hermes,
+}
+TOOL_ITEMS: Mapping[str, Callable[[ToolSpec, int | None], str]] = {
+    "openai": _openai,
+    "function": _function,
+    "name": lambda tool, indent: tool.name,
+    "signature": lambda tool, indent: _signature(tool),
 }

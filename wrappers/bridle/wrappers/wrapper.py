@@ -1,48 +1,84 @@
 """A wrapper: a prompt format and a call syntax together, made ready for one model.
 
-`get_wrapper` finds one by name; `detect` tells which one a model's chat template asks for, and why.
+`get_wrapper` finds one by name or by file. Names of MemGPT's configs are aliases for a format with options.
 """
 
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from bridle.errors import FormatError
-from bridle.messages import Finish, Message, ToolSpec
-from bridle.wrappers.formats import Format, Turn, builtin_formats, load_format
+from bridle.messages import JSON, Finish, Message, ToolSpec
+from bridle.wrappers import syntaxes as _syntaxes
+from bridle.wrappers.formats import Format
+from bridle.wrappers.layout import Layout, marked
+from bridle.wrappers.memgpt_yaml import load_memgpt_yaml
+from bridle.wrappers.registry import builtin_format, builtin_formats, format_files, load_format
 from bridle.wrappers.segments import Segment, shield
 from bridle.wrappers.syntax import CallSyntax, JsonLayout, Reading, StreamReader
 from bridle.wrappers.syntaxes import ThoughtsPlace, make_syntax
-from bridle.wrappers.toollists import list_tools
+from bridle.wrappers.template_layout import by_template
+from bridle.wrappers.toollists import HINTS, list_tools
 
-__all__ = ["ALIASES", "Wrapper", "detect", "get_wrapper", "wrapper_names"]
+__all__ = ["ALIASES", "Alias", "Wrapper", "detect", "get_wrapper", "wrapper_names"]
 
-ALIASES: Mapping[str, tuple[str, ThoughtsPlace]] = {
-    "chatml-grammar": ("chatml", "inner"),
-    "chatml-noforce": ("chatml", "outer"),
-    "chatml-noforce-grammar": ("chatml", "outer"),
-    "llama3-grammar": ("llama3", "inner"),
-    "airoboros-l2-70b-2.1-grammar": ("airoboros-l2-70b-2.1", "inner"),
-    "zephyr-7B-grammar": ("zephyr-7B", "inner"),
-}
-"""Names that MemGPT configs use, as a format and a place for thoughts. Whether a grammar is used is not a
-property of a wrapper here: it is used wherever the endpoint can hold one."""
 
-DEFAULT = "chatml"
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A name for a format with options. `why` tells where the name comes from."""
+
+    format: str
+    thoughts: ThoughtsPlace | None = None
+    hints: bool = False
+    roles: bool = False
+
+
+ALIASES: Mapping[str, Alias] = MappingProxyType(
+    {
+        "chatml-grammar": Alias("chatml"),
+        "chatml-hints": Alias("chatml", hints=True),
+        "chatml-hints-grammar": Alias("chatml", hints=True),
+        "chatml-noforce": Alias("chatml", "outer"),
+        "chatml-noforce-grammar": Alias("chatml", "outer"),
+        "chatml-noforce-hints": Alias("chatml", "outer", hints=True),
+        "chatml-noforce-hints-grammar": Alias("chatml", "outer", hints=True),
+        "chatml-noforce-roles": Alias("chatml", "outer", roles=True),
+        "chatml-noforce-roles-grammar": Alias("chatml", "outer", roles=True),
+        "llama3-grammar": Alias("llama3"),
+        "llama3-hints-grammar": Alias("llama3", hints=True),
+        "airoboros-l2-70b-2.1-grammar": Alias("airoboros-l2-70b-2.1"),
+        "dolphin-2.1-mistral-7b-grammar": Alias("dolphin-2.1-mistral-7b"),
+        "zephyr-7B-grammar": Alias("zephyr-7B"),
+        "experimental-wrapper-neural-chat-grammar-noforce": Alias("neural-chat", "outer"),
+    }
+)
+"""Names that MemGPT's configs use. Whether a grammar is used is not a property of a wrapper here: it is used
+wherever the endpoint can hold one, so the names that end in it mean the same as those that do not."""
+
+
+def _nothing() -> Mapping[str, JSON]:
+    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Wrapper:
-    """A format with the syntax that it writes calls in. Immutable; share it freely."""
+    """A format with the syntax that it writes calls in. Immutable; share it freely.
+
+    `hints` puts reminders about the memory functions where the answer begins. `roles` gives events and tool
+    results roles of their own, where the format has turns for them. `values` are variables for a template.
+    """
 
     name: str
     format: Format
     syntax: CallSyntax
     thoughts: ThoughtsPlace
+    hints: bool = False
+    roles: bool = False
+    values: Mapping[str, JSON] = field(default_factory=_nothing)
 
     @property
     def control(self) -> tuple[str, ...]:
@@ -54,41 +90,36 @@ class Wrapper:
         """Strings that end the model's turn."""
         return self.format.stop
 
+    @property
+    def prime(self) -> str:
+        """How a call begins, up to where the model chooses; empty where a call begins with its name."""
+        shape = self.syntax.shape
+        first = shape.call[0]
+        return (shape.open + (first if isinstance(first, str) else "")).rstrip()
+
     def render(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), *, prime: bool = False
     ) -> tuple[Segment, ...]:
         """Write the prompt up to where the model's answer begins.
 
-        The tools are listed at the end of the first system turn, which is added when there is none. `prime`
-        appends the beginning of a call, for endpoints where nothing else makes a model call.
+        `prime` appends the beginning of a call, for endpoints where nothing else makes a model call.
+
+        Raises:
+            FormatError: when the format's template fails on this conversation.
         """
         form = self.format
         listed = list_tools(form.tools, tools, self.thoughts)
-        head, rest = _split_head(messages, listed)
-        segments = [Segment(form.bos, control=True)]
-        for index, message in enumerate(head):
-            text = message.content.strip()
-            if index == 0 and listed:
-                text = f"{text}\n{listed}" if text else listed
-            segments += self._turn(form.turns["system"], text)
-        segments.append(Segment(form.body, control=True))
-        for message in rest:
-            turn = form.later_system if message.role == "system" else form.turns[message.role]
-            segments += self._turn(turn, self._content(message, tools))
-        segments.append(Segment(form.generation, control=True))
+        if form.template:
+            values = {**form.template_values, **self.values}
+            segments = list(by_template(form, self.syntax, messages, tools, listed, values))
+        else:
+            segments = Layout(form, self.syntax, tools, listed, self.roles).segments(messages)
+            segments.append(Segment(form.generation, control=True))
+        if self.hints:
+            segments.append(Segment(HINTS))
         if prime:
-            segments.append(Segment(form.prime))
+            segments += marked(self.prime, form.special)
         return shield(segments, form.marks)
-
-    def _turn(self, turn: Turn, text: str) -> list[Segment]:
-        return [Segment(turn.open, control=True), Segment(text), Segment(turn.close, control=True)]
-
-    def _content(self, message: Message, tools: Sequence[ToolSpec]) -> str:
-        if message.role == "assistant":
-            return self.syntax.write(message.calls, message.thoughts, message.content, tools)
-        if message.role == "user" and self.format.user_json != "keep":
-            return _user_json(message.content, self.format.user_json == "message")
-        return message.content
 
     def reader(self, tools: Sequence[ToolSpec]) -> StreamReader:
         """Start reading one answer as it arrives."""
@@ -96,61 +127,65 @@ class Wrapper:
 
     def read(self, text: str, tools: Sequence[ToolSpec], finish: Finish = "stop") -> Reading:
         """Read one whole answer. Never raises."""
-        return self.syntax.read(text, tools, finish)
-
-
-def _split_head(messages: Sequence[Message], listed: str) -> tuple[list[Message], list[Message]]:
-    """The leading system turns, and the rest. With tools to list there is always one."""
-    start = next((i for i, m in enumerate(messages) if m.role != "system"), len(messages))
-    head = list(messages[:start])
-    if listed and not head:
-        head = [Message("system")]
-    return head, list(messages[start:])
-
-
-def _user_json(text: str, message_only: bool) -> str:
-    if not text.startswith("{"):
-        return text
-    try:
-        value: object = json.loads(text)
-    except ValueError:
-        return text
-    if message_only and isinstance(value, dict):
-        inner: object = value.get("message")  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
-        return inner if isinstance(inner, str) else text
-    return json.dumps(value, ensure_ascii=False, indent=2)
+        reader = self.reader(tools)
+        reader.feed(text)
+        return reader.close(finish)[1]
 
 
 def wrapper_names() -> tuple[str, ...]:
     """All names that `get_wrapper` knows, formats before aliases."""
-    return (*builtin_formats(), *ALIASES)
+    return (*format_files(), *ALIASES)
 
 
-def get_wrapper(name: str | Path, *, thoughts: ThoughtsPlace | None = None) -> Wrapper:
-    """Find a wrapper by its name, or load one from a format file (a path ending in .toml).
+def get_wrapper(
+    name: str | Path,
+    *,
+    thoughts: ThoughtsPlace | None = None,
+    hints: bool | None = None,
+    roles: bool | None = None,
+    values: Mapping[str, JSON] | None = None,
+) -> Wrapper:
+    """Find a wrapper by its name, or load one from a file: .toml, or .yaml of MemGPT's configurable wrapper.
+
+    Options that are not given are those of the name, or the format's own.
 
     Raises:
-        FormatError: for an unknown name, with the nearest known ones.
+        FormatError: for an unknown name, with the nearest known ones, and for a bad file.
 
     >>> get_wrapper("chatml").format.stop
     ('<|im_end|>', '<|im_start|>')
     """
-    place = thoughts
-    if isinstance(name, Path) or name.endswith(".toml"):
-        form = load_format(Path(name))
+    alias = ALIASES.get(str(name), Alias(str(name)))
+    form = _find(Path(name) if isinstance(name, Path) else alias.format)
+    place = thoughts or alias.thoughts or form.thoughts
+    if form.calls:
+        syntax: CallSyntax = _syntaxes.syntax_from_table(form.calls, form.name)
     else:
-        formats = builtin_formats()
-        target, alias_place = ALIASES.get(name, (name, None))
-        place = thoughts or alias_place
-        if target not in formats:
-            near = difflib.get_close_matches(name, wrapper_names(), 3) or wrapper_names()
-            raise FormatError(
-                f"there is no wrapper {name!r}", hint=f"did you mean {', '.join(near)}? Or give a .toml file"
-            )
-        form = formats[target]
-    place = place or form.thoughts
-    syntax = make_syntax(form.syntax, place, JsonLayout(form.json_indent))
-    return Wrapper(str(name), form, syntax, place)
+        syntax = make_syntax(form.syntax, place, JsonLayout(form.json_indent))
+    return Wrapper(
+        str(name),
+        form,
+        syntax,
+        place,
+        alias.hints if hints is None else hints,
+        alias.roles if roles is None else roles,
+        values or {},
+    )
+
+
+def _find(name: str | Path) -> Format:
+    suffix = Path(name).suffix.lower()
+    if suffix in (".yaml", ".yml"):
+        return load_memgpt_yaml(Path(name))
+    if isinstance(name, Path) or suffix == ".toml":
+        return load_format(Path(name))
+    files = format_files()
+    if name not in files:
+        near = difflib.get_close_matches(name, wrapper_names(), 3) or list(builtin_formats())
+        raise FormatError(
+            f"there is no wrapper {name!r}", hint=f"did you mean {', '.join(near)}? Or give a .toml file"
+        )
+    return builtin_format(name) if files[name].origin == "bridle" else files[name].load()
 
 
 def detect(chat_template: str | None) -> tuple[str, str]:
@@ -162,13 +197,13 @@ def detect(chat_template: str | None) -> tuple[str, str]:
     'llama3'
     """
     if not chat_template:
-        return DEFAULT, "the model has no chat template; chatml is the default"
+        return "chatml", "the model has no chat template; chatml is the default"
     found = [
         (len(form.detect), form.name, form.detect)
         for form in builtin_formats().values()
         if form.detect and all(mark in chat_template for mark in form.detect)
     ]
     if not found:
-        return DEFAULT, "the model's chat template is of no known format; chatml is the default"
+        return "chatml", "the model's chat template is of no known format; chatml is the default"
     _, name, marks = max(found)
     return name, f"the model's chat template contains {', '.join(marks)}"

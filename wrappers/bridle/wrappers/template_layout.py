@@ -1,0 +1,188 @@
+"""Write a prompt by a format's own Jinja template.
+
+In such a template the text between the tags is control text, and whatever an expression puts out is data:
+a template cannot turn a user's words into control text, even by mistake. `{{ x | control }}` says that a
+value is control text after all. A template sees:
+
+- `messages`: objects with `role`, `content`, `thoughts`, `name` (of the function that a tool result answers),
+  `id` (of the call it answers), `calls` (each with `name`, `arguments`, `id`), and, of the assistant,
+  `written`: thoughts, text and calls as the call syntax writes them
+- `tools`: the tools in OpenAI's shape; `listed`: the same as text, by the format's `tools`
+- `bos`, `generation` of the format, and the format's `template_values`.
+
+The filter `tojson` writes plain JSON (options `indent`, `sort_keys`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from bridle.errors import FormatError
+from bridle.messages import JSON, Message, ToolSpec, tool_to_dict
+from bridle.wrappers.formats import Format
+from bridle.wrappers.layout import past_turn, without_old_thoughts
+from bridle.wrappers.segments import Segment
+from bridle.wrappers.syntax import CallSyntax
+
+__all__ = ["by_template"]
+
+OPEN, CLOSE, ESCAPE = "\ufdd0", "\ufdd1", "\ufdd2"
+"""Noncharacters of Unicode, meant for use inside a program, around what an expression puts out."""
+_OWN = re.compile(f"[{OPEN}{CLOSE}{ESCAPE}]")
+_ESCAPED = re.compile(f"{ESCAPE}([\ufdd3-\ufdd5])")
+_CODES = {OPEN: "\ufdd3", CLOSE: "\ufdd4", ESCAPE: "\ufdd5"}
+_BACK = {code: char for char, code in _CODES.items()}
+
+
+class _Control(str):
+    """Text that is control text although an expression puts it out."""
+
+
+def by_template(
+    form: Format,
+    syntax: CallSyntax,
+    messages: Sequence[Message],
+    tools: Sequence[ToolSpec],
+    listed: str,
+    values: Mapping[str, JSON],
+) -> tuple[Segment, ...]:
+    """Write the conversation up to where the model's answer begins.
+
+    Raises:
+        FormatError: when the template fails, with its name, the line and the cause.
+    """
+    kept = without_old_thoughts(messages, form.history_thoughts)
+    try:
+        text = _compiled(form.template).render(
+            messages=_messages(kept, form, syntax, tools),
+            tools=[tool_to_dict(tool) for tool in tools],
+            listed=listed,
+            bos=_Control(form.bos),
+            generation=_Control(form.generation),
+            **values,
+        )
+    except (
+        jinja2.TemplateError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        LookupError,
+        AttributeError,
+    ) as error:
+        line = getattr(error, "lineno", None)
+        where = f" at line {line}" if line else ""
+        raise FormatError(
+            f"the template of the format {form.name!r} fails{where}: {error}",
+            hint="look at the messages' roles and their order, or choose another wrapper",
+        ) from error
+    return tuple(_split(text))
+
+
+@lru_cache(maxsize=64)
+def _compiled(source: str) -> jinja2.Template:
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+        undefined=jinja2.StrictUndefined,
+        finalize=_data,
+        extensions=["jinja2.ext.loopcontrols"],
+    )
+    environment.filters["tojson"] = _to_json
+    environment.filters["control"] = _Control
+    environment.globals["fail"] = _fail
+    return environment.from_string(source)
+
+
+def _data(value: object) -> str:
+    """Mark what an expression puts out; text with marks in it comes from a macro and is done."""
+    text = str(value)
+    if isinstance(value, _Control) or OPEN in text or not text:
+        return text
+    return OPEN + text + CLOSE
+
+
+def _to_json(value: object, indent: int | None = None, sort_keys: bool = False) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=indent, sort_keys=sort_keys)
+
+
+def _fail(why: str) -> str:
+    raise jinja2.TemplateError(why)
+
+
+def _messages(
+    messages: Sequence[Message], form: Format, syntax: CallSyntax, tools: Sequence[ToolSpec]
+) -> list[dict[str, object]]:
+    called: dict[str, str] = {}
+    waiting: list[tuple[str, str]] = []
+    out: list[dict[str, object]] = []
+    for message in messages:
+        ids = message.extra.get("call_ids")
+        known = [str(one) for one in ids] if isinstance(ids, list) else []
+        calls = [
+            {"name": _safe(call.name), "arguments": _safe_json(dict(call.arguments)), "id": _at(known, i)}
+            for i, call in enumerate(message.calls)
+        ]
+        if message.calls:
+            waiting = [(call.name, _at(known, i)) for i, call in enumerate(message.calls)]
+            called.update((call_id, name) for name, call_id in waiting if call_id)
+        name, call_id = message.name or "", str(message.extra.get("tool_call_id") or "")
+        if message.role == "tool" and waiting:
+            first = waiting.pop(0)
+            name, call_id = name or called.get(call_id, first[0]), call_id or first[1]
+        text = message.content.strip() if message.role in form.strip else message.content
+        out.append(
+            {
+                "role": message.role,
+                "content": _safe(text),
+                "thoughts": _safe(message.thoughts),
+                "calls": calls,
+                "name": _safe(name),
+                "id": call_id,
+                "written": _written(syntax, message, tools, form) if message.role == "assistant" else "",
+            }
+        )
+    return out
+
+
+def _at(items: Sequence[str], index: int) -> str:
+    return items[index] if index < len(items) else ""
+
+
+def _written(syntax: CallSyntax, message: Message, tools: Sequence[ToolSpec], form: Format) -> _Control:
+    pieces = past_turn(syntax, message, tools, form.special)
+    return _Control("".join(one.text if one.control else f"{OPEN}{_safe(one.text)}{CLOSE}" for one in pieces))
+
+
+def _safe(text: str) -> str:
+    """Text in which our marks are escaped, for the rare text that holds them."""
+    return _OWN.sub(lambda found: ESCAPE + _CODES[found.group()], text) if _OWN.search(text) else text
+
+
+def _safe_json(value: JSON) -> JSON:
+    if isinstance(value, str):
+        return _safe(value)
+    if isinstance(value, list):
+        return [_safe_json(one) for one in value]
+    if isinstance(value, dict):
+        return {_safe(key): _safe_json(one) for key, one in value.items()}
+    return value
+
+
+def _split(text: str) -> list[Segment]:
+    out: list[Segment] = []
+    for piece in text.split(OPEN):
+        data, mark, control = piece.partition(CLOSE)
+        if not mark:
+            out.append(Segment(piece, control=True))
+            continue
+        if ESCAPE in data:
+            data = _ESCAPED.sub(lambda found: _BACK[found.group(1)], data)
+        out += [Segment(data), Segment(control, control=True)]
+    return out
