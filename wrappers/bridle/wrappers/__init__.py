@@ -2,6 +2,7 @@
 
 from bridle.wrappers.formats import Format, Turn
 from bridle.wrappers.registry import builtin_formats, format_files, load_format, user_folder
+from bridle.wrappers.reading import parse_calls, read_calls
 from bridle.wrappers.segments import Segment, flatten, neutralise, shield
 from bridle.wrappers.syntax import (
     Arguments,
@@ -46,6 +47,8 @@ __all__ = [
     "get_wrapper",
     "load_format",
     "neutralise",
+    "parse_calls",
+    "read_calls",
     "shield",
     "user_folder",
     "wrapper_names",
