@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
 
@@ -94,8 +95,8 @@ class Wrapper:
     def prime(self) -> str:
         """How a call begins, up to where the model chooses; empty where a call begins with its name."""
         shape = self.syntax.shape
-        first = shape.call[0]
-        return (shape.open + (first if isinstance(first, str) else "")).rstrip()
+        lead = takewhile(lambda part: isinstance(part, str), shape.call)
+        return (shape.open + "".join(map(str, lead))).rstrip()
 
     def render(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), *, prime: bool = False
