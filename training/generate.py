@@ -168,27 +168,27 @@ _CONFUSING: tuple[Maker, ...] = (
 
 MAKERS: Mapping[str, tuple[Maker, float, tuple[str, ...]]] = {
     "tell": (_tell, 21, ("fact", "correction", "name_user", "ack")),
-    "same": (_same, 6, ("same",)),
+    "same": (_same, 7, ("same",)),
     "ask": (_ask, 22, ("answer_core", "multi_value", "search_archive", "answer_archive", "answer_none")),
-    "forget": (_forget, 6, ("forget", "ack")),
-    "two": (dialogues.two_facts, 3.5, ("two_facts", "ack")),
-    "pair": (dialogues.pair, 2.5, ("two_facts", "ack")),
-    "pets": (dialogues.pets, 1.5, ("multi_value", "answer_core", "search_archive", "answer_none")),
-    "multi": (_multi, 4, ("multi_value",)),
+    "forget": (_forget, 8, ("forget", "ack")),
+    "two": (dialogues.two_facts, 5, ("two_facts", "ack")),
+    "pair": (dialogues.pair, 3.5, ("two_facts", "ack")),
+    "pets": (dialogues.pets, 2.5, ("multi_value", "answer_core", "search_archive", "answer_none")),
+    "multi": (_multi, 7, ("multi_value",)),
     "name": (_name, 7, ("name_user", "ack", "answer_core", "search_archive")),
     "keep": (turns.keep, 13, ("note", "note_saved", "ack")),
-    "free": (turns.ask_free, 9, ("ask_free", "answer_archive", "answer_none")),
-    "said": (turns.said, 8, ("conv_search", "conv_answer")),
+    "free": (turns.ask_free, 15, ("ask_free", "answer_archive", "answer_none")),
+    "said": (turns.said, 10, ("conv_search", "conv_answer")),
     "day": (turns.day, 6, ("date_search", "conv_answer")),
     "pause": (turns.pause, 5, ("pause", "ack")),
     "whoami": (turns.whoami, 3, ("whoami",)),
     "rename": (turns.rename, 4, ("rename", "ack")),
-    "about": (dialogues.about_me, 3, ("about_me",)),
+    "about": (dialogues.about_me, 5, ("about_me",)),
     "chat": (turns.chat, 12, ("smalltalk",)),
-    "clock": (turns.clock, 3, ("time",)),
+    "clock": (turns.clock, 4, ("time",)),
     "cannot": (turns.cannot, 4.5, ("cannot",)),
     "unclear": (turns.unclear, 3, ("unclear",)),
-    "copy": (turns.copy, 6, ("copy",)),
+    "copy": (turns.copy, 8, ("copy",)),
 }
 _NAMES = tuple(MAKERS)
 _WEIGHTS = tuple(weight for _, weight, _ in MAKERS.values())
@@ -234,7 +234,7 @@ def _agent_group(rng: random.Random, split: Split, names: tuple[str, ...]) -> li
         out += [
             case
             for index, case in enumerate(steps)
-            if index == 0 or names is not _NAMES or rng.random() < 0.55
+            if index == 0 or names is not _NAMES or rng.random() < 0.4
         ]
     return out
 
