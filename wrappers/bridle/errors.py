@@ -4,6 +4,7 @@ BridleError
 ├── InputError              what the caller gave is wrong (exit code 2)
 │   ├── ConfigError         a config file or a spec of an endpoint
 │   ├── FormatError         a prompt format's file, or an unknown wrapper
+│   │   └── TemplateError   a chat template, with the line in it
 │   ├── SchemaError         a tool's JSON Schema, with the place in it
 │   ├── GrammarError        a grammar's text, with the line in it
 │   └── BudgetError         fewer tokens than the shortest answer needs
@@ -40,6 +41,7 @@ __all__ = [
     "StoreCorrupt",
     "StoreError",
     "StoreUnwritable",
+    "TemplateError",
     "Unreachable",
 ]
 
@@ -76,6 +78,15 @@ class ConfigError(InputError):
 
 class FormatError(InputError):
     """A prompt format that does not exist or whose file is wrong."""
+
+
+class TemplateError(FormatError):
+    """A chat template that cannot be read, or that fails or does too much; `line` is where, 0 for nowhere."""
+
+    def __init__(self, message: str, *, hint: str = "", name: str = "", line: int = 0) -> None:
+        super().__init__(message, hint=hint, name=name, line=line)
+        self.name = name
+        self.line = line
 
 
 class SchemaError(InputError):
