@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from bridle.messages import JSON, Delta, Finish, Refusal, Repair, ToolCall, ToolSpec
+from bridle.wrappers.segments import Segment
 
 __all__ = [
     "Arguments",
@@ -196,10 +197,24 @@ class CallSyntax(Protocol):
         """
         ...
 
-    def reader(self, tools: Sequence[ToolSpec]) -> StreamReader:
-        """Start reading one turn."""
+    def segments(
+        self,
+        calls: Sequence[ToolCall],
+        thoughts: str,
+        text: str,
+        tools: Sequence[ToolSpec],
+        ids: Sequence[str] = (),
+        control: Sequence[str] = (),
+    ) -> tuple[Segment, ...]:
+        """Write the same turn as segments: what of `control` stands in the syntax's own marks is control."""
         ...
 
-    def read(self, text: str, tools: Sequence[ToolSpec], finish: Finish = "stop") -> Reading:
+    def reader(self, tools: Sequence[ToolSpec], *, thinking: bool = False) -> StreamReader:
+        """Start reading one turn; `thinking` when the prompt has already opened the thinking block."""
+        ...
+
+    def read(
+        self, text: str, tools: Sequence[ToolSpec], finish: Finish = "stop", *, thinking: bool = False
+    ) -> Reading:
         """Read one whole turn. Never raises."""
         ...
