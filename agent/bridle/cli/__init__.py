@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Entry] = {
     "chat": Entry("bridle.cli.chat:command", "Talk to an agent that remembers."),
     "ask": Entry("bridle.cli.ask:command", "Ask a model once; get text or valid tool calls."),
     "agents": Entry("bridle.cli.agents:command", "List and delete agents."),
+    "wrappers": Entry("bridle.cli.wrappers:command", "List, show, try and choose prompt formats."),
     "version": Entry("bridle.cli.version:command", "Show versions, and what is installed."),
     "completion": Entry("bridle.cli.completion:command", "Print the completion script of a shell."),
 }

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import click
 
 from bridle.cli.connecting import EndpointCommand, open_endpoint
+from bridle.cli.files import load_object, load_tools, read_text
 from bridle.cli.output import print_json, print_note
 from bridle.cli.screen import visible
 from bridle.errors import InputError
 
 if TYPE_CHECKING:
     from bridle.endpoints.respond import ConstraintChoice
-    from bridle.messages import JSON, Completion, Delta
+    from bridle.messages import Completion, Delta
 
 __all__ = ["command"]
 
@@ -82,9 +81,9 @@ def command(
     if schema is not None and grammar is not None:
         raise click.UsageError("--schema and --grammar cannot be given together")
     question = _question(text)
-    tool_list = _load_tools(tools)
-    schema_body = _load_object(schema, "--schema") if schema is not None else None
-    gbnf = _read(grammar, "--grammar") if grammar is not None else None
+    tool_list = load_tools(tools)
+    schema_body = load_object(schema, "--schema") if schema is not None else None
+    gbnf = read_text(grammar, "--grammar") if grammar is not None else None
 
     from bridle.endpoints import respond
 
@@ -142,50 +141,6 @@ def _question(text: str | None) -> str:
 
 def _picture() -> InputError:
     return InputError("standard input is an image or a PDF", hint="only text can be asked")
-
-
-def _read(path: str, option: str) -> str:
-    try:
-        return Path(os.path.expanduser(path)).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(
-            f"{option} {path!r} cannot be read: {error.strerror}", hint="check the path"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{option} {path!r} is not UTF-8 text", hint="only text can be given") from error
-
-
-def _load_json(path: str, option: str) -> object:
-    try:
-        return json.loads(_read(path, option))
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{option} {path!r} is not valid JSON: line {error.lineno}, column {error.colno}: {error.msg}",
-            hint="check the file",
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{option} {path!r} cannot be read: {error}", hint="check the file") from error
-
-
-def _load_object(path: str, option: str) -> Mapping[str, JSON]:
-    value = _load_json(path, option)
-    if not isinstance(value, dict):
-        raise InputError(f"{option} {path!r} holds {type(value).__name__}", hint="it must hold an object")
-    return cast("Mapping[str, JSON]", value)
-
-
-def _load_tools(path: str | None) -> list[Mapping[str, object]]:
-    if path is None:
-        return []
-    value = _load_json(path, "--tools")
-    if isinstance(value, dict):
-        body = cast("Mapping[str, object]", value)
-        value = body.get("tools", [body])
-    if not isinstance(value, list) or not all(isinstance(one, dict) for one in cast("list[object]", value)):
-        raise InputError(
-            f"--tools {path!r} does not hold tools", hint='it must hold a list of {"type": "function", …}'
-        )
-    return cast("list[Mapping[str, object]]", value)
 
 
 def _show(delta: Delta) -> None:

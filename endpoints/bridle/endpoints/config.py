@@ -39,7 +39,16 @@ from typing import cast
 
 from bridle.errors import ConfigError
 
-__all__ = ["SCHEMA", "Config", "EndpointConfig", "config_file", "home", "load_config", "save_endpoint"]
+__all__ = [
+    "SCHEMA",
+    "Config",
+    "EndpointConfig",
+    "config_file",
+    "home",
+    "load_config",
+    "save_endpoint",
+    "save_wrapper",
+]
 
 SCHEMA = 1
 """The version of the file's shape; a file with another one is refused, never guessed at."""
@@ -158,6 +167,27 @@ def save_endpoint(
         endpoints=endpoints,
         default_endpoint=name if default else config.default_endpoint,
     )
+    return _save(config)
+
+
+def save_wrapper(model: str, wrapper: str, *, file: Path | None = None) -> Path:
+    """Write which wrapper a model gets and keep all other entries; return the file.
+
+    "auto" removes the model's entry. As with `save_endpoint`, the former file stays next to it as `.bak`.
+
+    Raises:
+        ConfigError: for a model without a name, and when the file cannot be read or written.
+    """
+    config = load_config(file)
+    if not model.strip():
+        raise ConfigError(f"the model is {model!r}", hint="give the name that the endpoint knows it by")
+    kept = {known: name for known, name in config.wrappers.items() if known != model}
+    if wrapper != "auto":
+        kept[model] = wrapper
+    return _save(replace(config, wrappers=kept))
+
+
+def _save(config: Config) -> Path:
     try:
         _replace_file(config.file, _write(config))
     except OSError as error:

@@ -32,7 +32,7 @@ from bridle.messages import (
 )
 from bridle.wrappers import JsonLayout, MemGPT, Reading, StreamReader, Wrapper, detect, get_wrapper
 from bridle.wrappers.checking import check_references
-from bridle.wrappers.toollists import list_tools
+from bridle.wrappers.toollists import ToolListing, list_tools
 
 __all__ = ["ConstraintChoice", "respond"]
 
@@ -315,8 +315,8 @@ def _on_chat(question: _Question, *, hold: bool) -> _Plan:
 
 def _as_chat(question: _Question, held: MemGPT | None) -> tuple[Message, ...]:
     syntax = held or question.wrapper.syntax
-    style = "memgpt" if held else question.wrapper.format.tools
-    listed = list_tools(style, question.tools, held.thoughts if held else question.wrapper.thoughts)
+    listing = ToolListing("memgpt") if held else question.wrapper.format.tools
+    listed = list_tools(listing, question.tools, "outer" if held else question.wrapper.thoughts)
     out: list[Message] = []
     if listed and not (question.messages and question.messages[0].role == "system"):
         out.append(Message("system", listed))

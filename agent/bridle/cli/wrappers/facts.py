@@ -1,0 +1,120 @@
+"""What is said of a wrapper, on the screen, as JSON and in the docs: one place that gathers it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bridle.errors import FormatError
+from bridle.messages import JSON, Message, ToolCall, ToolSpec
+from bridle.wrappers import Wrapper, format_files, get_wrapper
+from bridle.wrappers.toollists import list_tools
+from bridle.wrappers.wrapper import ALIASES
+
+if TYPE_CHECKING:
+    from bridle.wrappers.registry import FormatFile
+
+__all__ = ["MESSAGES", "TOOLS", "Row", "aliases_of", "call_sample", "describe", "rows", "tools_sample"]
+
+TOOLS = (
+    ToolSpec(
+        "lamp",
+        "Switch a lamp on or off.",
+        {
+            "type": "object",
+            "properties": {
+                "room": {"type": "string", "description": "Which room."},
+                "on": {"type": "boolean", "description": "Whether it shall shine."},
+            },
+            "required": ["room", "on"],
+        },
+    ),
+)
+"""The one tool of the short conversation that shows a format."""
+
+_CALL = ToolCall("lamp", {"room": "attic", "on": True})
+MESSAGES = (
+    Message("system", "You look after a house."),
+    Message("user", "Light in the attic, please."),
+    Message("assistant", "", "The attic has one lamp.", (_CALL,), extra={"call_ids": ["lamp00001"]}),
+    Message("tool", '{"shines": true}', name="lamp", extra={"tool_call_id": "lamp00001"}),
+    Message("assistant", "It shines."),
+    Message("user", "Thank you!"),
+)
+"""A short conversation with a past call and its result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the list of formats; `problem` is why a file cannot be used, else empty."""
+
+    name: str
+    title: str
+    syntax: str
+    origin: str
+    aliases: tuple[str, ...]
+    problem: str = ""
+
+
+def rows() -> tuple[Row, ...]:
+    """Every format that can be named; a bad file is a row that says what is wrong with it."""
+    return tuple(_row(name, file) for name, file in format_files().items())
+
+
+def _row(name: str, file: FormatFile) -> Row:
+    try:
+        form = file.load()
+    except FormatError as error:
+        return Row(name, "", "", file.origin, aliases_of(name), str(error))
+    return Row(name, form.title, get_wrapper(name).syntax.dialect, file.origin, aliases_of(name))
+
+
+def aliases_of(name: str) -> tuple[str, ...]:
+    """The other names of a format, among them those of MemGPT's configs."""
+    return tuple(alias for alias, meant in ALIASES.items() if meant.format == name)
+
+
+def call_sample(wrapper: Wrapper) -> str:
+    """An assistant turn with one call, as the wrapper's syntax writes it."""
+    thoughts = "" if wrapper.thoughts == "none" else "The attic has one lamp."
+    return wrapper.syntax.write((_CALL,), thoughts, "", TOOLS)
+
+
+def tools_sample(wrapper: Wrapper) -> str:
+    """The list of the sample's tools; empty where a template of the format's own lists them."""
+    return list_tools(wrapper.format.tools, TOOLS, wrapper.thoughts)
+
+
+def describe(wrapper: Wrapper, origin: str = "") -> Mapping[str, JSON]:
+    """Everything that is known of a wrapper, as plain values."""
+    form = wrapper.format
+    return {
+        "name": wrapper.name,
+        "format": form.name,
+        "title": form.title,
+        "source": form.source,
+        "origin": origin,
+        "syntax": wrapper.syntax.dialect,
+        "thoughts": wrapper.thoughts,
+        "thinking": form.thinking,
+        "hints": wrapper.hints,
+        "roles": wrapper.roles,
+        "system_role": form.system_role,
+        "layout": "template" if form.template else "turns",
+        "bos": form.bos,
+        "generation": form.generation,
+        "stop": _texts(form.stop),
+        "special": _texts(form.special),
+        "marks": _texts(form.marks),
+        "detect": _texts(form.detect),
+        "template_values": dict(form.template_values),
+        "aliases": _texts(aliases_of(form.name)),
+        "call": call_sample(wrapper),
+        "tools": tools_sample(wrapper),
+        "differences": _texts(form.differences),
+    }
+
+
+def _texts(items: Sequence[str]) -> list[JSON]:
+    return list(items)
