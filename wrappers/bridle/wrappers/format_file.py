@@ -19,7 +19,8 @@ from bridle.wrappers.formats import (
     UserJson,
 )
 from bridle.wrappers.syntaxes import SYNTAXES, ThoughtsPlace
-from bridle.wrappers.toollists import TOOL_ITEMS, TOOL_LISTS, ToolListing
+from bridle.wrappers.toolitems import TOOL_ITEMS
+from bridle.wrappers.toollists import TOOL_LISTS, ToolListing
 
 __all__ = ["parse_format"]
 

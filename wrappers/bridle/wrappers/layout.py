@@ -3,103 +3,122 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import cast
+from typing import TypeAlias, cast
 
 from bridle.messages import Message, ToolSpec
 from bridle.wrappers.formats import Format, Turn
 from bridle.wrappers.segments import Segment
 from bridle.wrappers.syntax import CallSyntax
+from bridle.wrappers.toollists import marked
 
 __all__ = ["Layout", "marked", "past_turn", "without_old_thoughts"]
+
+Words: TypeAlias = Sequence[Segment]
+"""What stands in a turn: text of a message, and a list of tools with the control text in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A format at work on one prompt. `listed` is the list of tools as text, empty when there are none."""
+    """A format at work on one prompt. `listed` is the list of tools, empty when there are none."""
 
     format: Format
     syntax: CallSyntax
     tools: Sequence[ToolSpec]
-    listed: str
+    listed: Words
     roles: bool = False
 
     def segments(self, messages: Sequence[Message]) -> list[Segment]:
         """Write the conversation, without what starts the answer."""
         form = self.format
-        head, rest = self._split(messages)
-        out = [Segment(form.bos, control=True)]
-        if form.system_role:
-            for message in head:
-                out += self._turn(form.turns["system"], self._text(message))
-        if self.listed and form.tools_place == "turn":
-            out += self._turn(form.turn("tools", "system"), self.listed)
-        out.append(Segment(form.body, control=True))
-        for is_tool, group in groupby(rest, key=lambda message: message.role == "tool"):
-            turns = [segment for message in group for segment in self._message(message)]
-            around = form.turn("tool_group") if is_tool else Turn("", "")
-            out += [Segment(around.open, control=True), *turns, Segment(around.close, control=True)]
-        return out
-
-    def _split(self, messages: Sequence[Message]) -> tuple[list[Message], list[Message]]:
-        """The leading system turns with the tools among them, and the rest."""
-        form = self.format
         start = next((i for i, m in enumerate(messages) if m.role != "system"), len(messages))
-        head = list(messages[:start])
-        rest = list(without_old_thoughts(messages[start:], form.history_thoughts))
-        in_system = self.listed if form.tools_place == "system" else ""
+        head = self._head(messages[:start])
+        rest = without_old_thoughts(messages[start:], form.history_thoughts)
+        opening = [self._turn(form.turns["system"], words) for words in head] if form.system_role else []
+        if self.listed and form.tools_place == "turn":
+            at = 0 if form.tools_first else len(opening)
+            opening.insert(at, self._turn(form.turn("tools", "system"), self.listed))
+        out = [Segment(form.bos, control=True), *(segment for turn in opening for segment in turn)]
+        out.append(Segment(form.body, control=True))
+        return out + self._body(rest, [] if form.system_role else head)
+
+    def _head(self, messages: Sequence[Message]) -> list[Words]:
+        """The texts of the leading system turns, the list of tools in the first where it belongs there."""
+        form = self.format
+        head: list[Words] = [self._text(message) for message in messages]
         default = form.default_system
         if self.listed and form.default_system_tools is not None:
             default = form.default_system_tools
+        in_system = self.listed if form.tools_place == "system" else ()
         if not head and (default or in_system):
-            head = [Message("system", default)]
+            head = [[Segment(default)]]
         if in_system:
-            head[0] = replace(head[0], content=self._with_tools(self._text(head[0])))
-        lead = "" if form.system_role else form.system_join.join(self._text(message) for message in head)
-        place = form.tools_place
-        if self.listed and place in ("first_user", "last_user"):
-            rest = self._before_user(rest, self.listed, form.tools_join, last=place == "last_user")
-        if lead:
-            rest = self._before_user(rest, lead, form.system_join)
-        return head, rest
+            parts = (in_system, head[0]) if form.tools_first else (head[0], in_system)
+            head[0] = self._joined([part for part in parts if _any(part)], form.tools_join)
+        return head
 
-    def _with_tools(self, text: str) -> str:
-        parts = (self.listed, text) if self.format.tools_first else (text, self.listed)
-        return self.format.tools_join.join(part for part in parts if part)
+    def _body(self, rest: Sequence[Message], lead: Sequence[Words]) -> list[Segment]:
+        """The turns after the opening; `lead` is what stands before the first user's text."""
+        before = self._before(rest, lead)
+        if -1 in before:
+            rest, before = [Message("user"), *rest], {0: before[-1]}
+        out: list[Segment] = []
+        for is_tool, group in groupby(enumerate(rest), key=lambda pair: pair[1].role == "tool"):
+            around = self.format.turn("tool_group") if is_tool else Turn("", "")
+            out.append(Segment(around.open, control=True))
+            for index, message in group:
+                out += self._message(message, before.get(index, ()))
+            out.append(Segment(around.close, control=True))
+        return out
 
-    def _before_user(self, rest: list[Message], text: str, join: str, *, last: bool = False) -> list[Message]:
-        places = [i for i, message in enumerate(rest) if message.role == "user"]
-        if not places:
-            return [Message("user", text), *rest]
-        at = places[-1 if last else 0]
-        return [*rest[:at], replace(rest[at], content=text + join + self._text(rest[at])), *rest[at + 1 :]]
-
-    def _message(self, message: Message) -> list[Segment]:
+    def _before(self, rest: Sequence[Message], lead: Sequence[Words]) -> dict[int, Words]:
+        """What stands before the text of which user turn; at -1 when there is no such turn."""
         form = self.format
-        text = self._text(message)
+        users = [i for i, message in enumerate(rest) if message.role == "user"]
+        out: dict[int, Words] = {}
+        if self.listed and form.tools_place in ("first_user", "last_user"):
+            at = -1 if not users else users[-1] if form.tools_place == "last_user" else users[0]
+            out[at] = (*self.listed, Segment(form.tools_join if users else ""))
+        if any(_any(words) for words in lead):
+            at = users[0] if users else -1
+            end = Segment(form.system_join if users or at in out else "")
+            out[at] = (*self._joined(lead, form.system_join), end, *out.get(at, ()))
+        return out
+
+    def _joined(self, parts: Sequence[Words], between: str) -> list[Segment]:
+        out: list[Segment] = []
+        for index, part in enumerate(parts):
+            out += [Segment(between), *part] if index else part
+        return out
+
+    def _message(self, message: Message, before: Words) -> list[Segment]:
+        form = self.format
+        words = self._text(message)
         match message.role:
             case "system":
-                return self._turn(form.turn("later_system", "system"), text)
+                return self._turn(form.turn("later_system", "system"), words)
             case "assistant":
                 turn = form.turn("calls", "assistant") if message.calls else form.turns["assistant"]
-                written = past_turn(self.syntax, replace(message, content=text), self.tools, form.special)
-                return [Segment(turn.open, control=True), *written, Segment(turn.close, control=True)]
+                stripped = replace(message, content=words[0].text)
+                return self._turn(turn, past_turn(self.syntax, stripped, self.tools, form.special))
             case "user":
+                text = words[0].text
                 event = self.roles and _is_event(text)
-                return self._turn(
-                    form.turn("event", "user") if event else form.turns["user"], self._user(text)
-                )
+                turn = form.turn("event", "user") if event else form.turns["user"]
+                return self._turn(turn, (*before, Segment(self._user(text))))
             case _:
-                return self._turn(form.turn("plain_tool", "tool") if self.roles else form.turns["tool"], text)
+                return self._turn(
+                    form.turn("plain_tool", "tool") if self.roles else form.turns["tool"], words
+                )
 
-    def _turn(self, turn: Turn, text: str) -> list[Segment]:
-        return [Segment(turn.open, control=True), Segment(text), Segment(turn.close, control=True)]
+    def _turn(self, turn: Turn, words: Words) -> list[Segment]:
+        return [Segment(turn.open, control=True), *words, Segment(turn.close, control=True)]
 
-    def _text(self, message: Message) -> str:
-        return message.content.strip() if message.role in self.format.strip else message.content
+    def _text(self, message: Message) -> tuple[Segment]:
+        strip = message.role in self.format.strip
+        return (Segment(message.content.strip() if strip else message.content),)
 
     def _user(self, text: str) -> str:
         how = self.format.user_json
@@ -112,17 +131,8 @@ class Layout:
         return json.dumps(value, ensure_ascii=False, indent=2)
 
 
-def marked(text: str, control: Sequence[str]) -> list[Segment]:
-    """Text of a format as segments: the strings in `control` are control text, all else is not.
-
-    >>> [segment.text for segment in marked("<s>a", ["<s>"]) if segment.control]
-    ['<s>']
-    """
-    if not control:
-        return [Segment(text)]
-    pattern = "|".join(re.escape(mark) for mark in sorted(control, key=len, reverse=True))
-    pieces = re.split(f"({pattern})", text)
-    return [Segment(piece, control=i % 2 == 1) for i, piece in enumerate(pieces) if piece]
+def _any(words: Words) -> bool:
+    return any(segment.text for segment in words)
 
 
 def past_turn(
@@ -131,8 +141,6 @@ def past_turn(
     """An assistant turn as it stands in the history. Only the syntax's own marks can be control text."""
     ids = message.extra.get("call_ids")
     known = tuple(str(one) for one in ids) if isinstance(ids, list) else ()
-    if not hasattr(syntax, "segments"):
-        return (Segment(syntax.write(message.calls, message.thoughts, message.content, tools)),)
     return syntax.segments(message.calls, message.thoughts, message.content, tools, known, control)
 
 

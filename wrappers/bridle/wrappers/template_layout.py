@@ -10,7 +10,7 @@ value is control text after all. A template sees:
 - `tools`: the tools in OpenAI's shape; `listed`: the same as text, by the format's `tools`
 - `bos`, `generation` of the format, and the format's `template_values`.
 
-The filter `tojson` writes plain JSON (options `indent`, `sort_keys`).
+The filter `tojson` writes plain JSON (options `indent`, `sort_keys`). `fail(why)` ends it with an error.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
+from types import TracebackType
 
 import jinja2
+from jinja2 import nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from bridle.errors import FormatError
@@ -33,15 +36,12 @@ from bridle.wrappers.syntax import CallSyntax
 __all__ = ["by_template"]
 
 OPEN, CLOSE, ESCAPE = "\ufdd0", "\ufdd1", "\ufdd2"
-"""Noncharacters of Unicode, meant for use inside a program, around what an expression puts out."""
+"""Noncharacters of Unicode, meant for use inside a program: the first two stand around control text."""
+_MARKS = re.compile(f"[{OPEN}{CLOSE}]")
 _OWN = re.compile(f"[{OPEN}{CLOSE}{ESCAPE}]")
 _ESCAPED = re.compile(f"{ESCAPE}([\ufdd3-\ufdd5])")
 _CODES = {OPEN: "\ufdd3", CLOSE: "\ufdd4", ESCAPE: "\ufdd5"}
 _BACK = {code: char for char, code in _CODES.items()}
-
-
-class _Control(str):
-    """Text that is control text although an expression puts it out."""
 
 
 def by_template(
@@ -49,7 +49,7 @@ def by_template(
     syntax: CallSyntax,
     messages: Sequence[Message],
     tools: Sequence[ToolSpec],
-    listed: str,
+    listed: Sequence[Segment],
     values: Mapping[str, JSON],
 ) -> tuple[Segment, ...]:
     """Write the conversation up to where the model's answer begins.
@@ -58,14 +58,15 @@ def by_template(
         FormatError: when the template fails, with its name, the line and the cause.
     """
     kept = without_old_thoughts(messages, form.history_thoughts)
+    given = {name: _safe_json(value) for name, value in values.items()}
     try:
         text = _compiled(form.template).render(
             messages=_messages(kept, form, syntax, tools),
-            tools=[tool_to_dict(tool) for tool in tools],
-            listed=listed,
-            bos=_Control(form.bos),
-            generation=_Control(form.generation),
-            **values,
+            tools=[_safe_json(tool_to_dict(tool)) for tool in tools],
+            listed=_flat(listed),
+            bos=_control(form.bos),
+            generation=_control(form.generation),
+            **given,
         )
     except (
         jinja2.TemplateError,
@@ -74,8 +75,9 @@ def by_template(
         ArithmeticError,
         LookupError,
         AttributeError,
+        RecursionError,
     ) as error:
-        line = getattr(error, "lineno", None)
+        line = _line(error)
         where = f" at line {line}" if line else ""
         raise FormatError(
             f"the template of the format {form.name!r} fails{where}: {error}",
@@ -91,21 +93,30 @@ def _compiled(source: str) -> jinja2.Template:
         lstrip_blocks=True,
         keep_trailing_newline=False,
         undefined=jinja2.StrictUndefined,
-        finalize=_data,
         extensions=["jinja2.ext.loopcontrols"],
     )
     environment.filters["tojson"] = _to_json
-    environment.filters["control"] = _Control
-    environment.globals["fail"] = _fail
-    return environment.from_string(source)
+    environment.filters["control"] = _control
+    parsed = environment.parse(source)
+    for literal in parsed.find_all(nodes.TemplateData):
+        literal.data = _control(literal.data)
+    return environment.from_string(parsed, globals={"fail": _fail})
 
 
-def _data(value: object) -> str:
-    """Mark what an expression puts out; text with marks in it comes from a macro and is done."""
-    text = str(value)
-    if isinstance(value, _Control) or OPEN in text or not text:
-        return text
-    return OPEN + text + CLOSE
+def _line(error: BaseException) -> int | None:
+    """The line of the template where it failed: the innermost one of its own frames."""
+    line: int | None = getattr(error, "lineno", None)
+    trace: TracebackType | None = error.__traceback__
+    while line is None and trace is not None:
+        line = trace.tb_lineno if trace.tb_frame.f_code.co_filename in ("<template>", "<unknown>") else None
+        trace = trace.tb_next
+    return line
+
+
+def _control(text: object) -> str:
+    """Mark text as control text. What marks are in it already would end that too early."""
+    plain = _MARKS.sub("", str(text))
+    return f"{OPEN}{plain}{CLOSE}" if plain else ""
 
 
 def _to_json(value: object, indent: int | None = None, sort_keys: bool = False) -> str:
@@ -126,7 +137,11 @@ def _messages(
         ids = message.extra.get("call_ids")
         known = [str(one) for one in ids] if isinstance(ids, list) else []
         calls = [
-            {"name": _safe(call.name), "arguments": _safe_json(dict(call.arguments)), "id": _at(known, i)}
+            {
+                "name": _safe(call.name),
+                "arguments": _safe_json(dict(call.arguments)),
+                "id": _safe(_at(known, i)),
+            }
             for i, call in enumerate(message.calls)
         ]
         if message.calls:
@@ -137,6 +152,8 @@ def _messages(
             first = waiting.pop(0)
             name, call_id = name or called.get(call_id, first[0]), call_id or first[1]
         text = message.content.strip() if message.role in form.strip else message.content
+        stripped = replace(message, content=text)
+        written = past_turn(syntax, stripped, tools, form.special) if message.role == "assistant" else ()
         out.append(
             {
                 "role": message.role,
@@ -144,8 +161,8 @@ def _messages(
                 "thoughts": _safe(message.thoughts),
                 "calls": calls,
                 "name": _safe(name),
-                "id": call_id,
-                "written": _written(syntax, message, tools, form) if message.role == "assistant" else "",
+                "id": _safe(call_id),
+                "written": _flat(written),
             }
         )
     return out
@@ -155,9 +172,8 @@ def _at(items: Sequence[str], index: int) -> str:
     return items[index] if index < len(items) else ""
 
 
-def _written(syntax: CallSyntax, message: Message, tools: Sequence[ToolSpec], form: Format) -> _Control:
-    pieces = past_turn(syntax, message, tools, form.special)
-    return _Control("".join(one.text if one.control else f"{OPEN}{_safe(one.text)}{CLOSE}" for one in pieces))
+def _flat(segments: Sequence[Segment]) -> str:
+    return "".join(_control(one.text) if one.control else _safe(one.text) for one in segments)
 
 
 def _safe(text: str) -> str:
@@ -176,13 +192,13 @@ def _safe_json(value: JSON) -> JSON:
 
 
 def _split(text: str) -> list[Segment]:
+    """Cut the template's output at the marks."""
     out: list[Segment] = []
     for piece in text.split(OPEN):
-        data, mark, control = piece.partition(CLOSE)
+        control, mark, data = piece.partition(CLOSE)
         if not mark:
-            out.append(Segment(piece, control=True))
-            continue
+            control, data = "", piece
         if ESCAPE in data:
             data = _ESCAPED.sub(lambda found: _BACK[found.group(1)], data)
-        out += [Segment(data), Segment(control, control=True)]
+        out += [Segment(control, control=True), Segment(data)]
     return out

@@ -8,18 +8,15 @@ descriptions, indented (the layout of MemGPT 0.3.25, our words), and `signatures
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
 
-from bridle.messages import JSON, ToolSpec, tool_to_dict
+from bridle.messages import ToolSpec
+from bridle.wrappers.segments import Segment, join
+from bridle.wrappers.toolitems import TOOL_ITEMS, ToolItem, signature, type_text
 
-__all__ = ["HINTS", "TOOL_ITEMS", "TOOL_LISTS", "ToolItem", "ToolListing", "list_tools", "type_text"]
-
-ToolItem = Literal["openai", "function", "name", "signature"]
-"""What stands for one tool: OpenAI's object with its `function` inside, that inner object alone, the name, or
-a signature."""
+__all__ = ["HINTS", "TOOL_LISTS", "ToolListing", "list_tools", "marked", "tool_segments"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +49,39 @@ _THOUGHTS = {
 
 
 def list_tools(listing: ToolListing, tools: Sequence[ToolSpec], thoughts: str = "none") -> str:
-    """Write the tools; the empty string when there are none."""
+    """Write the tools as text; the empty string when there are none."""
+    return "".join(segment.text for segment in tool_segments(listing, tools, thoughts))
+
+
+def tool_segments(
+    listing: ToolListing, tools: Sequence[ToolSpec], thoughts: str = "none", control: Sequence[str] = ()
+) -> tuple[Segment, ...]:
+    """Write the tools; nothing when there are none. Of the format's own words those in `control` are control
+    text, of what the tools say nothing is.
+    """
     if not tools:
-        return ""
+        return ()
     if listing.style:
-        return TOOL_LISTS[listing.style](tools, thoughts)
-    write = TOOL_ITEMS[listing.item]
-    return listing.open + listing.between.join(write(tool, listing.indent) for tool in tools) + listing.close
+        return (Segment(TOOL_LISTS[listing.style](tools, thoughts)),)
+    out = marked(listing.open, control)
+    for index, tool in enumerate(tools):
+        out += marked(listing.between, control) if index else []
+        written = TOOL_ITEMS[listing.item](tool, listing.indent)
+        out += [Segment(written)] if isinstance(written, str) else written
+    return join([*out, *marked(listing.close, control)])
+
+
+def marked(text: str, control: Sequence[str]) -> list[Segment]:
+    """Text of a format as segments: the strings in `control` are control text, all else is not.
+
+    >>> [segment.text for segment in marked("<s>a", ["<s>"]) if segment.control]
+    ['<s>']
+    """
+    if not control:
+        return [Segment(text)]
+    pattern = "|".join(re.escape(mark) for mark in sorted(control, key=len, reverse=True))
+    pieces = re.split(f"({pattern})", text)
+    return [Segment(piece, control=i % 2 == 1) for i, piece in enumerate(pieces) if piece]
 
 
 def _memgpt(tools: Sequence[ToolSpec], thoughts: str) -> str:
@@ -85,58 +108,10 @@ def _memgpt(tools: Sequence[ToolSpec], thoughts: str) -> str:
 
 
 def _signatures(tools: Sequence[ToolSpec], thoughts: str) -> str:
-    return "Functions:\n" + "\n".join(_signature(tool) for tool in tools)
-
-
-def _signature(tool: ToolSpec) -> str:
-    required = tool.required
-    inside = ", ".join(
-        f"{name}{'' if name in required else '?'}: {type_text(schema)}"
-        for name, schema in tool.properties.items()
-    )
-    about = " ".join(tool.description.split())
-    return f"{tool.name}({inside})" + (f" - {about}" if about else "")
-
-
-def _openai(tool: ToolSpec, indent: int | None) -> str:
-    return json.dumps(tool_to_dict(tool), ensure_ascii=False, indent=indent)
-
-
-def _function(tool: ToolSpec, indent: int | None) -> str:
-    return json.dumps(tool_to_dict(tool)["function"], ensure_ascii=False, indent=indent)
-
-
-def type_text(schema: Mapping[str, JSON]) -> str:
-    """Say a schema's type in a few characters.
-
-    >>> type_text({"type": "array", "items": {"enum": ["a", "b"]}})
-    '"a"|"b"[]'
-    """
-    enum = schema.get("enum")
-    if isinstance(enum, list):
-        return "|".join(json.dumps(value, ensure_ascii=False) for value in enum)
-    if "const" in schema:
-        return json.dumps(schema["const"], ensure_ascii=False)
-    kind = schema.get("type")
-    if isinstance(kind, list):
-        return "|".join(str(one) for one in kind)
-    if kind == "array":
-        items = schema.get("items")
-        inner = type_text(cast("Mapping[str, JSON]", items)) if isinstance(items, dict) else "any"
-        return f"{inner}[]"
-    options = schema.get("anyOf") or schema.get("oneOf")
-    if isinstance(options, list):
-        return "|".join(type_text(one) for one in options if isinstance(one, dict))
-    return str(kind) if kind else "any"
+    return "Functions:\n" + "\n".join(signature(tool) for tool in tools)
 
 
 TOOL_LISTS: Mapping[str, Callable[[Sequence[ToolSpec], str], str]] = {
     "memgpt": _memgpt,
     "signatures": _signatures,
-}
-TOOL_ITEMS: Mapping[str, Callable[[ToolSpec, int | None], str]] = {
-    "openai": _openai,
-    "function": _function,
-    "name": lambda tool, indent: tool.name,
-    "signature": lambda tool, indent: _signature(tool),
 }

@@ -23,7 +23,7 @@ from bridle.wrappers.segments import Segment, shield
 from bridle.wrappers.syntax import CallSyntax, JsonLayout, Reading, StreamReader
 from bridle.wrappers.syntaxes import ThoughtsPlace, make_syntax
 from bridle.wrappers.template_layout import by_template
-from bridle.wrappers.toollists import HINTS, list_tools
+from bridle.wrappers.toollists import HINTS, tool_segments
 
 __all__ = ["ALIASES", "Alias", "Wrapper", "detect", "get_wrapper", "wrapper_names"]
 
@@ -109,7 +109,7 @@ class Wrapper:
             FormatError: when the format's template fails on this conversation.
         """
         form = self.format
-        listed = list_tools(form.tools, tools, self.thoughts)
+        listed = tool_segments(form.tools, tools, self.thoughts, self.control)
         if form.template:
             values = {**form.template_values, **self.values}
             segments = list(by_template(form, self.syntax, messages, tools, listed, values))
