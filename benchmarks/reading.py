@@ -5,9 +5,10 @@
 
 Texts: a clean call as MemGPT writes it, the same in Hermes' tags, and two damaged ones (trailing commas and a
 missing brace; a Python dict with raw line breaks). `bridle.wrappers.parse_calls` finds the call, repairs it
-and checks it against the tools' schemas; `json_repair.loads` turns the same text into objects, which for a text
-that is JSON is one call of `json.loads`. The two are timed in turn, so that each round gives a ratio; printed
-are the medians of the CPU time, the median ratio with its quartiles, and whether each found the message.
+and checks it against the tools' schemas; `json_repair.loads` turns the same text into objects, which for a
+text that is JSON is one call of `json.loads`. The two are timed in turn, so that each round gives a ratio;
+printed are the medians of the CPU time, the median ratio with its quartiles, and whether each found the
+message.
 """
 
 from __future__ import annotations
