@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bridle.errors import InputError, SchemaError
 from bridle.grammars import Bounds, Grammar, Lit, matches, sample, schema_grammar
-from bridle.grammars.schema import SchemaRules
+from bridle.grammars.schema import Frame, SchemaRules
 from bridle.grammars.schema_keywords import validator_of
 from bridle.messages import JSON
 from bridle.wrappers.syntax import JsonLayout
@@ -490,7 +490,7 @@ def test_free_objects_may_be_forbidden_members_altogether() -> None:
 def test_first_members_go_before_an_object_with_alternatives() -> None:
     rules = SchemaRules()
     first = (("t", Lit('"!"')),)
-    grammar = Grammar(rules.node(EITHER, first=first), rules.rules)
+    grammar = Grammar(rules.node(EITHER, frame=Frame(rules, first)), rules.rules)
     assert matches(grammar, '{"t": "!", "y": 1}')
     assert not matches(grammar, '{"t": "!"}')
     with pytest.raises(SchemaError, match="must be an object"):

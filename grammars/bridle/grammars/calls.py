@@ -12,13 +12,24 @@ from typing import Literal
 
 from bridle.errors import InputError, SchemaError
 from bridle.grammars.bounds import DEFAULT_BOUNDS, Bounds
-from bridle.grammars.free_text import text_unlike, text_without
-from bridle.grammars.ir import Grammar, Lit, Node, Repeat, alt, optional, seq
-from bridle.grammars.json_rules import ONE_LINE
+from bridle.grammars.free_text import free_text, thinking
+from bridle.grammars.ir import EMPTY, Grammar, Lit, Node, Repeat, alt, optional, seq
+from bridle.grammars.json_rules import ONE_LINE, Store
 from bridle.grammars.json_text import literal
-from bridle.grammars.schema import SchemaRules
+from bridle.grammars.members import MemberFrame
+from bridle.grammars.schema import Frame, SchemaRules
 from bridle.messages import JSON, ToolSpec
-from bridle.wrappers.syntax import Arguments, CallShape, JsonLayout, Name, Part
+from bridle.wrappers.syntax import (
+    Arguments,
+    CallId,
+    CallShape,
+    Index,
+    JsonLayout,
+    Members,
+    Name,
+    Part,
+)
+from bridle.wrappers.values import write_name
 
 __all__ = ["Mode", "call_grammar", "choice_grammar", "schema_grammar"]
 
@@ -34,37 +45,46 @@ def call_grammar(
     bounds: Bounds = DEFAULT_BOUNDS,
     loosen: bool = False,
     parallel: int = 1,
+    think: bool = False,
+    gap: bool = False,
     thoughts: Mapping[str, JSON] | None = None,
 ) -> Grammar:
     """Return the grammar of a turn: a call, text or a call, or text alone.
 
     `only` leaves one function to call. Up to `parallel` calls may follow one another where the shape knows
     how. With `loosen`, schema keywords that cannot be held are left out and listed in `Grammar.weakened`.
-    `thoughts` is a JSON Schema of the inner thoughts; without it they are any text.
+    With `think` the turn may begin with thinking, where the shape has a place for it; with `gap` the shape's
+    gap may stand before a call also where no text does. `thoughts` is a JSON Schema of the inner thoughts of
+    a call; without it they are any text.
 
     Raises:
         InputError: when there is nothing to call.
         SchemaError: for a tool whose schema is invalid or cannot be held.
     """
-    rules = SchemaRules(shape.layout, bounds, loosen=loosen)
+    store = Store()
+    rules = SchemaRules(shape.layout, bounds, loosen=loosen, store=store)
     offered = _offered(tools, only)
+    start = thinking(shape, bounds) if think else EMPTY
     if mode == "text" or (mode == "text_or_call" and not offered):
-        return Grammar(rules.share("text", _text(shape, bounds)), rules.rules)
+        return Grammar(seq(start, store.share("text", free_text(shape, bounds))), store.rules)
     if not offered:
         raise InputError(
             "a call is asked for, but there are no tools", hint="pass the tools that may be called"
         )
-    thinking = (
+    inner = (
         rules.text(0, bounds.thoughts_chars)
         if thoughts is None
         else rules.share("thoughts", rules.node(thoughts, place="thoughts"))
     )
-    root = _calls(rules, shape, offered, parallel, thinking)
+    root = _Calls(rules, shape, inner).all(offered, parallel if shape.parallel else 1)
     if mode == "text_or_call":
-        text = rules.share("text", _text(shape, bounds))
-        calls = seq(optional(seq(text, Lit(shape.gap))), root) if shape.text_first else root
-        root = alt(text, calls)
-    return Grammar(root, rules.rules, rules.weakened)
+        text = store.share("text", free_text(shape, bounds))
+        before = seq(text, Lit(shape.gap)) if shape.text_first else EMPTY
+        lead = alt(before, Lit(shape.gap)) if gap and shape.gap else before
+        root = alt(text, root if lead == EMPTY else seq(optional(lead), root))
+    elif gap and shape.gap:
+        root = seq(optional(Lit(shape.gap)), root)
+    return Grammar(seq(start, root), store.rules, rules.weakened)
 
 
 def schema_grammar(
@@ -110,52 +130,68 @@ def _offered(tools: Sequence[ToolSpec], only: str | None) -> Sequence[ToolSpec]:
     return offered
 
 
-def _text(shape: CallShape, bounds: Bounds) -> Node:
-    if shape.text_first:
-        return text_without(shape.trigger, bounds.text_chars)
-    return text_unlike(shape.trigger, bounds.text_chars)
+class _Calls:
+    """Writes the calls of a turn."""
 
+    def __init__(self, rules: SchemaRules, shape: CallShape, thoughts: Node) -> None:
+        self._rules = rules
+        self._shape = shape
+        self._thoughts = thoughts
 
-def _calls(
-    rules: SchemaRules, shape: CallShape, tools: Sequence[ToolSpec], parallel: int, thinking: Node
-) -> Node:
-    """Write what is common to all tools once, and what is not once for each tool."""
-    own = [i for i, part in enumerate(shape.call) if isinstance(part, Name | Arguments)]
-    start, end = (own[0], own[-1] + 1) if own else (0, len(shape.call))
-    before = [_part(rules, part, tools[0], thinking) for part in shape.call[:start]]
-    after = [_part(rules, part, tools[0], thinking) for part in shape.call[end:]]
-    middles = [_middle(rules, shape.call[start:end], tool, thinking) for tool in tools]
-    call = seq(*before, alt(*middles), *after)
-    if not shape.parallel or parallel < 2:
-        return call
-    call = rules.share("call", call)
-    return seq(call, Repeat(seq(Lit(shape.between), call), 0, parallel - 1))
+    def all(self, tools: Sequence[ToolSpec], most: int) -> Node:
+        """Return rules for one call to `most` of them, with what stands around them."""
+        shape = self._shape
+        call = self._one(tools, 0)
+        if most > 1 and any(isinstance(part, Index) for part in shape.call):
+            more: Node = EMPTY
+            for index in range(most - 1, 0, -1):
+                more = optional(seq(Lit(shape.between), self._one(tools, index), more))
+            call = seq(call, more)
+        elif most > 1:
+            call = self._rules.share("call", call)
+            call = seq(call, Repeat(seq(Lit(shape.between), call), 0, most - 1))
+        return seq(Lit(shape.open), call, Lit(shape.close))
 
+    def _one(self, tools: Sequence[ToolSpec], index: int) -> Node:
+        """Write what is common to all tools once, and what is not once for each tool."""
+        parts = self._shape.call
+        own = [i for i, part in enumerate(parts) if isinstance(part, Name | Arguments | Members)]
+        start, end = (own[0], own[-1] + 1) if own else (0, len(parts))
+        before = [self._part(part, tools[0], index) for part in parts[:start]]
+        after = [self._part(part, tools[0], index) for part in parts[end:]]
+        middles = [self._middle(parts[start:end], tool, index) for tool in tools]
+        return seq(*before, alt(*middles), *after)
 
-def _middle(rules: SchemaRules, parts: Sequence[Part], tool: ToolSpec, thinking: Node) -> Node:
-    try:
-        return seq(*(_part(rules, part, tool, thinking) for part in parts))
-    except SchemaError as error:
-        raise SchemaError(
-            f"the parameters of tool {tool.name!r}: {error.message}",
-            pointer=error.pointer,
-            hint=error.hint,
-            tool=tool.name,
-        ) from error
+    def _middle(self, parts: Sequence[Part], tool: ToolSpec, index: int) -> Node:
+        try:
+            return seq(*(self._part(part, tool, index) for part in parts))
+        except SchemaError as error:
+            raise SchemaError(
+                f"the parameters of tool {tool.name!r}: {error.message}",
+                pointer=error.pointer,
+                hint=error.hint,
+                tool=tool.name,
+            ) from error
 
-
-def _part(rules: SchemaRules, part: Part, tool: ToolSpec, thinking: Node) -> Node:
-    match part:
-        case str():
-            return Lit(part)
-        case Name(quoted):
-            return literal(tool.name) if quoted else Lit(tool.name)
-        case Arguments(depth, key):
-            owned = key is None or key in tool.properties
-            first = () if key is None or owned else ((key, thinking),)
-            return rules.node(_object(tool.parameters), depth=depth, place=tool.name, first=first)
-        case _:
-            return thinking
+    def _part(self, part: Part, tool: ToolSpec, index: int) -> Node:
+        match part:
+            case str():
+                return Lit(part)
+            case Name(quoted):
+                return literal(tool.name) if quoted else Lit(write_name(tool.name))
+            case Arguments(depth, key):
+                owned = key is None or key in tool.properties
+                frame = None if key is None or owned else Frame(self._rules, ((key, self._thoughts),))
+                return self._rules.node(_object(tool.parameters), depth=depth, place=tool.name, frame=frame)
+            case Members():
+                members = MemberFrame(part, self._rules, tool)
+                return members.rules.node(_object(tool.parameters), place=tool.name, frame=members)
+            case Index():
+                return Lit(str(index))
+            case CallId():
+                return EMPTY
+            case _:
+                return self._thoughts
 
 
 def _object(parameters: Mapping[str, JSON]) -> Mapping[str, JSON]:

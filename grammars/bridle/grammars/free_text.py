@@ -7,11 +7,13 @@ such (`engines/llguidance.py` says how); other forms of the same language cost i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from bridle.grammars.bounds import Bounds
 from bridle.grammars.ir import EMPTY, Chars, Lit, Node, Repeat, alt, optional, seq
+from bridle.wrappers.syntax import CallShape
 
-__all__ = ["text_unlike", "text_without"]
+__all__ = ["free_text", "text_unlike", "text_without", "text_without_any", "thinking"]
 
 _KNOWN = 3  # characters of the mark that a text may begin to write; each makes the longest text longer
 _RUN = 1  # more of the first character may stand before it, as in "<<"
@@ -23,38 +25,76 @@ _ALL_BLANKS = (
 )  # fmt: skip
 
 
-def text_without(mark: str, most: int) -> Node:
+def text_without(mark: str, most: int, *, known: int = _KNOWN, run: int = _RUN) -> Node:
     """Return rules for text of about `most` characters, at least one, that holds `mark` nowhere.
 
-    Left out are also texts that hold its first `_KNOWN` + 1 characters, or its first one more than twice in a
-    row or right after another beginning of it.
+    Left out are also texts that hold its first `known` + 1 characters, or its first one more than `run` + 1
+    times in a row or right after another beginning of it.
     """
     first = mark[0]
     if len(mark) == 1:
         return Repeat(_other(first), 1, most)
-    item = alt(_other(first), seq(Lit(first), _no_mark(mark, 1, _RUN)))
-    cut = seq(Lit(first), _cut_mark(mark, 1, _RUN))
+    known = min(known, len(mark) - 1) if _is_unique(mark) else 1
+    run = run if _is_unique(mark) else 0
+    item = alt(_other(first), seq(Lit(first), _no_mark(mark, 1, known, run)))
+    cut = seq(Lit(first), _cut_mark(mark, 1, known, run))
     return alt(Repeat(item, 1, most), seq(Repeat(item, 0, most - 1), cut))
 
 
-def _no_mark(mark: str, at: int, run: int) -> Node:
+def text_without_any(marks: Sequence[str], most: int) -> Node:
+    """Return rules for text of about `most` characters, at least one, that holds none of the marks.
+
+    Left out are also texts that hold the first two characters of one of several marks.
+    """
+    kinds = dict.fromkeys(marks)
+    if len(kinds) == 1:
+        return text_without(marks[0], most)
+    firsts = dict.fromkeys(mark[0] for mark in kinds)
+    items: list[Node] = [_other(*firsts)]
+    for first in firsts:
+        if first not in kinds:
+            seconds = dict.fromkeys(mark[1] for mark in kinds if mark[0] == first)
+            items.append(seq(Lit(first), _other(*firsts, *seconds)))
+    return Repeat(alt(*items), 1, most)
+
+
+def free_text(shape: CallShape, bounds: Bounds) -> Node:
+    """Return rules for the free text of a turn, with the marks around it."""
+    close = shape.text_close.strip()
+    if shape.text_first or close:
+        text = text_without_any([shape.trigger, *([close] if close else [])], bounds.text_chars)
+    else:
+        text = text_unlike(shape.trigger, bounds.text_chars)
+    return seq(Lit(shape.text_open), text, Lit(shape.text_close))
+
+
+def thinking(shape: CallShape, bounds: Bounds) -> Node:
+    """Return rules for thinking, or none, before anything else; a call in there is not a call."""
+    if not shape.think_open or not shape.think_close or not bounds.thoughts_chars:
+        return EMPTY
+    inside = optional(text_without_any([shape.trigger, shape.think_close.strip()], bounds.thoughts_chars))
+    return optional(seq(Lit(shape.think_open), inside, Lit(shape.think_close)))
+
+
+def _no_mark(mark: str, at: int, known: int, run: int) -> Node:
     """What may follow the first `at` characters of the mark, so that it does not become whole."""
-    return alt(_other(mark[0], mark[at]), *_onwards(mark, at, run, _no_mark))
+    return alt(_other(mark[0], mark[at]), *_onwards(mark, at, known, run, _no_mark))
 
 
-def _cut_mark(mark: str, at: int, run: int) -> Node:
+def _cut_mark(mark: str, at: int, known: int, run: int) -> Node:
     """What may follow the first `at` characters of the mark at the end of a text."""
-    options = _onwards(mark, at, run, _cut_mark)
+    options = _onwards(mark, at, known, run, _cut_mark)
     return optional(alt(*options)) if options else EMPTY
 
 
-def _onwards(mark: str, at: int, run: int, then: Callable[[str, int, int], Node]) -> list[Node]:
+def _onwards(
+    mark: str, at: int, known: int, run: int, then: Callable[[str, int, int, int], Node]
+) -> list[Node]:
     options: list[Node] = []
-    if _is_unique(mark):
-        if at < min(_KNOWN, len(mark) - 1):
-            options.append(seq(Lit(mark[at]), then(mark, at + 1, run)))
-        if at == 1 and run > 0:
-            options.append(seq(Lit(mark[0]), then(mark, 1, run - 1)))
+    if at < known:
+        options.append(seq(Lit(mark[at]), then(mark, at + 1, known, run)))
+    if at == 1 and run > 0:
+        options.append(seq(Lit(mark[0]), then(mark, 1, known, run - 1)))
     return options
 
 

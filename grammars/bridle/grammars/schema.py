@@ -10,16 +10,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import cast
 
 from bridle.errors import SchemaError
 from bridle.grammars.bounds import DEFAULT_BOUNDS, Bounds
-from bridle.grammars.digits import any_integer, any_number, integers, numbers
 from bridle.grammars.formats import FORMATS
 from bridle.grammars.ir import Lit, Node, alt
-from bridle.grammars.json_rules import ONE_LINE, JsonRules
-from bridle.grammars.json_text import escaped, quoted
+from bridle.grammars.json_rules import ONE_LINE, JsonRules, Member, Store
+from bridle.grammars.number_rules import integer_rules, number_rules
 from bridle.grammars.patterns import check_pattern, pattern_node
 from bridle.grammars.schema_keywords import (
     ANNOTATIONS,
@@ -27,6 +25,8 @@ from bridle.grammars.schema_keywords import (
     TYPES,
     UNEXPRESSED,
     check_schema,
+    is_harmless,
+    limit,
     pointer_to,
     written_types,
 )
@@ -34,72 +34,100 @@ from bridle.grammars.schema_merge import Impossible, Schema, Source
 from bridle.messages import JSON
 from bridle.wrappers.syntax import JsonLayout
 
-__all__ = ["Member", "SchemaRules"]
+__all__ = ["Frame", "SchemaRules"]
 
-Member = tuple[str, Node]
-"""A key and the rules of its value."""
-_FARTHEST = Decimal(10) ** 40  # numbers beyond are never written
 _LARGEST = 20_000  # parts of one schema, references followed; a schema of that size is a mistake
+
+
+class Frame:
+    """How the arguments of a call are written: as a JSON object, with the members `first` before its own."""
+
+    def __init__(self, rules: SchemaRules, first: Sequence[Member] = ()) -> None:
+        self.rules = rules
+        self.first = first
+
+    def rules_of(self, key: str) -> SchemaRules:
+        """Return the rules for the value of one argument."""
+        return self.rules
+
+    def value(self, key: str, node: Node) -> Node:
+        """Add what else may stand for the value of one argument."""
+        return node
+
+    def object(self, members: Sequence[tuple[str, Node, bool]], depth: int) -> Node:
+        """Return rules for these members (key, value, required) in this order."""
+        return self.rules.object(members, depth)
+
+    def free_object(self, value: Node, most: int, depth: int) -> Node:
+        """Return rules for at most `most` members with any keys."""
+        return self.rules.free_object(value, most, depth)
 
 
 class SchemaRules(JsonRules):
     """Collects the rules of any number of schemas that go into one grammar."""
 
     def __init__(
-        self, layout: JsonLayout = ONE_LINE, bounds: Bounds = DEFAULT_BOUNDS, *, loosen: bool = False
+        self,
+        layout: JsonLayout = ONE_LINE,
+        bounds: Bounds = DEFAULT_BOUNDS,
+        *,
+        loosen: bool = False,
+        store: Store | None = None,
     ) -> None:
-        super().__init__(layout, bounds)
+        super().__init__(layout, bounds, store)
         self.loosen = loosen
-        self._notes: dict[str, None] = {}
 
     @property
     def weakened(self) -> tuple[str, ...]:
         """What the rules do not express, as `POINTER KEYWORD`, in the order it was met."""
-        return tuple(self._notes)
+        return tuple(self.store.notes)
 
     def node(
-        self, schema: Schema | bool, *, depth: int = 0, place: str = "", first: Sequence[Member] = ()
+        self, schema: Schema | bool, *, depth: int = 0, place: str = "", frame: Frame | None = None
     ) -> Node:
         """Return rules for the values of a schema that stand `depth` levels deep.
 
-        `place` is put before pointers in `weakened`. `first` are members to write before an object's own.
+        `place` is put before pointers in `weakened`. With a `frame` the schema is that of an object, whose
+        members are written as the frame says.
 
         Raises:
             SchemaError: for a schema that is invalid, cannot be satisfied, or cannot be expressed.
         """
         check_schema(schema)
-        return _Part(self, Source(schema), place).node(schema, "", depth, first)
+        return _Part(self, Source(schema), place).node(schema, "", depth, frame)
 
     def note(self, entry: str) -> None:
         """Remember what is not expressed."""
-        self._notes[entry] = None
+        self.store.notes[entry] = None
 
 
 class _Part:
     """Writes the rules of one schema: knows where it is and which references it is inside of."""
 
-    def __init__(self, out: SchemaRules, source: Source, place: str) -> None:
+    def __init__(
+        self, out: SchemaRules, source: Source, place: str, inside: Counter[str] | None = None
+    ) -> None:
         self._out = out
         self._source = source
         self._place = place
-        self._inside: Counter[str] = Counter()
+        self._inside: Counter[str] = Counter() if inside is None else inside
         self._known: dict[object, tuple[Schema, Node | Impossible]] = {}
         self._size = 0
 
-    def node(self, schema: JSON | Schema, pointer: str, depth: int, first: Sequence[Member] = ()) -> Node:
-        """Write one part; `first` are members that an object begins with."""
+    def node(self, schema: JSON | Schema, pointer: str, depth: int, frame: Frame | None = None) -> Node:
+        """Write one part; `frame` says how an object's members are written."""
         if schema is False:
             raise Impossible("nothing satisfies a schema that is false", pointer=pointer)
         if not isinstance(schema, Mapping):
             return self._any(pointer, depth)
         inside = tuple(sorted(self._inside.items()))
-        key = (id(schema), depth if self._out.layout.indent else 0, inside, bool(first))
+        key = (id(schema), depth if self._out.layout.indent else 0, inside, frame is not None)
         if key not in self._known:
             self._size += 1
             if self._size > _LARGEST:
                 raise SchemaError("the schema is too large once its references are followed", pointer=pointer)
             try:
-                found: Node | Impossible = self._followed(schema, pointer, depth, first)
+                found: Node | Impossible = self._followed(schema, pointer, depth, frame)
             except Impossible as error:
                 found = error
             # The schema is kept with what it means, because its id may not be used for another one.
@@ -109,7 +137,7 @@ class _Part:
             raise found
         return found
 
-    def _followed(self, schema: Schema, pointer: str, depth: int, first: Sequence[Member]) -> Node:
+    def _followed(self, schema: Schema, pointer: str, depth: int, frame: Frame | None) -> Node:
         flat, followed = self._source.flat(schema, pointer)
         if len(followed) == 1 and "$ref" in schema:
             pointer = followed[0][1:]
@@ -121,26 +149,26 @@ class _Part:
                     pointer=pointer,
                     hint="make a member on the way optional",
                 )
-            return self._flat(flat, pointer, depth, first)
+            return self._flat(flat, pointer, depth, frame)
         finally:
             self._inside.subtract(followed)
             self._inside += Counter()
 
-    def _flat(self, schema: Schema, pointer: str, depth: int, first: Sequence[Member]) -> Node:
-        if ("enum" in schema or "const" in schema) and not first:
+    def _flat(self, schema: Schema, pointer: str, depth: int, frame: Frame | None) -> Node:
+        if ("enum" in schema or "const" in schema) and frame is None:
             return self._values(schema, pointer, depth)
         for keyword in ("anyOf", "oneOf"):
             if keyword in schema:
-                return self._branches(schema, keyword, pointer, depth, first)
+                return self._branches(schema, keyword, pointer, depth, frame)
         kinds = written_types(schema)
         self._refuse_unexpressed(schema, kinds, pointer)
-        if first:
+        if frame is not None:
             if kinds != ("object",) or "enum" in schema or "const" in schema:
                 raise SchemaError("this must be an object with members of its own", pointer=pointer)
-            return self._object(schema, pointer, depth, first)
+            return self._object(schema, pointer, depth, frame)
         free = kinds is TYPES
         node = self._any(pointer, depth) if free else self._kinds(schema, kinds, pointer, depth)
-        return alt(node, Lit("null")) if schema.get("nullable") is True else node
+        return alt(node, self._out.null) if schema.get("nullable") is True else node
 
     def _any(self, pointer: str, depth: int) -> Node:
         self._out.note(
@@ -150,13 +178,13 @@ class _Part:
 
     def _kinds(self, schema: Schema, kinds: Sequence[str], pointer: str, depth: int) -> Node:
         writers: Mapping[str, Callable[[], Node]] = {
-            "object": lambda: self._object(schema, pointer, depth, ()),
+            "object": lambda: self._object(schema, pointer, depth, None),
             "array": lambda: self._array(schema, pointer, depth),
             "string": lambda: self._string(schema, pointer),
-            "integer": lambda: self._integer(schema, pointer),
-            "number": lambda: self._number(schema, pointer),
-            "boolean": lambda: alt(Lit("true"), Lit("false")),
-            "null": lambda: Lit("null"),
+            "integer": lambda: self._out.share("integer", integer_rules(schema, self._out.bounds, pointer)),
+            "number": lambda: self._out.share("number", number_rules(schema, self._out.bounds, pointer)),
+            "boolean": lambda: alt(self._out.true, self._out.false),
+            "null": lambda: self._out.null,
         }
         wanted = [kind for kind in kinds if not (kind == "integer" and "number" in kinds)]
         return self._possible([writers[kind] for kind in wanted], pointer)
@@ -181,11 +209,9 @@ class _Part:
             values.append(None)
         if not values:
             raise Impossible("no value of the enum satisfies the schema around it", pointer=pointer)
-        return self._out.share("enum", alt(*(Lit(self._out.layout.dump(value, depth)) for value in values)))
+        return self._out.share("enum", alt(*(Lit(self._out.dump(value, depth)) for value in values)))
 
-    def _branches(
-        self, schema: Schema, keyword: str, pointer: str, depth: int, first: Sequence[Member]
-    ) -> Node:
+    def _branches(self, schema: Schema, keyword: str, pointer: str, depth: int, frame: Frame | None) -> Node:
         around = {k: v for k, v in schema.items() if k != keyword and k not in ANNOTATIONS}
         branches = cast("list[JSON]", schema[keyword])
         places = [pointer_to(pointer, keyword, i) for i in range(len(branches))]
@@ -193,7 +219,7 @@ class _Part:
         if keyword == "oneOf" and not self._exclusive(merged, pointer):
             self._unexpressed(pointer, keyword, "its branches are not clearly exclusive")
         writers = [
-            lambda branch=branch, place=place: self.node(branch, place, depth, first)
+            lambda branch=branch, place=place: self.node(branch, place, depth, frame)
             for branch, place in zip(merged, places, strict=True)
         ]
         return self._possible(writers, pointer)
@@ -213,38 +239,54 @@ class _Part:
             self._source.exclude(one, other, pointer) for i, one in enumerate(flat) for other in flat[i + 1 :]
         )
 
-    def _object(self, schema: Schema, pointer: str, depth: int, first: Sequence[Member]) -> Node:
+    def _object(self, schema: Schema, pointer: str, depth: int, frame: Frame | None) -> Node:
         declared = cast("Mapping[str, JSON]", schema.get("properties", {}))
         required = cast("list[str]", schema.get("required", []))
         extra = schema.get("additionalProperties", schema.get("unevaluatedProperties"))
         wanted = {**declared, **{name: extra is None or extra for name in required if name not in declared}}
-        if not wanted and not first:
-            if extra is False or (extra is None and "properties" in schema):
-                return Lit("{}")
-            most = min(self._out.bounds.object_members, _limit(schema, "maxProperties", 10**9))
-            self._out.note(f"{self._at(pointer)} additionalProperties")  # a key may come twice
-            if extra is None or extra is True:
-                value = self._out.any_value(depth + 1)
-            else:
-                value = self.node(extra, pointer_to(pointer, "additionalProperties"), depth + 1)
-            return self._out.share("object", self._out.free_object(value, most, depth))
-        members = [(key, value, True) for key, value in first]
+        if not wanted and (frame is None or not frame.first):
+            return self._free_object(schema, extra, pointer, depth, frame)
+        members: list[tuple[str, Node, bool]] = []
         for name, inner in wanted.items():
             try:
-                value = self.node(inner, pointer_to(pointer, "properties", name), depth + 1)
+                value = self._value(name, inner, pointer_to(pointer, "properties", name), depth + 1, frame)
             except Impossible:
                 if name in required:
                     raise
                 continue
             members.append((name, value, name in required))
-        node = self._out.object(members, depth)
-        return node if first else self._out.share("object", node)
+        if frame is not None:
+            return frame.object([*((key, value, True) for key, value in frame.first), *members], depth)
+        return self._out.share("object", self._out.object(members, depth))
+
+    def _free_object(
+        self, schema: Schema, extra: JSON, pointer: str, depth: int, frame: Frame | None
+    ) -> Node:
+        """Write an object whose members no schema names."""
+        write = self._out if frame is None else frame
+        if extra is False or (extra is None and "properties" in schema):
+            return write.object((), depth)
+        most = min(self._out.bounds.object_members, limit(schema, "maxProperties", 10**9))
+        self._out.note(f"{self._at(pointer)} additionalProperties")  # a key may come twice
+        if extra is None or extra is True:
+            value = (self._out if frame is None else frame.rules_of("")).any_value(depth + 1)
+        else:
+            value = self._value("", extra, pointer_to(pointer, "additionalProperties"), depth + 1, frame)
+        return self._out.share("object", write.free_object(value, most, depth))
+
+    def _value(self, key: str, schema: JSON, pointer: str, depth: int, frame: Frame | None) -> Node:
+        """Write a member's value, in a frame by the rules that the frame has for it."""
+        if frame is None:
+            return self.node(schema, pointer, depth)
+        rules = frame.rules_of(key)
+        part = self if rules is self._out else _Part(rules, self._source, self._place, self._inside)
+        return frame.value(key, part.node(schema, pointer, depth))
 
     def _array(self, schema: Schema, pointer: str, depth: int) -> Node:
         prefix = cast("list[JSON]", schema.get("prefixItems", []))
-        bounds, least = self._out.bounds, _limit(schema, "minItems", 0)
+        bounds, least = self._out.bounds, limit(schema, "minItems", 0)
         if "maxItems" in schema:
-            most = min(_limit(schema, "maxItems", 0), max(bounds.declared_items, least))
+            most = min(limit(schema, "maxItems", 0), max(bounds.declared_items, least))
         else:
             most = max(bounds.array_items, least, len(prefix))
         fixed: list[Node] = []
@@ -262,10 +304,10 @@ class _Part:
         return self._out.share("array", self._out.array(fixed, item, least, most, depth))
 
     def _string(self, schema: Schema, pointer: str) -> Node:
-        bounds, least = self._out.bounds, _limit(schema, "minLength", 0)
+        bounds, least = self._out.bounds, limit(schema, "minLength", 0)
         most = max(bounds.string_chars, least)
         if "maxLength" in schema:
-            most = min(_limit(schema, "maxLength", 0), max(bounds.declared_chars, least))
+            most = min(limit(schema, "maxLength", 0), max(bounds.declared_chars, least))
         if most < least:
             raise Impossible(f"no string has {least} to {most} characters", pointer=pointer)
         form = str(schema.get("format", ""))
@@ -279,51 +321,20 @@ class _Part:
         if pattern:
             try:
                 inside = pattern_node(pattern, least, most, pointer=pointer_to(pointer, "pattern"))
-                return self._out.share("string", quoted(escaped(inside)))
+                return self._out.share("string", self._out.string(inside))
             except SchemaError as error:
                 if "pattern" in schema:
                     self._unexpressed(pointer, "pattern", error.message)
                 else:
                     self._out.note(f"{self._at(pointer)} format")
-        return self._out.text(least, most)
-
-    def _integer(self, schema: Schema, pointer: str) -> Node:
-        low, above, high, below = _range(schema)
-        if low is None and high is None:
-            return self._out.share("integer", any_integer(self._out.bounds.integer_digits))
-        least = None if low is None else int(low.to_integral_value(ROUND_CEILING))
-        most = None if high is None else int(high.to_integral_value(ROUND_FLOOR))
-        if least is not None and above and least == low:
-            least += 1
-        if most is not None and below and most == high:
-            most -= 1
-        digits = max(self._out.bounds.integer_digits, len(str(abs(least or most or 0))) + 1)
-        reach = min(10**digits - 1, int(_FARTHEST))
-        node = integers(-reach if least is None else least, reach if most is None else most)
-        if node is None:
-            raise Impossible("no integer lies between the bounds", pointer=pointer)
-        return self._out.share("integer", node)
-
-    def _number(self, schema: Schema, pointer: str) -> Node:
-        low, above, high, below = _range(schema)
-        digits, places = self._out.bounds.integer_digits, self._out.bounds.fraction_digits
-        if low is None and high is None:
-            return self._out.share("number", any_number(digits, places))
-        most_digits = max(digits, len(str(int(abs(low or high or Decimal(0))))) + 1)
-        reach = min(Decimal(10) ** most_digits - 1, _FARTHEST)
-        node = numbers(
-            -reach if low is None else low, reach if high is None else high, places, above=above, below=below
-        )
-        if node is None:
-            raise Impossible("no number lies between the bounds", pointer=pointer)
-        return self._out.share("number", node)
+        return self._out.text(least, most, exact="maxLength" in schema)
 
     def _refuse_unexpressed(self, schema: Schema, kinds: Sequence[str], pointer: str) -> None:
         for keyword in schema:
             if keyword in UNEXPRESSED:
                 kind = UNEXPRESSED[keyword]
                 concerned = not kind or kind in kinds or (kind == "number" and "integer" in kinds)
-                if concerned and not _harmless(schema, keyword):
+                if concerned and not is_harmless(schema, keyword):
                     self._unexpressed(pointer, keyword, "rules cannot express it")
             elif keyword not in EXPRESSED and keyword not in ANNOTATIONS and not keyword.startswith("x-"):
                 self._out.note(f"{self._at(pointer)} {keyword}")
@@ -340,48 +351,3 @@ class _Part:
 
     def _at(self, pointer: str) -> str:
         return f"{self._place}#{pointer}"
-
-
-def _limit(schema: Schema, keyword: str, default: int) -> int:
-    return int(cast("float", schema.get(keyword, default)))
-
-
-def _range(schema: Schema) -> tuple[Decimal | None, bool, Decimal | None, bool]:
-    """Return the lower bound, whether it is left out itself, and the same of the upper one."""
-    low, above = _bound(schema, "minimum", "exclusiveMinimum", max)
-    high, below = _bound(schema, "maximum", "exclusiveMaximum", min)
-    low = low if low is None else max(low, -_FARTHEST)
-    high = high if high is None else min(high, _FARTHEST)
-    return low, above, high, below
-
-
-def _bound(
-    schema: Schema, inclusive: str, exclusive: str, tighter: Callable[[Decimal, Decimal], Decimal]
-) -> tuple[Decimal | None, bool]:
-    given = [(Decimal(str(schema[key])), key == exclusive) for key in (inclusive, exclusive) if key in schema]
-    if not given:
-        return None, False
-    bound = given[0][0] if len(given) == 1 else tighter(given[0][0], given[1][0])
-    return bound, any(left_out for value, left_out in given if value == bound)
-
-
-def _harmless(schema: Schema, keyword: str) -> bool:
-    """Tell whether a keyword holds anyway for everything that is written."""
-    value = schema[keyword]
-    members = cast("Mapping[str, JSON]", schema.get("properties", {}))
-    required = cast("list[str]", schema.get("required", []))
-    match keyword:
-        case "uniqueItems":
-            return value is not True or _limit(schema, "maxItems", 2) <= 1
-        case "multipleOf":
-            return value == 1 and schema.get("type") == "integer"
-        case "if":
-            return "then" not in schema and "else" not in schema
-        case "minProperties":
-            return len(set(required)) >= _limit(schema, keyword, 0)
-        case "maxProperties":
-            return _limit(schema, keyword, 0) >= len({*members, *required})
-        case "not" | "contains" | "$dynamicRef" | "$recursiveRef":
-            return False
-        case _:
-            return value == {} or value is True

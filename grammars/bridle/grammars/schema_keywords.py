@@ -22,6 +22,8 @@ __all__ = [
     "UNEXPRESSED",
     "Validator",
     "check_schema",
+    "is_harmless",
+    "limit",
     "pointer_to",
     "validator_of",
     "written_types",
@@ -169,3 +171,30 @@ def validator_of(schema: JSON | Mapping[str, JSON]) -> Validator:
     registry: Registry[bool | Mapping[str, object]] = Registry()
     whole = cast("bool | Mapping[str, object]", schema)
     return cast("Validator", jsonschema.Draft202012Validator(whole, registry=registry))
+
+
+def limit(schema: Mapping[str, JSON], keyword: str, default: int) -> int:
+    """Return a keyword's whole number."""
+    return int(cast("float", schema.get(keyword, default)))
+
+
+def is_harmless(schema: Mapping[str, JSON], keyword: str) -> bool:
+    """Tell whether a keyword holds anyway for everything that is written."""
+    value = schema[keyword]
+    members = cast("Mapping[str, JSON]", schema.get("properties", {}))
+    required = cast("list[str]", schema.get("required", []))
+    match keyword:
+        case "uniqueItems":
+            return value is not True or limit(schema, "maxItems", 2) <= 1
+        case "multipleOf":
+            return value == 1 and schema.get("type") == "integer"
+        case "if":
+            return "then" not in schema and "else" not in schema
+        case "minProperties":
+            return len(set(required)) >= limit(schema, keyword, 0)
+        case "maxProperties":
+            return limit(schema, keyword, 0) >= len({*members, *required})
+        case "not" | "contains" | "$dynamicRef" | "$recursiveRef":
+            return False
+        case _:
+            return value == {} or value is True

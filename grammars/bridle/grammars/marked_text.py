@@ -1,0 +1,119 @@
+"""Text that stands before a closing mark and must not hold it, counted in characters.
+
+There is no "anything but this word" in the rule language. Where a length is only a default, text is a
+repetition of characters and of broken beginnings of the mark (`free_text.text_without`). Where a schema says
+how long, each character counts as one: a text that lacks one of the mark's characters cannot hold the mark.
+"""
+
+from __future__ import annotations
+
+from bridle.errors import SchemaError
+from bridle.grammars.free_text import text_without
+from bridle.grammars.ir import EMPTY, Alt, Chars, Lit, Node, Repeat, Seq, alt, optional, seq
+
+__all__ = ["marked_text", "unlike_json", "without_mark"]
+
+_ESCAPE = "&"  # what begins an escaped mark, which is read as fewer characters than are written
+_SHORT = 2  # characters of the mark that a text of counted length may begin to write
+_BEGINS_JSON = '"-0123456789[{ \t\n\r'
+_WORDS = ("true", "false", "null")
+
+
+def marked_text(mark: str, least: int, most: int, *, exact: bool) -> Node:
+    """Return rules for text of `least` to `most` characters without `mark`.
+
+    Unless `exact`, the upper end is rough. A broken beginning of the mark may stand anywhere.
+    """
+    if not exact and least == 0:
+        return optional(text_without(mark, most, known=len(mark))) if most > 0 else EMPTY
+    counted: list[Node] = [
+        Repeat(_but(char + (_ESCAPE if least and char == mark[0] else "")), least, most)
+        for char in _signs(mark)
+    ]
+    if not exact:
+        start = Repeat(_but(mark[0] + _ESCAPE), least, least)
+        return alt(*counted, seq(start, marked_text(mark, 0, most - least, exact=False)))
+    if least == 0 and most > _SHORT:
+        counted.append(text_without(mark, most // (_SHORT + 1), known=_SHORT, run=0))
+    return alt(*counted)
+
+
+def without_mark(inside: Node, mark: str) -> Node:
+    """Return rules for those of the texts that cannot hold `mark`, escaped or not.
+
+    Raises:
+        SchemaError: when there are none.
+
+    >>> without_mark(Repeat(Chars(((60, 62),)), 1, 3), "</p>")
+    Alt(items=(Repeat(item=Chars(ranges=((61, 62),), negated=False), least=1, most=3), \
+Repeat(item=Chars(ranges=((60, 61),), negated=False), least=1, most=3)))
+    """
+    found: list[Node] = []
+    for char in _signs(mark):
+        kept = _lacking(inside, char + _ESCAPE if char == mark[0] else char)
+        if kept == inside:
+            return inside
+        if kept is not None:
+            found.append(kept)
+    if not found:
+        raise SchemaError(f"no text that fits is free of {mark!r}", hint="let the pattern hold other texts")
+    return alt(*found)
+
+
+def unlike_json(mark: str, most: int) -> Node:
+    """Return rules for text that is no JSON by its first characters, of roughly `most` characters at most."""
+    if most < 1:
+        return EMPTY
+    rest = marked_text(mark, 0, most, exact=False)
+    starts: list[Node] = [seq(_but(_BEGINS_JSON + mark[0] + "".join(word[0] for word in _WORDS)), rest)]
+    for word in _WORDS:
+        for size in range(1, len(word)):
+            starts.append(seq(Lit(word[:size]), optional(seq(_but(word[size] + mark[0]), rest))))
+    return optional(alt(*starts))
+
+
+def _signs(mark: str) -> str:
+    """The mark's characters that words are not made of: text often lacks one of them."""
+    return "".join(dict.fromkeys(c for c in mark if not c.isalnum())) or mark[0]
+
+
+def _but(chars: str) -> Chars:
+    """Any character but these; never U+0000, which no engine takes."""
+    return Chars(tuple((ord(char), ord(char)) for char in "\0" + chars), negated=True)
+
+
+def _lacking(node: Node, chars: str) -> Node | None:
+    """Return rules for those of a node's texts without any of the characters; None where there are none."""
+    match node:
+        case Lit(text):
+            return None if any(char in text for char in chars) else node
+        case Chars():
+            return _fewer(node, chars)
+        case Seq(items):
+            kept = [_lacking(item, chars) for item in items]
+            whole = [item for item in kept if item is not None]
+            return seq(*whole) if len(whole) == len(kept) else None
+        case Alt(items):
+            some = [item for item in (_lacking(item, chars) for item in items) if item is not None]
+            return alt(*some) if some else None
+        case Repeat(item, least, most):
+            inner = _lacking(item, chars)
+            if inner is None:
+                return EMPTY if least == 0 else None
+            return Repeat(inner, least, most)
+        case _:
+            return None
+
+
+def _fewer(chars: Chars, out: str) -> Node | None:
+    if not any(chars.holds(ord(char)) for char in out):
+        return chars
+    points = tuple((ord(char), ord(char)) for char in out)
+    if chars.negated:
+        return Chars((*chars.ranges, *points), negated=True)
+    kept = Chars((*_outside(chars), *points), negated=True).allowed()
+    return Chars(kept) if kept else None
+
+
+def _outside(chars: Chars) -> tuple[tuple[int, int], ...]:
+    return Chars(chars.ranges, negated=True).allowed()
