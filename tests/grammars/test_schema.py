@@ -494,6 +494,6 @@ def test_first_members_go_before_an_object_with_alternatives() -> None:
     assert matches(grammar, '{"t": "!", "y": 1}')
     assert not matches(grammar, '{"t": "!"}')
     with pytest.raises(SchemaError, match="must be an object"):
-        rules.node({"type": ["object", "null"]}, first=first)
+        rules.node({"type": ["object", "null"]}, frame=Frame(rules, first))
     with pytest.raises(SchemaError, match="must be an object"):
-        rules.node({"type": "object", "enum": [{}]}, first=first)
+        rules.node({"type": "object", "enum": [{}]}, frame=Frame(rules, first))
