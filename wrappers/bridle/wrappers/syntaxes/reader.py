@@ -1,14 +1,30 @@
-"""The stream reader of every syntax: hands out early what is certain, and ends with what `recover` reads."""
+"""The stream reader of every syntax: hands out early what is certain, and ends with what `recover` reads.
+
+Text is certain up to the first thing that may begin a call, thinking or markup of any dialect; thoughts are
+certain between the syntax's own marks; names and arguments are, while the calls look as the syntax writes
+them. All else waits for the end of the turn.
+"""
 
 from __future__ import annotations
 
-import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal
 
 from bridle.messages import Delta, Finish, ToolSpec
-from bridle.wrappers.reading import recover
+from bridle.wrappers.jsonstream import ObjectScanner
+from bridle.wrappers.reading import SUSPECTS, is_call_like, recover
+from bridle.wrappers.reading.marks import CALL_CLOSE, CALL_OPEN, SPECIAL, THINKING, TURN_END
+from bridle.wrappers.streams import CallSink, TextStream, compact
 from bridle.wrappers.syntax import CallShape, Reading
+from bridle.wrappers.syntaxes.calls import CallFollower
 
 __all__ = ["Reader"]
+
+_PIECE = 4096
+"""Fragments are taken in pieces of so many characters, so that cutting them costs little."""
 
 
 class Reader:
@@ -20,24 +36,218 @@ class Reader:
         self._tools = tools
         self._thinking = thinking
         self._raw: list[str] = []
+        self._text = TextStream()
+        self._sink = CallSink(tools)
+        self._state: Literal["start", "text", "think", "calls", "object", "rest"] = (
+            "think" if thinking else "start"
+        )
+        self._held = ""
+        self._since: list[str] = []
+        self._said_before = 0
+        self._follower = CallFollower(shape, self._sink)
+        self._scanner = ObjectScanner()
+        self._marks = _marks(shape)
 
     def feed(self, fragment: str) -> list[Delta]:
         """Take the next characters."""
         self._raw.append(fragment)
-        return []
+        deltas: list[Delta] = []
+        for at in range(0, len(fragment), _PIECE):
+            if self._state == "rest":
+                break
+            rest, self._held = self._held + fragment[at : at + _PIECE], ""
+            while rest:
+                before = (rest, self._state)
+                rest = self._step(rest, deltas)
+                if (rest, self._state) == before:
+                    self._held, rest = rest, ""
+        return deltas
 
     def close(self, finish: Finish = "stop") -> tuple[list[Delta], Reading]:
         """End the turn."""
         raw = "".join(self._raw)
         reading = recover(raw, self._tools, self._dialect or None, finish, thinking=self._thinking)
-        deltas: list[Delta] = []
-        if reading.thoughts:
-            deltas.append(Delta(thoughts=reading.thoughts))
-        if reading.text:
-            deltas.append(Delta(text=reading.text))
-        for index, call in enumerate(reading.calls):
-            deltas.append(Delta(index=index, call_name=call.name))
-            arguments = json.dumps(dict(call.arguments), ensure_ascii=False)
-            deltas.append(Delta(index=index, arguments=arguments))
-            deltas.append(Delta(index=index, call=call))
-        return deltas, reading
+        text = _with_shown(self._text.text, reading.text)
+        thoughts = _with_shown(self._sink.thoughts.text, reading.thoughts)
+        if (text, thoughts) != (reading.text, reading.thoughts):
+            reading = replace(reading, text=text, thoughts=thoughts)
+        deltas = [
+            Delta(thoughts=thoughts[len(self._sink.thoughts.text) :]),
+            Delta(text=text[len(self._text.text) :]),
+        ]
+        said = [delta for delta in deltas if delta.text or delta.thoughts]
+        return said + self._sink.finish(reading.calls), reading
+
+    def _step(self, rest: str, deltas: list[Delta]) -> str:
+        match self._state:
+            case "start":
+                return self._at_start(rest)
+            case "text":
+                return self._in_text(rest, deltas)
+            case "think":
+                return self._in_think(rest, deltas)
+            case "calls":
+                return self._in_calls(rest, deltas)
+            case "object":
+                return self._in_object(rest, deltas)
+            case "rest":
+                return ""
+
+    def _at_start(self, rest: str) -> str:
+        """Where a place for thoughts or text may open."""
+        rest = rest.lstrip()
+        marks = self._marks
+        if marks.after_think and rest.startswith(marks.after_think):
+            return rest[len(marks.after_think) :]
+        if marks.think_open and rest.startswith(marks.think_open):
+            self._state = "think"
+            return rest[len(marks.think_open) :]
+        if marks.text_open and rest.startswith(marks.text_open):
+            self._state = "text"
+            return rest[len(marks.text_open) :]
+        if rest and not any(mark.startswith(rest) for mark in marks.openings):
+            self._state = "text"
+            if marks.unmarked:
+                self._begin_calls()
+        return rest
+
+    def _in_text(self, rest: str, deltas: list[Delta]) -> str:
+        found = self._marks.suspects.search(rest)
+        at = found.start() if found else len(rest) - _growing(rest, self._marks.beginnings)
+        self._say(rest[:at], deltas)
+        if found:
+            self._suspect(rest[at:])
+        return rest[at:]
+
+    def _say(self, text: str, deltas: list[Delta]) -> None:
+        certain = self._text.feed(text)
+        if certain:
+            deltas.append(Delta(text=certain))
+
+    def _suspect(self, rest: str) -> None:
+        """Decide what begins at a mark; nothing changes while that cannot be told."""
+        marks = self._marks
+        if rest.startswith(marks.trigger):
+            self._begin_calls(marks.trigger if marks.unmarked else "")
+        elif marks.think_open and rest.startswith(marks.think_open) and not self._sink.said:
+            self._state = "start"
+        elif not any(mark.startswith(rest) for mark in (marks.trigger, marks.think_open)):
+            self._begin_object() if rest[0] in "{[" else self._give_up()
+
+    def _give_up(self) -> None:
+        self._state = "rest"
+
+    def _begin_calls(self, lead: str = "") -> None:
+        self._state, self._since, self._said_before = "calls", [], self._sink.said
+        self._follower = CallFollower(self._shape, self._sink, lead)
+
+    def _begin_object(self) -> None:
+        self._state, self._since, self._scanner = "object", [], ObjectScanner()
+
+    def _in_think(self, rest: str, deltas: list[Delta]) -> str:
+        marks = self._marks
+        found = marks.think_end.search(rest)
+        at = found.start() if found else len(rest) - _growing(rest, marks.think_beginnings)
+        self._sink.think(rest[:at])
+        deltas += self._sink.take()
+        if not found:
+            return rest[at:]
+        if found.group() == marks.think_close:
+            self._state = "rest" if self._text.pieces else "start"
+            return rest[found.end() :]
+        if not any(mark != found.group() and mark.startswith(rest[at:]) for mark in _MARKUP):
+            self._give_up()
+        return rest[at:]
+
+    def _in_calls(self, rest: str, deltas: list[Delta]) -> str:
+        self._since.append(rest)
+        self._follower.feed(rest)
+        deltas += self._sink.take()
+        if self._follower.failed:
+            since = "".join(self._since)
+            if self._sink.said == self._said_before and since[0] in "{[":
+                self._begin_object()
+                return since
+            self._give_up()
+        return ""
+
+    def _in_object(self, rest: str, deltas: list[Delta]) -> str:
+        """Inside something like JSON that may be text after all."""
+        used, _ = self._scanner.feed(rest)
+        self._since.append(rest[:used])
+        if self._scanner.done:
+            found = "".join(self._since)
+            if _OTHERS.search(found) or is_call_like(found, self._tools):
+                self._give_up()
+            else:
+                self._state = "text"
+                self._say(found, deltas)
+        return rest[used:]
+
+
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """What the reader looks for, made once for each shape."""
+
+    trigger: str
+    unmarked: bool
+    think_open: str
+    think_close: str
+    after_think: str
+    text_open: str
+    openings: tuple[str, ...]
+    suspects: re.Pattern[str]
+    beginnings: frozenset[str]
+    think_end: re.Pattern[str]
+    think_beginnings: frozenset[str]
+
+
+@lru_cache(maxsize=256)
+def _marks(shape: CallShape) -> _Marks:
+    trigger, think_open, text_open = shape.trigger.strip(), shape.think_open.strip(), shape.text_open.strip()
+    closing = shape.think_close.strip() or "</think>"
+    first = re.match(r"<[^<>]*>|\[[^\[\]]*\]", closing)
+    think_close = first.group() if first else closing
+    after_think = closing[len(think_close) :].strip()
+    suspects = [mark for mark in (*SUSPECTS, trigger, think_open) if mark]
+    endings = [*_MARKUP, think_close]
+    return _Marks(
+        trigger=trigger,
+        unmarked=not compact(shape.open + "".join(shape.call[:1] if isinstance(shape.call[0], str) else ())),
+        think_open=think_open,
+        think_close=think_close,
+        after_think=after_think,
+        text_open=text_open,
+        openings=tuple(mark for mark in (after_think, think_open, text_open) if mark),
+        suspects=_pattern(suspects),
+        beginnings=_beginnings(suspects),
+        think_end=_pattern(endings),
+        think_beginnings=_beginnings(endings),
+    )
+
+
+def _pattern(marks: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(re.escape(mark) for mark in sorted(set(marks), key=len, reverse=True)))
+
+
+def _beginnings(marks: Iterable[str]) -> frozenset[str]:
+    return frozenset(mark[:length] for mark in marks for length in range(1, len(mark)))
+
+
+def _growing(text: str, beginnings: frozenset[str]) -> int:
+    """How many characters at the end of a text may be the beginning of a mark."""
+    longest = min(len(text), _LONGEST_MARK)
+    return next((length for length in range(longest, 0, -1) if text[-length:] in beginnings), 0)
+
+
+def _with_shown(shown: str, found: str) -> str:
+    """What was read, beginning with what was shown already."""
+    if found.startswith(shown):
+        return found
+    return shown if found in shown else f"{shown}\n{found}"
+
+
+_MARKS = (*CALL_OPEN, *CALL_CLOSE, *SPECIAL, *TURN_END, *THINKING, *THINKING.values())
+_MARKUP = tuple(mark for mark in _MARKS if mark[0] in "<[◁")
+_OTHERS = _pattern(mark for mark in (*SUSPECTS, *_MARKS) if mark not in "{[")
+_LONGEST_MARK = max(map(len, (*_MARKS, *SUSPECTS)))
