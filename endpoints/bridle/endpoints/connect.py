@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bridle.endpoints.driver import Driver
     from bridle.endpoints.http import Http
 
-__all__ = ["KINDS", "Identified", "Kind", "connect", "identify", "parse_spec", "spec_help"]
+__all__ = ["KINDS", "Identified", "Kind", "connect", "identify", "open_http", "parse_spec", "spec_help"]
 
 OPENAI_HOST = "api.openai.com"
 OPENAI_KEY = "OPENAI_API_KEY"
@@ -197,27 +197,24 @@ def _open_local(entry: EndpointConfig, kind: Kind) -> Endpoint:
 def _open_url(
     entry: EndpointConfig, kind: Kind | None, api_key: str | None, timeout_s: float | None, offline: bool
 ) -> Endpoint:
-    from bridle.endpoints.driver import HttpEndpoint, base_url
-    from bridle.endpoints.http import Http, Timeouts
+    from bridle.endpoints.driver import HttpEndpoint
 
     if entry.path:
         raise ConfigError(f"the endpoint {entry}", hint=f"{entry.kind} takes a url and no path")
-    url = base_url(entry.url or (kind.default_url if kind else ""))
-    key, key_env = _key(url, entry.api_key_env, api_key)
-    if not (key.isascii() and key.isprintable()):
-        raise ConfigError(
-            f"the key for {url} has a line break or another character that no key has",
-            hint=f"set {key_env} to the key and nothing else",
-        )
-    http = Http(key, key_env, timeouts=Timeouts(total_s=timeout_s), offline=offline)
-    http.check_host(url)
+    url, http = open_http(
+        entry.url or (kind.default_url if kind else ""),
+        api_key_env=entry.api_key_env,
+        api_key=api_key,
+        timeout_s=timeout_s,
+        offline=offline,
+    )
     if kind is None:
         seen = identify(url, http)
         _log.info("%s is of kind %s: %s", url, seen.kind, seen.reason)
         kind = KINDS[seen.kind]
-    if not key and urlsplit(url).hostname == OPENAI_HOST:
+    if not http.key and urlsplit(url).hostname == OPENAI_HOST:
         raise ConfigError(
-            "OpenAI needs a key and none is set", hint=f"set the environment variable {key_env}"
+            "OpenAI needs a key and none is set", hint=f"set the environment variable {http.key_env}"
         )
     driver = cast("Callable[[str], Driver]", _load(kind.opens))(url)
     http.start_hint = driver.start_hint
@@ -230,6 +227,34 @@ def _open_url(
             raise
         _log.info("%s: the model list was not read: %s", endpoint.name, error)
     return endpoint
+
+
+def open_http(
+    url: str,
+    *,
+    api_key_env: str = "",
+    api_key: str | None = None,
+    timeout_s: float | None = None,
+    offline: bool = False,
+) -> tuple[str, Http]:
+    """Check a server's address and make the connection to it, with the key that belongs there.
+
+    Raises:
+        ConfigError: for what is no address, a key that cannot be one, and a foreign host while `offline`.
+    """
+    from bridle.endpoints.driver import base_url
+    from bridle.endpoints.http import Http, Timeouts
+
+    base = base_url(url)
+    key, key_env = _key(base, api_key_env, api_key)
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(
+            f"the key for {base} has a line break or another character that no key has",
+            hint=f"set {key_env} to the key and nothing else",
+        )
+    http = Http(key, key_env, timeouts=Timeouts(total_s=timeout_s), offline=offline)
+    http.check_host(base)
+    return base, http
 
 
 def _key(url: str, env: str, given: str | None) -> tuple[str, str]:
