@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol, TypeAlias, cast
 
 from jsonschema import Draft202012Validator, ValidationError, validators
+from jsonschema.exceptions import UnknownType
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012, Schema
@@ -19,7 +22,20 @@ from referencing.jsonschema import DRAFT202012, Schema
 from bridle.errors import SchemaError
 from bridle.messages import JSON, Repair, ToolCall, ToolSpec
 
-__all__ = ["argument_errors", "check_call", "check_references", "key_repairs", "load_object", "repeated_keys"]
+__all__ = [
+    "DEEPEST",
+    "TOO_DEEP",
+    "argument_errors",
+    "check_call",
+    "check_references",
+    "decoder",
+    "is_too_deep",
+    "key_repairs",
+    "load_object",
+    "plain",
+    "repeated_keys",
+    "repeated_unlike",
+]
 
 _NO_OTHERS: Registry[Schema] = Registry()
 """Where a schema's references look outside it: nothing is there, and nothing is fetched."""
@@ -33,6 +49,8 @@ class _Repeating(dict[str, JSON]):
     """A JSON object that names a key more than once; the last value counts, as in `json.loads`."""
 
     repeated: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
+    """Those of them whose values differ."""
 
 
 def load_object(text: str) -> dict[str, JSON] | str:
@@ -48,16 +66,14 @@ def load_object(text: str) -> dict[str, JSON] | str:
     "the key 'a' is given twice"
     """
     try:
-        value: object = json.loads(
-            text, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_pairs
-        )
+        value: object = decoder().decode(text)
     except json.JSONDecodeError as error:
         return f"it is not valid JSON at character {error.pos}: {error.msg}"
     except ValueError as error:
         return str(error)
     except RecursionError:
         return TOO_DEEP
-    if _is_too_deep(value):
+    if is_too_deep(value):
         return TOO_DEEP
     if not isinstance(value, dict):
         return "it is not a JSON object"
@@ -66,7 +82,13 @@ def load_object(text: str) -> dict[str, JSON] | str:
     return cast("dict[str, JSON]", value)
 
 
-def _is_too_deep(value: object) -> bool:
+@lru_cache(maxsize=1)
+def decoder() -> json.JSONDecoder:
+    """What reads strict JSON: it refuses NaN and endless numbers, and notes the keys given twice."""
+    return json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_pairs)
+
+
+def is_too_deep(value: object) -> bool:
     """Whether lists and objects are nested deeper than any function that follows them can go."""
     level = [value]
     for _ in range(DEEPEST + 1):
@@ -99,8 +121,22 @@ def _pairs(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
         return plain
     out = _Repeating(plain)
     names = [key for key, _ in pairs]
-    out.repeated = tuple(key for key in plain if names.count(key) > 1)
+    out.repeated = tuple(key for key, count in Counter(names).items() if count > 1)
+    differing = {key for key, value in pairs if not _same(value, plain[key])}
+    out.unlike = tuple(key for key in out.repeated if key in differing)
     return out
+
+
+def _same(one: JSON, other: JSON) -> bool:
+    try:
+        return type(one) is type(other) and one == other
+    except RecursionError:
+        return False
+
+
+def repeated_unlike(value: JSON) -> tuple[str, ...]:
+    """The keys that the object `value` itself gives more than once, with values that differ."""
+    return value.unlike if isinstance(value, _Repeating) else ()
 
 
 def repeated_keys(value: JSON) -> list[str]:
@@ -128,7 +164,7 @@ def check_call(name: object, arguments: object, tools: Sequence[ToolSpec]) -> To
     wrong += argument_errors(known[name], given)
     if wrong:
         return f"wrong arguments for {name}: {'; '.join(wrong)}"
-    return ToolCall(name, cast("dict[str, JSON]", _plain(given)))
+    return ToolCall(name, cast("dict[str, JSON]", plain(given)))
 
 
 def key_repairs(arguments: object, where: int) -> list[Repair]:
@@ -137,10 +173,11 @@ def key_repairs(arguments: object, where: int) -> list[Repair]:
     return [Repair("repeated key", where, key, "the last value counts") for key in keys]
 
 
-def _plain(value: JSON) -> JSON:
+def plain(value: JSON) -> JSON:
+    """The same value made of ordinary dicts."""
     if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list) else value
+        return {key: plain(inner) for key, inner in value.items()}
+    return [plain(inner) for inner in value] if isinstance(value, list) else value
 
 
 def argument_errors(tool: ToolSpec, arguments: Mapping[str, JSON]) -> list[str]:
@@ -151,11 +188,13 @@ def argument_errors(tool: ToolSpec, arguments: Mapping[str, JSON]) -> list[str]:
         patterns = schema.get("patternProperties")
         extra = [key for key in arguments if key not in tool.properties] if not patterns else []
         wrong += [f"it has no parameter {key!r}" for key in extra]
-    validator = _validator(json.dumps(dict(schema), sort_keys=True))
     try:
-        errors = sorted(validator.iter_errors(dict(arguments)), key=str)
+        validator = _validator(json.dumps(dict(schema), sort_keys=True))
+        errors = sorted(validator.iter_errors(dict(arguments)), key=lambda error: error.message)
     except RecursionError:
         return [*wrong, "they are nested too deeply, or their schema refers to itself without end"]
+    except (UnknownType, re.error, Unresolvable, TypeError, ValueError) as error:
+        return [*wrong, f"they cannot be checked, because the function's schema is faulty: {_short(str(error))}"]
     for error in errors[:5]:
         place = "/".join(str(part) for part in error.absolute_path)
         wrong.append((f"{place}: " if place else "") + _short(error.message))

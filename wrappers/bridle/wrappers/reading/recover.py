@@ -1,16 +1,31 @@
-"""Read calls out of what a model wrote, whatever dialect it chose."""
+"""Read calls out of what a model wrote, whatever way of writing it chose.
+
+The order is: thinking apart, then what the marks of any dialect enclose, then strict JSON, then repair with
+the tools' schemas as a guide, then the check against them. Two errors are possible and not equal: a call that
+is not recovered can be asked for again, a call that was not meant cannot be taken back. So truncated text,
+thinking, unknown functions and values that would have to be invented never make a call.
+"""
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from bridle.messages import Finish, Refusal, ToolCall, ToolSpec, as_tools
-from bridle.wrappers.checking import check_call
+from bridle.messages import JSON, Finish, Refusal, Repair, ToolCall, ToolSpec
+from bridle.wrappers.reading.heard import Heard, Region
+from bridle.wrappers.reading.judge import Verdict, judge
+from bridle.wrappers.reading.markup import read_object, skip_space
+from bridle.wrappers.reading.marks import LEAK
+from bridle.wrappers.reading.names import tool_name
+from bridle.wrappers.reading.source import Known, Source
+from bridle.wrappers.reading.walk import Parts, Walk
 from bridle.wrappers.syntax import Reading
 
-__all__ = ["is_call_like", "parse_calls", "read_calls", "recover"]
+__all__ = ["is_call_like", "recover"]
+
+_ONLY_ARGUMENTS = "args_only:"
+_SEPARATORS = re.compile(r"[\s,;.]*")
 
 
 def recover(
@@ -22,52 +37,110 @@ def recover(
     thinking: bool = False,
     once: bool = False,
 ) -> Reading:
-    """Read one turn."""
+    """Read one whole turn. Never raises, and takes time in proportion to the text.
+
+    `dialect` is the way of writing that was asked for; any other is understood too. `args_only:NAME` says that
+    the text is nothing but the arguments of NAME. `thinking` says that the prompt itself opened a block of
+    thinking. With `once`, calls that repeat an earlier one exactly count as one.
+
+    >>> tool = ToolSpec("f", "", {"type": "object", "properties": {"x": {"type": "integer"}}})
+    >>> recover("Yes: <tool_call>{'name': 'f', 'arguments': {'x': '1',}}", [tool]).calls
+    (ToolCall(name='f', arguments={'x': 1}),)
+    """
+    known = Known(tools)
+    source = Source(raw)
+    final = finish != "length"
+    dialect = dialect or ""
+    if dialect.startswith(_ONLY_ARGUMENTS):
+        parts = _only_arguments(source, known, dialect.removeprefix(_ONLY_ARGUMENTS), final)
+    else:
+        walk = Walk(source, known, dialect, final=final)
+        start = _end_of_thinking(source, walk.parts) if thinking else 0
+        parts = walk.run(start) if start >= 0 else walk.parts
+    return _judged(parts, known, source, once)
+
+
+def _only_arguments(source: Source, known: Known, name: str, final: bool) -> Parts:
+    parts = Parts()
+    start = source.text.find("{")
+    text = source.text.strip()
+    if start < 0:
+        problem = "" if not text else "there is no JSON object in it"
+        parts.regions.append(Region(0, source.size, [Heard(name, {}, problem=problem)], sure=True))
+        return parts
+    region = Region(0, source.size, [], sure=True)
+    arguments, end, problem = read_object(source, start, known, name, region.notes, final=final)
+    inner = arguments if isinstance(arguments, dict) else {}
+    held = inner.get("name")
+    if isinstance(held, str) and tool_name(held, known.tools) == name and isinstance(inner.get("arguments"), dict):
+        arguments = inner["arguments"]
+    rest = source.text[end:].strip()
+    if rest and not problem:
+        region.notes.append(Repair("text behind the arguments", end, rest[:80], ""))
+    region.heard.append(Heard(name, arguments, problem=problem))
+    parts.regions.append(region)
+    return parts
+
+
+def _end_of_thinking(source: Source, parts: Parts) -> int:
+    """Put what the prompt's open block of thinking holds aside; return where it ends, or -1."""
+    marks = ("</think>", "</thinking>", "[/THINK]", "<|END_THINKING|>", "<channel|>", "</seed:think>", "◁/think▷")
+    places = [(place, mark) for mark in marks if (place := source.find(mark, 0)) >= 0]
+    if not places:
+        parts.thoughts.append(source.text.strip())
+        return -1
+    place, mark = min(places)
+    inside = source.text[:place].strip().removeprefix("<think>").strip()
+    if inside:
+        parts.thoughts.append(inside)
+    return place + len(mark)
+
+
+def _judged(parts: Parts, known: Known, source: Source, once: bool) -> Reading:
     calls: list[ToolCall] = []
-    refusals: list[Refusal] = []
-    decoder = json.JSONDecoder()
-    text, at = "", 0
-    while at < len(raw):
-        if raw[at] != "{":
-            text += raw[at]
-            at += 1
-            continue
-        try:
-            value, end = decoder.raw_decode(raw, at)
-        except (ValueError, RecursionError):
-            text += raw[at]
-            at += 1
-            continue
-        body = cast("dict[str, object]", value)
-        name = body.get("function", body.get("name"))
-        call = check_call(name, body.get("params", body.get("arguments", {})), tools)
-        if isinstance(call, str):
-            refusals.append(Refusal(call, raw[at:end]))
-        else:
-            calls.append(call)
-        at = end
-    for mark in ("<tool_call>", "</tool_call>"):
-        text = text.replace(mark, "")
-    return Reading(text=text.strip(), calls=tuple(calls), refusals=tuple(refusals))
+    repairs = list(parts.notes)
+    refusals: list[tuple[int, Refusal]] = []
+    thoughts = list(parts.thoughts)
+    for region in parts.regions:
+        text = source.text[region.start : region.end]
+        good = False
+        for heard in region.heard:
+            verdict = judge(heard, known, region.start, text)
+            thoughts += verdict.thoughts if verdict.call else ()
+            if verdict.refusal:
+                refusals.append((region.start, verdict.refusal))
+                continue
+            good = True
+            _take(verdict, calls, repairs, once)
+        if good:
+            repairs += region.notes
+    in_order = [refusal for _, refusal in sorted(refusals, key=lambda one: one[0])]
+    reading = Reading(
+        text="".join(parts.text).strip(),
+        thoughts="\n".join(thoughts),
+        calls=tuple(calls),
+        repairs=tuple(repairs),
+        refusals=(*in_order, *parts.refusals),
+    )
+    return reading
+
+
+def _take(verdict: Verdict, calls: list[ToolCall], repairs: list[Repair], once: bool) -> None:
+    call = verdict.call
+    if call is None:
+        return
+    repairs += verdict.notes
+    if once and call in calls:
+        repairs.append(Repair("repeated call", verdict.where, call.name, "once"))
+        return
+    calls.append(call)
 
 
 def is_call_like(text: str, tools: Sequence[ToolSpec] = ()) -> bool:
-    """Whether a balanced `{…}` or `[…]` could be read as a call, so that it is no plain text."""
-    return '"' in text
+    """Whether `text`, a balanced `{…}` or `[…]`, is read as anything but plain text.
 
-
-def read_calls(
-    raw: str, tools: Sequence[ToolSpec | Mapping[str, object]], meta: Mapping[str, object] | None = None
-) -> Reading:
-    """Read a model's text."""
-    dialect = (meta or {}).get("dialect")
-    finish: Finish = "length" if (meta or {}).get("finish_reason") == "length" else "stop"
-    return recover(raw, as_tools(tools), dialect if isinstance(dialect, str) else None, finish, once=True)
-
-
-def parse_calls(
-    raw: str, tools: Sequence[Mapping[str, object]], meta: Mapping[str, object]
-) -> list[dict[str, object]] | None:
-    """Read a model's text as plain dicts, or None when nothing in it may be called."""
-    calls = read_calls(raw, tools, meta).calls
-    return [{"name": call.name, "arguments": dict(call.arguments)} for call in calls] or None
+    >>> is_call_like('{"x": 1}')
+    False
+    """
+    reading = recover(text, tools)
+    return bool(reading.calls or reading.refusals) or reading.text != text.strip()

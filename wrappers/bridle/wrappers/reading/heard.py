@@ -1,0 +1,51 @@
+"""What was heard: a name with arguments as the model wrote them, before anything is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bridle.messages import JSON, Repair
+
+__all__ = ["Heard", "Region"]
+
+
+def _none() -> dict[str, JSON]:
+    return {}
+
+
+def _no_notes() -> list[Repair]:
+    return []
+
+
+@dataclass(slots=True)
+class Heard:
+    """Something that says it is a call.
+
+    `raw` holds arguments that were written one by one as plain text; `places` those without names; `spare`
+    what stood beside name and arguments. `problem` says why it can be no call whatever the tools are.
+    """
+
+    name: str
+    arguments: JSON = None
+    raw: Mapping[str, str] | None = None
+    places: tuple[JSON, ...] = ()
+    spare: dict[str, JSON] = field(default_factory=_none)
+    thoughts: str = ""
+    problem: str = ""
+    flat: bool = False
+    """Whether the arguments stood beside the name, in no object of their own."""
+
+
+@dataclass(slots=True)
+class Region:
+    """A stretch of the text up to `end`, what was heard in it and what had to be repaired for that.
+
+    `sure` says that marks of a call stood around it, so that it is nothing else.
+    """
+
+    start: int
+    end: int
+    heard: list[Heard]
+    notes: list[Repair] = field(default_factory=_no_notes)
+    sure: bool = False

@@ -1,0 +1,359 @@
+"""A reader of values that are almost JSON, or Python's literals, or Gemma's: what has one meaning is read.
+
+It is used where strict JSON failed, inside something that is known to be a call. Every liberty is recorded
+as a `Repair`. What has no single meaning raises `Unreadable`: a call where a value should be, a value that
+the text ends in, text that is no value at all.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+from bridle.messages import JSON, Repair
+from bridle.wrappers.reading.keys import ARGUMENT_KEYS, NAME_KEYS, THOUGHT_KEYS, WRAPPER_KEYS
+from bridle.wrappers.reading.quoting import CLOSERS, Style, unescape
+from bridle.wrappers.reading.source import Known, Source, Unreadable
+from bridle.wrappers.reading.strings import KEY, MARK, Place, Where, read_string, skip_blanks
+
+__all__ = ["Lenient", "Zone"]
+
+Zone = Literal["call", "arguments", "free"]
+"""What an object is: a call with its name, the arguments of one, or a value inside them."""
+
+DEEPEST = 60
+_NUMBER = re.compile(r"[+-]?(?:\d[\d_]*)?\.?\d*(?:[eE][+-]?\d+)?")
+_HEX = re.compile(r"0x[0-9a-fA-F]{1,16}")
+_STRICT_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_AFTER_WORD = re.compile(r"\s*[,}\])]|\s+$|\s*\n")
+_WORD = re.compile(r"[^\s,{}\[\]()\"'<>`=:;|\\][^,{}\[\]()\"'\n<>`;|\\]*")
+_PREFIX = re.compile(r"[rRbBuUfF]{1,2}(?=[\"'])")
+_BARE_KEY = re.compile(r"\s*([^:{}\[\],]*?)\s*:")
+_CALL = re.compile(r"\s*[\w.]+\s*\(")
+LITERALS: Mapping[str, JSON] = {
+    "true": True, "false": False, "null": None, "True": True, "False": False, "None": None,
+    "TRUE": True, "FALSE": False, "NULL": None, "nil": None, "undefined": None,
+}  # fmt: skip
+STRICT_LITERALS = frozenset({"true", "false", "null"})
+
+
+class Lenient:
+    """Reads one value from `at` on. `at`, `notes` and `open` tell afterwards how it went.
+
+    `open` holds the objects and lists whose bracket was never closed. `final` says that the model ended its
+    turn by itself.
+    """
+
+    def __init__(
+        self, source: Source, at: int, known: Known, style: Style = "json", *, zone: Zone = "call", tool: str = ""
+    ) -> None:
+        self.source = source
+        self.text = source.text
+        self.at = at
+        self.known = known
+        self.style: Style = style
+        self.final = True
+        self.notes: list[Repair] = []
+        self.open: list[JSON] = []
+        self._start = at
+        self._tool = tool
+        self._zone: Zone = zone
+        self._brackets: list[str] = []
+        self._rest = -1
+        """Where something began that belongs to no object any more."""
+        self._bare_keys = False
+
+    def value(self, where: Where = "object", given: Mapping[str, JSON] | None = None) -> JSON:
+        """Read the value that begins here.
+
+        Raises:
+            Unreadable: when what stands here has no single meaning.
+        """
+        self.source.steps -= 1
+        if self.source.steps < 0 or len(self._brackets) > DEEPEST:
+            raise Unreadable("it is nested too deeply to be repaired")
+        self._skip()
+        char = self._char()
+        if char == "{":
+            return self._object()
+        if char == "[" or (char == "(" and self.style == "python"):
+            return self._list(char)
+        if char in CLOSERS or self.text.startswith('<|"|>', self.at):
+            return self._string(where, given or {})
+        return self._scalar(where, given or {})
+
+    def _char(self) -> str:
+        if self.at >= self.source.size:
+            raise Unreadable("it is not complete", cut=True)
+        return self.text[self.at]
+
+    def _skip(self) -> None:
+        if self.style == "json":
+            end = skip_blanks(self.text, self.at)
+            if end > self.at and not self.text[self.at : end].isspace():
+                self._note("comment", self.at, self.text[self.at : end].strip(), "")
+            self.at = end
+            return
+        while self.at < self.source.size and self.text[self.at].isspace():
+            self.at += 1
+
+    def _note(self, what: str, where: int, before: str, after: str) -> None:
+        self.notes.append(Repair(what, where, before[:80], after))
+
+    # Strings, numbers and words
+
+    def _string(self, where: Where, given: Mapping[str, JSON]) -> str:
+        place = Place(where, len(self._brackets), lambda key: self._is_key(key, given), self.final)
+        value, self.at = read_string(self.source, self.at, place, self.style, self.notes)
+        while self.style == "python" and where != "object" and self._char_is("\"'"):
+            more, self.at = read_string(self.source, self.at, place, self.style, self.notes)
+            value += more
+        return value
+
+    def _char_is(self, chars: str) -> bool:
+        self._skip()
+        return self.at < self.source.size and self.text[self.at] in chars
+
+    def _is_key(self, key: str, given: Mapping[str, JSON]) -> bool:
+        if key in given:
+            return False
+        if self._zone == "free":
+            return True
+        tool = self.known.tools.get(self._tool)
+        declared = tool.properties if tool else self.known.parameters
+        if key in declared or key in THOUGHT_KEYS:
+            return True
+        return self._zone == "call" and (key in NAME_KEYS or key in ARGUMENT_KEYS)
+
+    def _scalar(self, where: Where, given: Mapping[str, JSON]) -> JSON:
+        prefix = _PREFIX.match(self.text, self.at)
+        if prefix and self.style == "python":
+            return self._prefixed(prefix, where, given)
+        number = self._number()
+        if number is not None:
+            return number
+        found = _WORD.match(self.text, self.at)
+        word = found.group() if found else ""
+        end = self.at + len(word)
+        if word in LITERALS or word.rstrip() in LITERALS:
+            return self._literal(word.rstrip())
+        if not word or word.startswith("..."):
+            raise Unreadable(f"there is no value at character {self.at - self._start}")
+        if self.text.startswith("(", end):
+            raise Unreadable(f"{word}(…) stands where a value should be; only plain values can be given")
+        return self._bare_word(word, end)
+
+    def _prefixed(self, prefix: re.Match[str], where: Where, given: Mapping[str, JSON]) -> str:
+        self.at = prefix.end()
+        if "r" not in prefix.group().lower():
+            return self._string(where, given)
+        self.style = "gemma"
+        try:
+            return self._string(where, given)
+        finally:
+            self.style = "python"
+
+    def _number(self) -> int | float | None:
+        found = _HEX.match(self.text, self.at) or _NUMBER.match(self.text, self.at)
+        written = found.group() if found else ""
+        if not written.strip("+-._eE"):
+            if self.text.startswith(("NaN", "Infinity", "-Infinity"), self.at):
+                raise Unreadable("NaN and Infinity are not JSON numbers")
+            return None
+        end = self.at + len(written)
+        if end >= self.source.size:
+            raise Unreadable("it ends inside a number", cut=True)
+        if not (_AFTER_WORD.match(self.text, end) or MARK.match(self.text, end) or self.text[end] in "/#"):
+            return None
+        try:
+            number = _make_number(written)
+        except ValueError as error:
+            raise Unreadable(f"{written[:40]} is not a number") from error
+        if math.isinf(number):
+            raise Unreadable(f"{written[:40]} is too large a number")
+        if self.style == "json" and not _STRICT_NUMBER.fullmatch(written):
+            self._note("number", self.at, written, json.dumps(number))
+        self.at = end
+        return number
+
+    def _literal(self, word: str) -> JSON:
+        if self.style == "json" and word not in STRICT_LITERALS:
+            self._note("literal", self.at, word, json.dumps(LITERALS[word]))
+        self.at += len(word)
+        return LITERALS[word]
+
+    def _bare_word(self, word: str, end: int) -> str:
+        if end >= self.source.size:
+            raise Unreadable("it ends inside a value", cut=True)
+        if self.style == "python":
+            raise Unreadable(f"{word.strip()[:40]} is not a literal")
+        quoted = self.text[end] in "\"'" and _AFTER_WORD.match(self.text, end + 1) is not None
+        if not quoted and not (_AFTER_WORD.match(self.text, end) or MARK.match(self.text, end)):
+            raise Unreadable(f"there is no value at character {self.at - self._start}")
+        if self.text[end] == "," and not (KEY.match(self.text, end + 1) or "[" in self._brackets[-1:]):
+            raise Unreadable(f"the value at character {self.at - self._start} is not in quotes")
+        if _CALL.match(word):
+            raise Unreadable(f"{word} stands where a value should be")
+        self._note("missing quotes", self.at, word, json.dumps(word.strip(), ensure_ascii=False))
+        self.at = end + quoted
+        return unescape(word.strip(), "json")
+
+    # Objects and lists
+
+    def _object(self) -> dict[str, JSON]:
+        out: dict[str, JSON] = {}
+        self._brackets.append("{")
+        self.at += 1
+        zone = self._zone
+        comma = True
+        while True:
+            before = self.at
+            self._skip()
+            if self._over(out, "}", before):
+                break
+            char = self.text[self.at]
+            if char in ",;":
+                if comma:
+                    self._note("extra comma", self.at, char, "")
+                comma = True
+                self.at += 1
+                continue
+            key = self._key(out, before, comma)
+            if key is None:
+                break
+            if not comma:
+                self._note("missing comma", self.at, "", ",")
+            comma = False
+            self._zone = self._zone_of(key, zone)
+            value = self.value("object", out)
+            self._zone = zone
+            if zone == "call" and key in NAME_KEYS and isinstance(value, str) and value in self.known.tools:
+                self._tool = value
+            self._add(out, key, value)
+        if comma and out:
+            self._note("extra comma", self.at, ",", "")
+        self._brackets.pop()
+        return out
+
+    def _add(self, out: dict[str, JSON], key: str, value: JSON) -> None:
+        if key in out:
+            if out[key] != value or type(out[key]) is not type(value):
+                raise Unreadable(f"the key {key!r} is given twice")
+            self._note("repeated key", self.at, key, "the last value counts")
+        out[key] = value
+
+    def _zone_of(self, key: str, zone: Zone) -> Zone:
+        if zone != "call":
+            return "free"
+        if key in self.known.tools and key not in WRAPPER_KEYS:
+            self._tool = key
+            return "arguments"
+        return "arguments" if key in ARGUMENT_KEYS else "call"
+
+    def _over(self, out: JSON, bracket: str, before: int) -> bool:
+        """Whether the object or list ends here, by its bracket or because nothing of it follows."""
+        if self.at >= self.source.size:
+            self._close(out, bracket)
+            return True
+        char = self.text[self.at]
+        if char == bracket:
+            self.at += 1
+            return True
+        if char in "}])":
+            opener = {"}": "{", "]": "[", ")": "("}[char]
+            if opener in self._brackets[:-1]:
+                self._note("missing bracket", self.at, "", bracket)
+            else:
+                self._note("wrong bracket", self.at, char, bracket)
+                self.at += 1
+            return True
+        if MARK.match(self.text, self.at):
+            self._close(out, bracket)
+            return True
+        return False
+
+    def _close(self, out: JSON, bracket: str) -> None:
+        if not self.final:
+            raise Unreadable("it was cut off at the token limit", cut=True)
+        self._note("missing bracket", self.at, "", bracket)
+        self.open.append(out)
+
+    def _key(self, out: dict[str, JSON], before: int, comma: bool) -> str | None:
+        """Read a key and its colon; None where no key follows, and the object ends with its last value."""
+        if self.style == "gemma":
+            found = _BARE_KEY.match(self.text, self.at)
+            if found and '<|"|>' not in found.group():
+                self.at = found.end()
+                return html.unescape(found.group(1)).strip("\"'")
+        found = KEY.match(self.text, self.at)
+        if not found or self._is_foreign(found, out, comma):
+            loose = "\n" in self.text[before : self.at] or self.text[self.at] == "{" or self._rest == self.at
+            if out and loose:
+                self._rest = self.at
+                self._close(out, "}")
+                return None
+            raise Unreadable(self._no_key(), cut=_is_cut_key(self.text, self.at))
+        plain = found.group(1)
+        self.at = found.end()
+        if plain is not None:
+            return unescape(plain, self.style)
+        key = next(group for group in found.groups() if group is not None)
+        self._bare_keys = True
+        self._note("key without quotes", found.start(), found.group().strip(), json.dumps(key))
+        return unescape(key, self.style)
+
+    def _is_foreign(self, found: re.Match[str], out: dict[str, JSON], comma: bool) -> bool:
+        """Whether what looks like a bare key is more likely a line of something else."""
+        key = found.group(4)
+        if key is None or not out or self._is_key(key, out):
+            return False
+        return not comma or not self._bare_keys
+
+    def _no_key(self) -> str:
+        return f"it is not valid JSON at character {self.at - self._start}: there is no key"
+
+    def _list(self, opener: str) -> list[JSON]:
+        out: list[JSON] = []
+        bracket = "]" if opener == "[" else ")"
+        self._brackets.append(opener)
+        self.at += 1
+        comma = True
+        while True:
+            before = self.at
+            self._skip()
+            if self._over(out, bracket, before):
+                break
+            char = self.text[self.at]
+            if char in ",;":
+                if comma:
+                    self._note("extra comma", self.at, char, "")
+                comma = True
+                self.at += 1
+                continue
+            if not comma and char not in "\"'{[":
+                raise Unreadable(f"there is no comma at character {self.at - self._start}")
+            if not comma:
+                self._note("missing comma", self.at, "", ",")
+            comma = False
+            out.append(self.value("list"))
+        if comma and out and self.style == "json":
+            self._note("extra comma", self.at, ",", "")
+        self._brackets.pop()
+        return out
+
+
+def _is_cut_key(text: str, at: int) -> bool:
+    """Whether the text ends in a key."""
+    rest = text[at : at + 300].strip()
+    return len(text) - at < 300 and "\n" not in rest and ":" not in rest
+
+
+def _make_number(written: str) -> int | float:
+    if written.lower().startswith("0x"):
+        return int(written, 16)
+    text = written.replace("_", "")
+    return float(text) if any(char in text for char in ".eE") else int(text)
