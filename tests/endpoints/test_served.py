@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import partial
 
@@ -15,7 +16,10 @@ from servers.fake import Response, Seen, Server, json_response, recorded, server
 
 __all__ = ["server"]
 
-CHATML = "<|im_start|>system\nYou are terse.<|im_end|>\n<|im_start|>user\nSay hi<|im_end|>\n<|im_start|>assistant\n"
+CHATML = (
+    "<|im_start|>system\nYou are terse.<|im_end|>\n"
+    "<|im_start|>user\nSay hi<|im_end|>\n<|im_start|>assistant\n"
+)
 TALK = (Message("system", "You are terse."), Message("user", "Say hi"))
 
 
@@ -105,8 +109,8 @@ def test_other_servers_tell_a_name(server: Server) -> None:
 @pytest.mark.parametrize(
     "body", [{}, {"error": "Unexpected endpoint or method"}, {"models": [{}]}, {"data": []}, []]
 )
-def test_a_server_that_tells_nothing_is_refused(server: Server, body: JSON) -> None:
-    answers(server, {"*": body})
+def test_a_server_that_tells_nothing_is_refused(server: Server, body: str) -> None:
+    answers(server, {"*": json.loads(body)})
     with pytest.raises(RequestRefused, match="tells nothing"):
         told(server)
     with pytest.raises(RequestRefused, match="cannot show the prompt"):
