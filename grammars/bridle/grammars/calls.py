@@ -137,6 +137,7 @@ class _Calls:
         self._rules = rules
         self._shape = shape
         self._thoughts = thoughts
+        self._made: dict[tuple[int, Part], Node] = {}
 
     def all(self, tools: Sequence[ToolSpec], most: int) -> Node:
         """Return rules for one call to `most` of them, with what stands around them."""
@@ -179,19 +180,26 @@ class _Calls:
                 return Lit(part)
             case Name(quoted):
                 return literal(tool.name) if quoted else Lit(write_name(tool.name))
-            case Arguments(depth, key):
-                owned = key is None or key in tool.properties
-                frame = None if key is None or owned else Frame(self._rules, ((key, self._thoughts),))
-                return self._rules.node(_object(tool.parameters), depth=depth, place=tool.name, frame=frame)
-            case Members():
-                members = MemberFrame(part, self._rules, tool)
-                return members.rules.node(_object(tool.parameters), place=tool.name, frame=members)
+            case Arguments() | Members():
+                if (id(tool), part) not in self._made:
+                    self._made[id(tool), part] = self._arguments(part, tool)
+                return self._made[id(tool), part]
             case Index():
                 return Lit(str(index))
             case CallId():
                 return EMPTY
             case _:
                 return self._thoughts
+
+    def _arguments(self, part: Arguments | Members, tool: ToolSpec) -> Node:
+        parameters, rules = _object(tool.parameters), self._rules
+        if isinstance(part, Members):
+            members = MemberFrame(part, rules, tool)
+            return members.rules.node(parameters, place=tool.name, frame=members)
+        key = part.thoughts_key
+        owned = key is None or key in tool.properties
+        frame = None if key is None or owned else Frame(rules, ((key, self._thoughts),))
+        return rules.node(parameters, depth=part.depth, place=tool.name, frame=frame)
 
 
 def _object(parameters: Mapping[str, JSON]) -> Mapping[str, JSON]:

@@ -33,6 +33,7 @@ class Store:
     notes: dict[str, None] = field(default_factory=dict[str, None])
     _names: dict[Node, str] = field(default_factory=dict[Node, str])
     _taken: Counter[str] = field(default_factory=Counter[str])
+    _made: dict[object, Node] = field(default_factory=dict[object, Node])
 
     def share(self, kind: str, node: Node) -> Node:
         """Return a reference to a rule for the node; equal nodes are one rule."""
@@ -43,6 +44,12 @@ class Store:
             self._names[node] = f"{kind}-{self._taken[kind]}"
             self.rules[self._names[node]] = node
         return Ref(self._names[node])
+
+    def once(self, kind: str, key: object, make: Callable[[], Node]) -> Node:
+        """Return the rule that was made for a key of this kind, or make it now."""
+        if (kind, key) not in self._made:
+            self._made[kind, key] = self.share(kind, make())
+        return self._made[kind, key]
 
 
 class JsonRules:

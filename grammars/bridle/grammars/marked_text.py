@@ -19,20 +19,20 @@ _BEGINS_JSON = '"-0123456789[{ \t\n\r'
 _WORDS = ("true", "false", "null")
 
 
-def marked_text(mark: str, least: int, most: int, *, exact: bool) -> Node:
+def marked_text(mark: str, least: int, most: int, *, exact: bool, known: int = 99) -> Node:
     """Return rules for text of `least` to `most` characters without `mark`.
 
-    Unless `exact`, the upper end is rough. A broken beginning of the mark may stand anywhere.
+    Unless `exact`, the upper end is rough, and up to `known` characters of the mark may be begun.
     """
     if not exact and least == 0:
-        return optional(text_without(mark, most, known=len(mark))) if most > 0 else EMPTY
+        return optional(text_without(mark, most, known=known)) if most > 0 else EMPTY
     counted: list[Node] = [
         Repeat(_but(char + (_ESCAPE if least and char == mark[0] else "")), least, most)
         for char in _signs(mark)
     ]
     if not exact:
         start = Repeat(_but(mark[0] + _ESCAPE), least, least)
-        return alt(*counted, seq(start, marked_text(mark, 0, most - least, exact=False)))
+        return alt(*counted, seq(start, marked_text(mark, 0, most - least, exact=False, known=known)))
     if least == 0 and most > _SHORT:
         counted.append(text_without(mark, most // (_SHORT + 1), known=_SHORT, run=0))
     return alt(*counted)
@@ -60,11 +60,8 @@ Repeat(item=Chars(ranges=((60, 61),), negated=False), least=1, most=3)))
     return alt(*found)
 
 
-def unlike_json(mark: str, most: int) -> Node:
-    """Return rules for text that is no JSON by its first characters, of roughly `most` characters at most."""
-    if most < 1:
-        return EMPTY
-    rest = marked_text(mark, 0, most, exact=False)
+def unlike_json(mark: str, rest: Node) -> Node:
+    """Return rules for text without `mark` that is no JSON by its first characters; then comes `rest`."""
     starts: list[Node] = [seq(_but(_BEGINS_JSON + mark[0] + "".join(word[0] for word in _WORDS)), rest)]
     for word in _WORDS:
         for size in range(1, len(word)):

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from bridle.grammars.ir import EMPTY, Lit, Node, Repeat, alt, optional, seq
 from bridle.grammars.json_rules import listed
-from bridle.grammars.marked_text import unlike_json
 from bridle.grammars.notations import WORD, GemmaRules, MarkedJson, PythonRules, RawText
 from bridle.grammars.schema import Frame, SchemaRules
 from bridle.grammars.schema_keywords import ANNOTATIONS
@@ -16,7 +15,6 @@ from bridle.wrappers.values import (
     admits_only_strings,
     bare_mark,
     escape_mark,
-    fits,
     read_raw,
     write_name,
 )
@@ -46,13 +44,12 @@ class MemberFrame(Frame):
         if self._raw is None or admits_only_strings(schema):
             return node
         if _admits_any_string(schema):
-            text = unlike_json(self._raw.mark, self.rules.bounds.string_chars)
-            return alt(node, self.rules.share("raw", text))
+            return alt(node, self._raw.unlike_json())
         options = schema.get("enum")
-        texts = [one for one in options if isinstance(one, str)] if isinstance(options, list) else []
-        fitting = [text for text in texts if fits(text, key, self._tool)]
-        plain = [text for text in fitting if read_raw(text, key, self._tool) == text]
-        return alt(node, *(Lit(escape_mark(text, self._raw.mark)) for text in plain))
+        if not isinstance(options, list) or _words(schema) != {"enum"}:
+            return node
+        texts = [one for one in options if isinstance(one, str) and read_raw(one, key, self._tool) == one]
+        return alt(node, *(Lit(escape_mark(text, self._raw.mark)) for text in texts))
 
     def object(self, members: Sequence[tuple[str, Node, bool]], depth: int) -> Node:
         """Return rules for these members (key, value, required) in this order."""
@@ -60,7 +57,8 @@ class MemberFrame(Frame):
         body = listed(items, self._members.between, "", self.rules.share)
         if body is None:
             return EMPTY
-        return body if any(required for _, required in items) else optional(body)
+        whole = self.rules.share("members", body)
+        return whole if any(required for _, required in items) else optional(whole)
 
     def free_object(self, value: Node, most: int, depth: int) -> Node:
         """Return rules for at most `most` members with any keys."""
@@ -89,9 +87,14 @@ def _admits_any_string(schema: JSON | Mapping[str, JSON]) -> bool:
     """Tell whether a schema is one of several types of which one is a string without limits."""
     if not isinstance(schema, Mapping):
         return False
-    words = {word for word in schema if word not in ANNOTATIONS}
+    words = _words(schema)
     if words == {"type"}:
         kinds = schema["type"]
         return "string" in kinds if isinstance(kinds, list) else kinds == "string"
     options = schema.get("anyOf")
     return words == {"anyOf"} and isinstance(options, list) and any(map(_admits_any_string, options))
+
+
+def _words(schema: Mapping[str, JSON]) -> set[str]:
+    """The keywords that restrict."""
+    return {word for word in schema if word not in ANNOTATIONS}

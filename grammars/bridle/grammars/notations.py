@@ -7,7 +7,7 @@ from __future__ import annotations
 from bridle.grammars.ir import Chars, Lit, Node, Repeat, seq
 from bridle.grammars.json_rules import ONE_LINE
 from bridle.grammars.json_text import escaped, quoted
-from bridle.grammars.marked_text import marked_text, without_mark
+from bridle.grammars.marked_text import marked_text, unlike_json, without_mark
 from bridle.grammars.schema import SchemaRules
 from bridle.messages import JSON
 from bridle.wrappers.syntax import Members, ValueStyle
@@ -17,6 +17,9 @@ __all__ = ["WORD", "GemmaRules", "MarkedJson", "PythonRules", "RawText"]
 
 WORD = Chars(((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A)))
 """The characters of keys that no schema names, where keys stand bare."""
+_KNOWN = (
+    4  # characters of a closing mark that strings in JSON may begin to write: `</art` is no `</arg_value>`
+)
 
 
 class PythonRules(SchemaRules):
@@ -49,8 +52,12 @@ class GemmaRules(SchemaRules):
 
     def text(self, least: int, most: int, *, exact: bool = False) -> Node:
         """Return rules for a string of any characters."""
-        inside = marked_text(GEMMA_QUOTE, least, most, exact=exact)
-        return self.share("string", seq(Lit(GEMMA_QUOTE), inside, Lit(GEMMA_QUOTE)))
+        mark = Lit(GEMMA_QUOTE)
+        return self.store.once(
+            "string",
+            (least, most, exact),
+            lambda: seq(mark, marked_text(mark.text, least, most, exact=exact), mark),
+        )
 
     def lead(self, key: str) -> Node:
         """Return what stands before a member's value."""
@@ -78,7 +85,11 @@ class MarkedJson(SchemaRules):
 
     def text(self, least: int, most: int, *, exact: bool = False) -> Node:
         """Return rules for a string of any characters."""
-        return self.share("string", quoted(escaped(marked_text(self.mark, least, most, exact=exact))))
+        return self.store.once(
+            "string",
+            (least, most, exact),
+            lambda: quoted(escaped(marked_text(self.mark, least, most, exact=exact, known=_KNOWN))),
+        )
 
     def lead(self, key: str) -> Node:
         """Return what stands before a member's value."""
@@ -102,7 +113,14 @@ class RawText(MarkedJson):
 
     def text(self, least: int, most: int, *, exact: bool = False) -> Node:
         """Return rules for a string of any characters."""
-        return self.share("raw", marked_text(self.mark, least, most, exact=exact))
+        return self.store.once(
+            "raw", (least, most, exact), lambda: marked_text(self.mark, least, most, exact=exact)
+        )
+
+    def unlike_json(self) -> Node:
+        """Return rules for a string that nobody takes for JSON."""
+        rest = self.text(0, self.bounds.string_chars)
+        return self.store.once("text", "unlike JSON", lambda: unlike_json(self.mark, rest))
 
 
 def _written(value: JSON, style: ValueStyle) -> str:
