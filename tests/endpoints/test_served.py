@@ -107,7 +107,7 @@ def test_other_servers_tell_a_name(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"error": "Unexpected endpoint or method"}, {"models": [{}]}, {"data": []}, []]
+    "body", ["{}", '{"error": "Unexpected endpoint or method"}', '{"models": [{}]}', '{"data": []}', "[]"]
 )
 def test_a_server_that_tells_nothing_is_refused(server: Server, body: str) -> None:
     answers(server, {"*": json.loads(body)})

@@ -15,7 +15,17 @@ from bridle.wrappers.wrapper import ALIASES
 if TYPE_CHECKING:
     from bridle.wrappers.registry import FormatFile
 
-__all__ = ["MESSAGES", "TOOLS", "Row", "aliases_of", "call_sample", "describe", "rows", "tools_sample"]
+__all__ = [
+    "CALL",
+    "MESSAGES",
+    "TOOLS",
+    "Row",
+    "aliases_of",
+    "call_sample",
+    "describe",
+    "rows",
+    "tools_sample",
+]
 
 TOOLS = (
     ToolSpec(
@@ -33,11 +43,11 @@ TOOLS = (
 )
 """The one tool of the short conversation that shows a format."""
 
-_CALL = ToolCall("lamp", {"room": "attic", "on": True})
+CALL = ToolCall("lamp", {"room": "attic", "on": True})
 MESSAGES = (
     Message("system", "You look after a house."),
     Message("user", "Light in the attic, please."),
-    Message("assistant", "", "The attic has one lamp.", (_CALL,), extra={"call_ids": ["lamp00001"]}),
+    Message("assistant", "", "The attic has one lamp.", (CALL,), extra={"call_ids": ["lamp00001"]}),
     Message("tool", '{"shines": true}', name="lamp", extra={"tool_call_id": "lamp00001"}),
     Message("assistant", "It shines."),
     Message("user", "Thank you!"),
@@ -78,7 +88,7 @@ def aliases_of(name: str) -> tuple[str, ...]:
 def call_sample(wrapper: Wrapper) -> str:
     """An assistant turn with one call, as the wrapper's syntax writes it."""
     thoughts = "" if wrapper.thoughts == "none" else "The attic has one lamp."
-    return wrapper.syntax.write((_CALL,), thoughts, "", TOOLS)
+    return wrapper.syntax.write((CALL,), thoughts, "", TOOLS)
 
 
 def tools_sample(wrapper: Wrapper) -> str:

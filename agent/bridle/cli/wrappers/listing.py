@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -63,15 +64,13 @@ def use(name: str, model: str) -> None:
 
     NAME may be the path of a .toml file. `auto` forgets what was kept.
     """
-    from pathlib import Path
-
     from bridle.endpoints.config import save_wrapper
     from bridle.wrappers import get_wrapper
 
     if name != "auto":
         get_wrapper(name)
-    if Path(name).suffix.lower() in (".toml", ".yaml", ".yml"):
-        name = str(Path(name).absolute())
+    if name.lower().endswith((".toml", ".yaml", ".yml")):
+        name = os.path.abspath(name)
     file = save_wrapper(model, name)
     kept = "is chosen by its own template again" if name == "auto" else f"gets the wrapper {name}"
     output.print_note(f"The model {model} {kept} ({file}).")
