@@ -29,6 +29,7 @@ def test_the_header_says_what_the_model_is(tiny: Path) -> None:
     assert header.metadata["tokenizer.ggml.add_bos_token"] is False
     assert header.metadata["llama.block_count"] == 2
     assert "tokenizer.ggml.tokens" not in header.metadata
+    assert (header.bos, header.eos) == ("<|endoftext|>", "<|im_end|>")
     # The writer pads the last tensor, which llama.cpp does not ask for.
     assert 0 <= tiny.stat().st_size - header.size_bytes < 32
 
@@ -43,6 +44,19 @@ def test_what_a_header_lacks_is_empty(tmp_path: Path) -> None:
         None,
         None,
     )
+
+
+def test_a_token_that_the_vocabulary_lacks_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_token_list(["<s>", "</s>", "ü"])
+    writer.add_bos_token_id(2)
+    writer.add_eos_token_id(3)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    header = read_header(path)
+    assert (header.bos, header.eos) == ("ü", "")
 
 
 @pytest.mark.parametrize("kind", ["F32", "F16", "Q8_0", "Q4_0", "Q6_K", "IQ4_NL", "BF16"])

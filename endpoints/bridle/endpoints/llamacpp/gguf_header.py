@@ -38,12 +38,17 @@ _BLOCKS = {
 
 @dataclass(frozen=True, slots=True)
 class GgufHeader:
-    """What a model file says about itself. `size_bytes` is the least size of a file with these tensors."""
+    """What a model file says about itself. `size_bytes` is the least size of a file with these tensors.
+
+    `bos` and `eos` are the texts of the tokens that begin and end a text; empty where the file names none.
+    """
 
     version: int
     n_tensors: int
     size_bytes: int
     metadata: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+    bos: str = ""
+    eos: str = ""
 
     @property
     def architecture(self) -> str:
@@ -105,6 +110,7 @@ class _Reader:
         self._path = path
         self._data = data
         self._at = len(MAGIC)
+        self._tokens = (0, 0)  # where the vocabulary's strings begin, and how many there are
 
     def header(self) -> GgufHeader:
         (version,) = self._unpack("<I")
@@ -125,7 +131,19 @@ class _Reader:
         given = metadata.get("general.alignment")
         alignment = given if isinstance(given, int) and given > 0 else 32
         start = -(-self._at // alignment) * alignment
-        return GgufHeader(version, n_tensors, start + max(ends) if ends else self._at, metadata)
+        size = start + max(ends) if ends else self._at
+        bos, eos = (self._token(metadata.get(f"tokenizer.ggml.{one}_token_id")) for one in ("bos", "eos"))
+        return GgufHeader(version, n_tensors, size, metadata, bos, eos)
+
+    def _token(self, index: JSON) -> str:
+        """The text of one token; empty for an index that the vocabulary does not have."""
+        at, count = self._tokens
+        if not isinstance(index, int) or not 0 <= index < count:
+            return ""
+        read, data = struct.Struct("<Q").unpack_from, self._data
+        for _ in range(index):
+            at += 8 + read(data, at)[0]
+        return data[at + 8 : at + 8 + read(data, at)[0]].decode("utf-8", "replace")
 
     def _unpack(self, form: str) -> tuple[int, ...]:
         try:
@@ -156,6 +174,8 @@ class _Reader:
         if kind in _SCALARS:
             self._at += struct.calcsize("<" + _SCALARS[kind]) * count
         elif kind == _STRING:
+            if distinct:
+                self._tokens = (self._at, count)
             self._skip_strings(count, distinct=distinct)
         elif kind == _ARRAY and depth < _DEEPEST_ARRAY:
             for _ in range(count):
