@@ -17,7 +17,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "wrappers")]
 
 from bridle.errors import BridleError  # noqa: E402
-from bridle.messages import Message, ToolSpec, as_messages, as_tools, tool_to_dict  # noqa: E402
-from bridle.wrappers import builtin_formats, get_wrapper  # noqa: E402
+from bridle.messages import JSON, Message, ToolSpec, as_messages, as_tools, tool_to_dict  # noqa: E402
+from bridle.wrappers import Format, Wrapper, builtin_formats, get_wrapper  # noqa: E402
 
 CONVERSATIONS = Path(__file__).with_name("conversations.json")
 
@@ -42,8 +42,13 @@ class Reference:
     """One real template, and what its callers have to know.
 
     `arguments`: whether past calls carry theirs as a dict or as JSON text. `empty`: the content of a turn
-    that only calls. `thoughts`: the key that past thoughts stand under. `values`: further variables.
-    `mutable`: the template appends to its own lists, which transformers' sandbox does not allow.
+    that only calls. `thoughts`: the key that past thoughts stand under, or `blocks` where they are a block of
+    the content. `values`: further variables.
+    `mutable`: the template appends to its own lists, which transformers' sandbox does not allow. `unescaped`:
+    the template calls some text safe, by which transformers' Jinja would escape the rest of it for HTML.
+    `ours`: values for our wrapper. `words`: the template's own sentences from one string to another, both
+    included, that our format says in words of its own, and where ours stand; they are not compared.
+    `calls_as_text`: the template knows no past calls, and callers hand over what the model wrote as text.
     """
 
     file: str
@@ -54,6 +59,18 @@ class Reference:
     thoughts: str = "reasoning_content"
     values: Callable[[Sequence[ToolSpec]], Mapping[str, object]] | None = None
     mutable: bool = False
+    unescaped: bool = False
+    calls_as_text: bool = False
+    ours: Mapping[str, JSON] | None = None
+    words: tuple[str, str, Callable[[Format], str]] | None = None
+
+    def levelled(self, real: str, form: Format) -> str:
+        """What the template wrote, with our words in the place of its own."""
+        if self.words is None:
+            return real
+        start, end, ours = self.words
+        at, to = real.find(start), real.find(end)
+        return real if at < 0 or to < at else real[:at] + ours(form) + real[to + len(end) :]
 
 
 def _firefunction(tools: Sequence[ToolSpec]) -> Mapping[str, object]:
@@ -61,37 +78,67 @@ def _firefunction(tools: Sequence[ToolSpec]) -> Mapping[str, object]:
     functions = [tool_to_dict(tool)["function"] for tool in tools]
     return {
         "functions": json.dumps(functions, indent=4, ensure_ascii=False),
-        "datetime": datetime.now().strftime("%Y-%m-%d"),
+        "datetime": "2026-11-20",
     }
 
 
+def _llama_date(tools: Sequence[ToolSpec]) -> Mapping[str, object]:
+    """The date that our format writes unless another is given."""
+    return {"date_string": "26 Jul 2024"}
+
+
+def _thinking(tools: Sequence[ToolSpec]) -> Mapping[str, object]:
+    """What llama.cpp hands over, whose copies of some templates ask for it."""
+    return {"enable_thinking": True}
+
+
+def _tool_words(form: Format) -> str:
+    return form.tools.open
+
+
+LLAMA_WORDS = ("Given the following functions", "Do not use variables.\n\n", _tool_words)
+FIRE_WORDS = (
+    "In addition to plain text",
+    "functions as JSON spec:",
+    lambda form: str(form.template_values["words"]).strip(),
+)
 LLAMA = ("<|begin_of_text|>", "<|eot_id|>")
 MISTRAL = ("<s>", "</s>")
+DEEPSEEK_BARE: Mapping[str, JSON] = {"list_tools": False, "again": False}
+"""What DeepSeek's own templates leave out, left out by ours too."""
 DEEPSEEK = ("<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>")
 
 REFERENCES: Mapping[str, tuple[Reference, ...]] = {
     "hermes": (
-        Reference("NousResearch-Hermes-2-Pro-Llama-3-8B-tool_use.jinja", "<|begin_of_text|>", "<|im_end|>"),
-        Reference("NousResearch-Hermes-3-Llama-3.1-8B-tool_use.jinja", "<|begin_of_text|>", "<|im_end|>"),
+        Reference("NousResearch-Hermes-2-Pro-Llama-3-8B-tool_use.jinja", eos="<|im_end|>"),
+        Reference("NousResearch-Hermes-3-Llama-3.1-8B-tool_use.jinja", eos="<|im_end|>"),
     ),
     "qwen2.5": (Reference("Qwen-Qwen2.5-7B-Instruct.jinja"),),
     "qwen3": (Reference("Qwen-Qwen3-0.6B.jinja"),),
     "qwen3-coder": (Reference("Qwen3-Coder.jinja"),),
     "llama3.1": (
-        Reference("meta-llama-Llama-3.1-8B-Instruct.jinja", *LLAMA),
-        Reference("meta-llama-Llama-3.3-70B-Instruct.jinja", *LLAMA),
+        Reference("meta-llama-Llama-3.1-8B-Instruct.jinja", *LLAMA, words=LLAMA_WORDS),
+        Reference("meta-llama-Llama-3.3-70B-Instruct.jinja", *LLAMA, words=LLAMA_WORDS),
     ),
-    "llama3.2": (Reference("meta-llama-Llama-3.2-3B-Instruct.jinja", *LLAMA),),
+    "llama3.2": (
+        Reference("meta-llama-Llama-3.2-3B-Instruct.jinja", *LLAMA, values=_llama_date, words=LLAMA_WORDS),
+    ),
     "mistral-tekken": (Reference("mistralai-Mistral-Nemo-Instruct-2407.jinja", *MISTRAL),),
-    "mistral-v13": (
-        Reference("unsloth-mistral-Devstral-Small-2507.jinja", *MISTRAL),
-        Reference("Mistral-Small-3.2-24B-Instruct-2506.jinja", *MISTRAL),
-        Reference("mistralai-Ministral-3-14B-Reasoning-2512.jinja", *MISTRAL),
+    "mistral-v11": (Reference("Mistral-Small-3.2-24B-Instruct-2506.jinja", *MISTRAL),),
+    "mistral-v13": (Reference("unsloth-mistral-Devstral-Small-2507.jinja", *MISTRAL),),
+    "ministral-3": (
+        Reference("mistralai-Ministral-3-14B-Reasoning-2512.jinja", *MISTRAL, thoughts="blocks"),
     ),
-    "functionary-v3.1": (Reference("meetkai-functionary-medium-v3.1.jinja", *LLAMA),),
+    "functionary-v3.1": (Reference("meetkai-functionary-medium-v3.1.jinja", *LLAMA, unescaped=True),),
     "functionary-v3.2": (Reference("meetkai-functionary-medium-v3.2.jinja", *LLAMA, arguments="text"),),
     "firefunction-v2": (
-        Reference("fireworks-ai-llama-3-firefunction-v2.jinja", *LLAMA, values=_firefunction),
+        Reference(
+            "fireworks-ai-llama-3-firefunction-v2.jinja",
+            *LLAMA,
+            values=_firefunction,
+            ours={"date": "2026-11-20"},
+            words=FIRE_WORDS,
+        ),
     ),
     "command-r": (Reference("CohereForAI-c4ai-command-r-plus-tool_use.jinja", "<BOS_TOKEN>"),),
     "command-r7b": (Reference("CohereForAI-c4ai-command-r7b-12-2024-tool_use.jinja", "<BOS_TOKEN>"),),
@@ -101,30 +148,63 @@ REFERENCES: Mapping[str, tuple[Reference, ...]] = {
         Reference("google-gemma-4-31B-it-interleaved.jinja", "<bos>", "<eos>"),
     ),
     "phi3": (Reference("microsoft-Phi-3.5-mini-instruct.jinja", "<s>", "<|endoftext|>"),),
-    "granite3": (Reference("ibm-granite-granite-3.3-2B-Instruct.jinja"),),
+    "granite3": (
+        Reference(
+            "ibm-granite-granite-3.3-2B-Instruct.jinja",
+            calls_as_text=True,
+            ours={"date": f"{datetime.now():%B %d, %Y}"},
+        ),
+    ),
     "granite4": (
         Reference("ibm-granite-granite-4.0.jinja"),
         Reference("ibm-granite-granite-4.1.jinja"),
     ),
     "deepseek-r1": (
         Reference("llama-cpp-deepseek-r1.jinja", *DEEPSEEK, empty=None),
-        Reference("deepseek-ai-DeepSeek-R1-Distill-Qwen-32B.jinja", *DEEPSEEK, arguments="text", empty=None),
-        Reference("deepseek-ai-DeepSeek-R1-Distill-Llama-8B.jinja", *DEEPSEEK, arguments="text", empty=None),
+        Reference(
+            "deepseek-ai-DeepSeek-R1-Distill-Qwen-32B.jinja",
+            *DEEPSEEK,
+            empty=None,
+            values=_thinking,
+            ours=DEEPSEEK_BARE,
+        ),
+        Reference(
+            "deepseek-ai-DeepSeek-R1-Distill-Llama-8B.jinja",
+            *DEEPSEEK,
+            arguments="text",
+            empty=None,
+            ours=DEEPSEEK_BARE,
+        ),
     ),
-    "deepseek-v3.1": (Reference("deepseek-ai-DeepSeek-V3.1.jinja", *DEEPSEEK),),
+    "deepseek-v3.1": (
+        Reference(
+            "deepseek-ai-DeepSeek-V3.1.jinja",
+            *DEEPSEEK,
+            ours={"list_tools": False, "opening": "<think></think>"},
+        ),
+    ),
     "glm4.5": (Reference("GLM-4.6.jinja"),),
-    "gpt-oss": (Reference("openai-gpt-oss-120b.jinja", "<|startoftext|>", thoughts="thinking"),),
+    "glm4.7": (Reference("GLM-4.7-Flash.jinja"),),
+    "gpt-oss": (
+        Reference(
+            "openai-gpt-oss-120b.jinja",
+            "<|startoftext|>",
+            thoughts="thinking",
+            ours={"today": datetime.now().strftime("%Y-%m-%d")},
+        ),
+    ),
     "kimi-k2": (
         Reference("moonshotai-Kimi-K2.jinja", "[BOS]", "[EOS]"),
         Reference("Kimi-K2-Instruct.jinja", "[BOS]", "[EOS]", mutable=True),
-        Reference("Kimi-K2-Thinking.jinja", "[BOS]", "[EOS]", mutable=True),
     ),
+    "kimi-k2-thinking": (Reference("Kimi-K2-Thinking.jinja", "[BOS]", "[EOS]", mutable=True),),
     "minimax-m1": (Reference("MiniMax-M1.jinja"),),
     "minimax-m2": (Reference("MiniMax-M2.jinja"),),
-    "lfm2": (
-        Reference("LFM2-8B-A1B.jinja", "<|startoftext|>"),
-        Reference("LFM2.5-Instruct.jinja", "<|startoftext|>"),
-        Reference("LFM2.5-8B-A1B.jinja", "<|startoftext|>"),
+    "qwq": (Reference("Qwen-QwQ-32B.jinja", values=_thinking),),
+    "lfm2": (Reference("LFM2-8B-A1B.jinja", "<|startoftext|>", calls_as_text=True),),
+    "lfm2.5": (
+        Reference("LFM2.5-Instruct.jinja", "<|startoftext|>", calls_as_text=True),
+        Reference("LFM2.5-8B-A1B.jinja", "<|startoftext|>", thoughts="thinking"),
     ),
     "smollm3": (Reference("HuggingFaceTB-SmolLM3-3B.jinja"),),
 }
@@ -164,13 +244,15 @@ def _tojson(
     )
 
 
-def plain_template(source: str, mutable: bool = False) -> jinja2.Template:
+def plain_template(source: str, mutable: bool = False, unescaped: bool = False) -> jinja2.Template:
     """Compile a chat template as transformers does."""
     kind = SandboxedEnvironment if mutable else ImmutableSandboxedEnvironment
     environment = kind(
         trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"]
     )
     environment.filters["tojson"] = _tojson
+    if unescaped:
+        environment.filters["safe"] = str
     environment.globals["raise_exception"] = _raise
     environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)  # type: ignore[misc]
     return environment.from_string(source)
@@ -181,8 +263,22 @@ def plain_messages(messages: Sequence[Message], reference: Reference) -> list[di
     return [_plain(message, reference) for message in messages]
 
 
+def as_text(messages: Sequence[Message], wrapper: Wrapper, tools: Sequence[ToolSpec]) -> list[Message]:
+    """The messages with past calls as text, in the syntax of our wrapper."""
+    return [
+        replace(message, content=wrapper.syntax.write(message.calls, "", message.content, tools), calls=())
+        for message in messages
+    ]
+
+
 def _plain(message: Message, reference: Reference) -> dict[str, Any]:
     out: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.thoughts and reference.thoughts == "blocks":
+        thinking = {"type": "thinking", "thinking": message.thoughts}
+        return {
+            **_plain(replace(message, thoughts=""), reference),
+            "content": [thinking, *([{"type": "text", "text": message.content}] if message.content else [])],
+        }
     if message.thoughts:
         out[reference.thoughts] = message.thoughts
     if message.role == "tool":
@@ -217,7 +313,7 @@ def real_rendering(
     """
     source = (folder / reference.file).read_text(encoding="utf-8")
     values = reference.values(tools) if reference.values else {}
-    return plain_template(source, reference.mutable).render(
+    return plain_template(source, reference.mutable, reference.unescaped).render(
         messages=plain_messages(messages, reference),
         tools=[tool_to_dict(tool) for tool in tools] or None,
         documents=None,
@@ -263,13 +359,14 @@ class Comparison:
 def compare(name: str, reference: Reference, folder: Path, only: int | None = None) -> Comparison:
     """Render every conversation twice and compare."""
     result = Comparison()
-    wrapper = get_wrapper(name)
+    wrapper = get_wrapper(name, values=reference.ours)
     for number, (title, messages, tools) in enumerate(conversations(), 1):
         if only not in (None, number):
             continue
         result.total += 1
         try:
-            real = real_rendering(folder, reference, messages, tools)
+            given = as_text(messages, wrapper, tools) if reference.calls_as_text else messages
+            real = real_rendering(folder, reference, given, tools)
         except (jinja2.TemplateError, TypeError) as error:
             result.refused += 1
             print(f"    {number:2} {title}: the template refuses it: {error}") if only else None
@@ -279,6 +376,7 @@ def compare(name: str, reference: Reference, folder: Path, only: int | None = No
         except BridleError as error:
             result.different += (f"{number:2} {title}: ours raises {error!r}",)
             continue
+        real = reference.levelled(real, wrapper.format)
         if ours == real:
             result.equal += 1
         else:

@@ -149,6 +149,7 @@ _KEYS: Mapping[str, Callable[[str, str, object], object]] = {
     "title": _text,
     "source": _text,
     "generation": _text,
+    "generation_direct": _text,
     "bos": _text,
     "body": _text,
     "stop": _texts,

@@ -96,8 +96,20 @@ class Format:
     """A Jinja template that writes the prompt in place of turns."""
     template_values: Mapping[str, JSON] = field(default_factory=_nothing)
     """Variables of the template and their values, unless the caller gives others."""
+    generation_direct: str = ""
+    """What starts an answer without thinking: it counts where the value `enable_thinking` is false."""
     differences: tuple[str, ...] = ()
     """Where the prompt differs from what the models' own template writes, and why."""
+
+    @property
+    def control(self) -> tuple[str, ...]:
+        """Every string that content must not form."""
+        return (*self.special, *self.marks)
+
+    def start(self, values: Mapping[str, JSON]) -> str:
+        """What starts the model's answer when the template's variables have these values."""
+        direct = values.get("enable_thinking") is False
+        return self.generation_direct if direct and self.generation_direct else self.generation
 
     def turn(self, name: str, instead: str = "") -> Turn:
         """The turn `name`, or the one of name `instead` where the format has none of its own."""

@@ -102,7 +102,7 @@ class Layout:
             case "assistant":
                 turn = form.turn("calls", "assistant") if message.calls else form.turns["assistant"]
                 stripped = replace(message, content=words[0].text)
-                return self._turn(turn, past_turn(self.syntax, stripped, self.tools, form.special))
+                return self._turn(turn, past_turn(self.syntax, stripped, self.tools, form.control))
             case "user":
                 text = words[0].text
                 event = self.roles and _is_event(text)

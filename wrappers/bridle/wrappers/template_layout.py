@@ -8,7 +8,8 @@ value is control text after all. A template sees:
   `id` (of the call it answers), `calls` (each with `name`, `arguments`, `id`), and, of the assistant,
   `written`: thoughts, text and calls as the call syntax writes them
 - `tools`: the tools in OpenAI's shape; `listed`: the same as text, by the format's `tools`
-- `bos`, `generation` of the format, and the format's `template_values`.
+- `bos`, `generation` of the format, and its `template_values`: where these hold the format's control strings,
+  they are control text, but not in values that the caller gives
 
 The filter `tojson` writes plain JSON (options `indent`, `sort_keys`). `fail(why)` ends it with an error.
 """
@@ -32,6 +33,7 @@ from bridle.wrappers.formats import Format
 from bridle.wrappers.layout import past_turn, without_old_thoughts
 from bridle.wrappers.segments import Segment
 from bridle.wrappers.syntax import CallSyntax
+from bridle.wrappers.toollists import marked
 
 __all__ = ["by_template"]
 
@@ -58,14 +60,14 @@ def by_template(
         FormatError: when the template fails, with its name, the line and the cause.
     """
     kept = without_old_thoughts(messages, form.history_thoughts)
-    given = {name: _safe_json(value) for name, value in values.items()}
+    given = {name: _value(form, name, value) for name, value in values.items()}
     try:
         text = _compiled(form.template).render(
             messages=_messages(kept, form, syntax, tools),
             tools=[_safe_json(tool_to_dict(tool)) for tool in tools],
             listed=_flat(listed),
             bos=_control(form.bos),
-            generation=_control(form.generation),
+            generation=_control(form.start(values)),
             **given,
         )
     except (
@@ -84,6 +86,12 @@ def by_template(
             hint="look at the messages' roles and their order, or choose another wrapper",
         ) from error
     return tuple(_split(text))
+
+
+def _value(form: Format, name: str, value: JSON) -> JSON:
+    if isinstance(value, str) and value is form.template_values.get(name):
+        return _flat(marked(value, form.control))
+    return _safe_json(value)
 
 
 @lru_cache(maxsize=64)
@@ -153,7 +161,7 @@ def _messages(
             name, call_id = name or called.get(call_id, first[0]), call_id or first[1]
         text = message.content.strip() if message.role in form.strip else message.content
         stripped = replace(message, content=text)
-        written = past_turn(syntax, stripped, tools, form.special) if message.role == "assistant" else ()
+        written = past_turn(syntax, stripped, tools, form.control) if message.role == "assistant" else ()
         out.append(
             {
                 "role": message.role,

@@ -84,7 +84,7 @@ class Wrapper:
     @property
     def control(self) -> tuple[str, ...]:
         """Every string that content must not form."""
-        return (*self.format.special, *self.format.marks)
+        return self.format.control
 
     @property
     def stop(self) -> tuple[str, ...]:
@@ -110,16 +110,16 @@ class Wrapper:
         """
         form = self.format
         listed = tool_segments(form.tools, tools, self.thoughts, self.control)
+        values = {**form.template_values, **self.values}
         if form.template:
-            values = {**form.template_values, **self.values}
             segments = list(by_template(form, self.syntax, messages, tools, listed, values))
         else:
             segments = Layout(form, self.syntax, tools, listed, self.roles).segments(messages)
-            segments.append(Segment(form.generation, control=True))
+            segments.append(Segment(form.start(values), control=True))
         if self.hints:
             segments.append(Segment(HINTS))
         if prime:
-            segments += marked(self.prime, form.special)
+            segments += marked(self.prime, self.control)
         return shield(segments, form.marks)
 
     def reader(self, tools: Sequence[ToolSpec]) -> StreamReader:
