@@ -108,8 +108,14 @@ class Format:
 
     def start(self, values: Mapping[str, JSON]) -> str:
         """What starts the model's answer when the template's variables have these values."""
-        direct = values.get("enable_thinking") is False
-        return self.generation_direct if direct and self.generation_direct else self.generation
+        return self.generation_direct if self._direct(values) else self.generation
+
+    def opens_thinking(self, values: Mapping[str, JSON]) -> bool:
+        """Whether an answer begins inside the thinking when the template's variables have these values."""
+        return self.thinking and not self._direct(values)
+
+    def _direct(self, values: Mapping[str, JSON]) -> bool:
+        return bool(self.generation_direct) and values.get("enable_thinking") is False
 
     def turn(self, name: str, instead: str = "") -> Turn:
         """The turn `name`, or the one of name `instead` where the format has none of its own."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from bridle.errors import FormatError
-from bridle.messages import JSON, Finish, Message, ToolSpec
+from bridle.messages import JSON, Finish, Message, ToolCall, ToolSpec
 from bridle.wrappers import syntaxes as _syntaxes
 from bridle.wrappers.formats import Format
 from bridle.wrappers.layout import Layout, marked
@@ -22,7 +22,6 @@ from bridle.wrappers.registry import builtin_format, builtin_formats, format_fil
 from bridle.wrappers.segments import Segment, shield
 from bridle.wrappers.syntax import CallSyntax, JsonLayout, Reading, StreamReader
 from bridle.wrappers.syntaxes import ThoughtsPlace, make_syntax
-from bridle.wrappers.template_layout import by_template
 from bridle.wrappers.toollists import HINTS, tool_segments
 
 __all__ = ["ALIASES", "Alias", "Wrapper", "detect", "get_wrapper", "wrapper_names"]
@@ -95,8 +94,9 @@ class Wrapper:
     def prime(self) -> str:
         """How a call begins, up to where the model chooses; empty where a call begins with its name."""
         shape = self.syntax.shape
-        lead = takewhile(lambda part: isinstance(part, str), shape.call)
-        return (shape.open + "".join(map(str, lead))).rstrip()
+        lead = shape.open + "".join(map(str, takewhile(lambda part: isinstance(part, str), shape.call)))
+        written = self.syntax.write((ToolCall(""),), "", "", ())
+        return written[: written.find(lead) + len(lead)].rstrip()
 
     def render(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), *, prime: bool = False
@@ -112,6 +112,8 @@ class Wrapper:
         listed = tool_segments(form.tools, tools, self.thoughts, self.control)
         values = {**form.template_values, **self.values}
         if form.template:
+            from bridle.wrappers.template_layout import by_template  # Jinja, which most formats do without
+
             segments = list(by_template(form, self.syntax, messages, tools, listed, values))
         else:
             segments = Layout(form, self.syntax, tools, listed, self.roles).segments(messages)
@@ -124,7 +126,8 @@ class Wrapper:
 
     def reader(self, tools: Sequence[ToolSpec]) -> StreamReader:
         """Start reading one answer as it arrives."""
-        return self.syntax.reader(tools)
+        values = {**self.format.template_values, **self.values}
+        return self.syntax.reader(tools, thinking=self.format.opens_thinking(values))
 
     def read(self, text: str, tools: Sequence[ToolSpec], finish: Finish = "stop") -> Reading:
         """Read one whole answer. Never raises."""
