@@ -75,6 +75,17 @@ def test_a_turn_nobody_knows_is_refused(tmp_path: Path) -> None:
         load_format(path)
 
 
+def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    text = GOOD.replace("special = []", "special = 1\ncolour = 1").replace('title = "Mine"', "")
+    with pytest.raises(FormatError, match="unknown key 'colour'") as caught:
+        load_format(write(tmp_path, text + "[turn.robot]\n"))
+    problems = caught.value.facts["problems"]
+    assert isinstance(problems, tuple)
+    for says in ("'colour'", "'title' is missing", "special is 1", "unknown turn 'robot'"):
+        assert sum(says in str(problem) for problem in problems) == 1
+    assert len(problems) == 4
+
+
 def test_turns_may_not_be_left_out(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD.split("[turn.system]", maxsplit=1)[0])
     with pytest.raises(FormatError, match=r"\[turn\.ROLE\]"):

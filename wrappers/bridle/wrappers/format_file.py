@@ -27,43 +27,79 @@ __all__ = ["parse_format"]
 ROLES = ("system", "user", "assistant", "tool")
 
 
+REQUIRED = ("name", "title", "source", "generation", "stop", "special")
+
+
 def parse_format(text: str, source: str, load_template: Callable[[str], str]) -> Format:
     """Read the text of a format file. `source` names it in errors; `load_template` reads a file beside it.
 
     Raises:
-        FormatError: naming the file, the key, the value and what is allowed.
+        FormatError: naming the file, the key, the value and what is allowed. It is about the first thing that
+            is wrong; its fact `problems` has a line for each.
     """
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise FormatError(f"the format file {source!r} is not valid TOML: {error}") from error
+    found = _Problems()
     for key in table:
         if key not in _KEYS:
-            raise FormatError(f"{source}: unknown key {key!r}", hint=f"keys are {', '.join(sorted(_KEYS))}")
-    for key in ("name", "title", "source", "generation", "stop", "special"):
+            found.add(f"{source}: unknown key {key!r}", f"keys are {', '.join(sorted(_KEYS))}")
+    for key in REQUIRED:
         if key not in table:
-            raise FormatError(f"{source}: the key {key!r} is missing")
-    values = {key: _KEYS[key](source, key, value) for key, value in table.items()}
-    values["turns"] = _turns(table.get("turn"), source, "template" in table)
+            found.add(f"{source}: the key {key!r} is missing", "")
+    values: dict[str, object] = {}
+    for key, value in table.items():
+        with found:
+            values[key] = _KEYS.get(key, _anything)(source, key, value)
     values.pop("turn", None)
-    if "template" in table:
-        values["template"] = load_template(str(table["template"]))
+    values["turns"] = _turns(table.get("turn"), source, "template" in table, found)
+    with found:
+        if "template" in table:
+            values["template"] = load_template(str(table["template"]))
+    found.check()
     return Format(**cast("dict[str, Any]", values))
 
 
-def _turns(table: object, source: str, templated: bool) -> Mapping[str, Turn]:
+class _Problems:
+    """Gathers what is wrong: as a context, it takes the error that was raised inside."""
+
+    def __init__(self) -> None:
+        self._errors: list[FormatError] = []
+
+    def add(self, message: str, hint: str) -> None:
+        self._errors.append(FormatError(message, hint=hint))
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, FormatError):
+            self._errors.append(error)
+        return isinstance(error, FormatError)
+
+    def check(self) -> None:
+        if self._errors:
+            first, lines = self._errors[0], tuple(map(str, self._errors))
+            raise FormatError(first.message, hint=first.hint, problems=lines) from first
+
+
+def _turns(table: object, source: str, templated: bool, found: _Problems) -> Mapping[str, Turn]:
     if not isinstance(table, dict):
-        if templated:
-            return {}
-        raise FormatError(
-            f"{source}: the tables [turn.ROLE] are missing", hint=f"roles are {', '.join(ROLES)}"
-        )
+        if not templated:
+            found.add(f"{source}: the tables [turn.ROLE] are missing", f"roles are {', '.join(ROLES)}")
+        return {}
     given = cast("dict[str, object]", table)
+    needed = () if templated else REQUIRED_TURNS
+    turns: dict[str, Turn] = {}
+    for name in TURNS:
+        if name in given or name in needed:
+            with found:
+                turns[name] = _turn(source, name, given.get(name))
     for name in given:
         if name not in TURNS:
-            raise FormatError(f"{source}: unknown turn {name!r}", hint=f"turns are {', '.join(TURNS)}")
-    needed = () if templated else REQUIRED_TURNS
-    return {name: _turn(source, name, given.get(name)) for name in TURNS if name in given or name in needed}
+            found.add(f"{source}: unknown turn {name!r}", f"turns are {', '.join(TURNS)}")
+    return turns
 
 
 def _turn(source: str, name: str, body: object) -> Turn:
@@ -140,7 +176,8 @@ def _tool_list(source: str, key: str, value: object) -> ToolListing:
     return ToolListing(**values)
 
 
-def _turn_table(source: str, key: str, value: object) -> object:
+def _anything(source: str, key: str, value: object) -> object:
+    """Take a value that is checked elsewhere."""
     return value
 
 
@@ -175,5 +212,5 @@ _KEYS: Mapping[str, Callable[[str, str, object], object]] = {
     "user_json": _one_of(*get_args(UserJson)),
     "template": _text,
     "template_values": _table,
-    "turn": _turn_table,
+    "turn": _anything,
 }
