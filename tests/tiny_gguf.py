@@ -83,19 +83,20 @@ def write_tiny_llama(
     layers: int = 2,
     dim: int = 64,
     marks: tuple[str, ...] = (),
+    control: tuple[str, ...] = (),
 ) -> Path:
     """Write a random-weight model and return its path. The same arguments write the same bytes.
 
-    `marks` become tokens of their own after the control tokens, which plain text makes (type "user defined").
-    The vocabulary grows by them.
+    `marks` become tokens of their own after the control tokens, which plain text makes (type "user defined"),
+    and `control` more control tokens behind them. The vocabulary grows by them.
     """
     tokens, merges = vocabulary(n_vocab, seed)
-    if set(marks) & set(tokens):
-        raise ValueError(f"some of {marks!r} are tokens already, and llama.cpp ends the process for that")
+    if set(marks + control) & set(tokens):
+        raise ValueError(f"some of {marks + control!r} are tokens already; llama.cpp ends the process for that")
     first_control = len(tokens) - len(CONTROL_TOKENS)
-    types = [1] * first_control + [3] * len(CONTROL_TOKENS) + [4] * len(marks)
-    tokens += marks
-    n_vocab += len(marks)
+    types = [1] * first_control + [3] * len(CONTROL_TOKENS) + [4] * len(marks) + [3] * len(control)
+    tokens += marks + control
+    n_vocab += len(marks) + len(control)
     heads = max(1, dim // 32)
     values = [
         _text("general.architecture", "llama"),

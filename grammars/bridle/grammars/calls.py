@@ -8,11 +8,12 @@ first argument.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from bridle.errors import InputError, SchemaError
 from bridle.grammars.bounds import DEFAULT_BOUNDS, Bounds
-from bridle.grammars.free_text import free_text, thinking
+from bridle.grammars.free_text import free_text, thinking, without_end
 from bridle.grammars.ir import EMPTY, Grammar, Lit, Node, Repeat, alt, optional, seq
 from bridle.grammars.json_rules import ONE_LINE, Store
 from bridle.grammars.json_text import literal
@@ -47,6 +48,7 @@ def call_grammar(
     parallel: int = 1,
     think: bool = False,
     gap: bool = False,
+    stop: Sequence[str] = (),
     thoughts: Mapping[str, JSON] | None = None,
 ) -> Grammar:
     """Return the grammar of a turn: a call, text or a call, or text alone.
@@ -54,8 +56,9 @@ def call_grammar(
     `only` leaves one function to call. Up to `parallel` calls may follow one another where the shape knows
     how. With `loosen`, schema keywords that cannot be held are left out and listed in `Grammar.weakened`.
     With `think` the turn may begin with thinking, where the shape has a place for it; with `gap` the shape's
-    gap may stand before a call also where no text does. `thoughts` is a JSON Schema of the inner thoughts of
-    a call; without it they are any text.
+    gap may stand before a call also where no text does. A turn ends before a mark that is one of `stop`, the
+    texts at which whoever runs the model stops. `thoughts` is a JSON Schema of the inner thoughts of a call;
+    without it they are any text.
 
     Raises:
         InputError: when there is nothing to call.
@@ -66,7 +69,7 @@ def call_grammar(
     offered = _offered(tools, only)
     start = thinking(shape, bounds) if think else EMPTY
     if mode == "text" or (mode == "text_or_call" and not offered):
-        return Grammar(seq(start, store.share("text", free_text(shape, bounds))), store.rules)
+        return Grammar(seq(start, store.share("text", free_text(shape, bounds, stop))), store.rules)
     if not offered:
         raise InputError(
             "a call is asked for, but there are no tools", hint="pass the tools that may be called"
@@ -76,9 +79,9 @@ def call_grammar(
         if thoughts is None
         else rules.share("thoughts", rules.node(thoughts, place="thoughts"))
     )
-    root = _Calls(rules, shape, inner).all(offered, parallel if shape.parallel else 1)
+    root = _Calls(rules, _stopped(shape, stop), inner).all(offered, parallel if shape.parallel else 1)
     if mode == "text_or_call":
-        text = store.share("text", free_text(shape, bounds))
+        text = store.share("text", free_text(shape, bounds, () if shape.text_first else stop))
         before = seq(text, Lit(shape.gap)) if shape.text_first else EMPTY
         lead = alt(before, Lit(shape.gap)) if gap and shape.gap else before
         root = alt(text, root if lead == EMPTY else seq(optional(lead), root))
@@ -128,6 +131,16 @@ def _offered(tools: Sequence[ToolSpec], only: str | None) -> Sequence[ToolSpec]:
         names = ", ".join(tool.name for tool in tools) or "none at all"
         raise InputError(f"no tool is called {only!r}", hint=f"there are: {names}")
     return offered
+
+
+def _stopped(shape: CallShape, stop: Sequence[str]) -> CallShape:
+    """Leave out the mark that ends the calls, where it is one that the model is stopped at."""
+    if shape.close:
+        return replace(shape, close=without_end(shape.close, stop))
+    last = shape.call[-1]
+    if shape.parallel or not isinstance(last, str):
+        return shape
+    return replace(shape, call=(*shape.call[:-1], without_end(last, stop)))
 
 
 class _Calls:

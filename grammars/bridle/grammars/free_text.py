@@ -13,7 +13,7 @@ from bridle.grammars.bounds import Bounds
 from bridle.grammars.ir import EMPTY, Chars, Lit, Node, Repeat, alt, optional, seq
 from bridle.wrappers.syntax import CallShape
 
-__all__ = ["free_text", "text_unlike", "text_without", "text_without_any", "thinking"]
+__all__ = ["free_text", "text_unlike", "text_without", "text_without_any", "thinking", "without_end"]
 
 _KNOWN = 3  # characters of the mark that a text may begin to write; each makes the longest text longer
 _RUN = 1  # more of the first character may stand before it, as in "<<"
@@ -58,14 +58,23 @@ def text_without_any(marks: Sequence[str], most: int) -> Node:
     return Repeat(alt(*items), 1, most)
 
 
-def free_text(shape: CallShape, bounds: Bounds) -> Node:
-    """Return rules for the free text of a turn, with the marks around it."""
+def free_text(shape: CallShape, bounds: Bounds, stop: Sequence[str] = ()) -> Node:
+    """Return rules for the free text of a turn, with the marks around it but for a final one of `stop`."""
     close = shape.text_close.strip()
     if shape.text_first or close:
         text = text_without_any([shape.trigger, *([close] if close else [])], bounds.text_chars)
     else:
         text = text_unlike(shape.trigger, bounds.text_chars)
-    return seq(Lit(shape.text_open), text, Lit(shape.text_close))
+    return seq(Lit(shape.text_open), text, Lit(without_end(shape.text_close, stop)))
+
+
+def without_end(text: str, ends: Sequence[str]) -> str:
+    """Return the text without the longest of `ends` that it ends with.
+
+    >>> without_end("}<|call|>", ["<|call|>"])
+    '}'
+    """
+    return text[: len(text) - max((len(end) for end in ends if text.endswith(end)), default=0)]
 
 
 def thinking(shape: CallShape, bounds: Bounds) -> Node:

@@ -14,6 +14,7 @@ from collections.abc import Collection
 
 from bridle.errors import GrammarError, MissingExtra
 from bridle.grammars.engines.base import FloatArray, Matcher, Recent
+from bridle.grammars.engines.marks import is_call_mark
 from bridle.grammars.engines.native import LlamaCpp, llama_cpp, token_bytes
 from bridle.grammars.gbnf import to_gbnf
 from bridle.grammars.ir import Grammar
@@ -63,8 +64,9 @@ class _Tokens:
         self.ends = frozenset(ends)
         attributes = [lib.llama_vocab_get_attr(vocab, token) for token in range(n_vocab)]
         control = [i for i, bits in enumerate(attributes) if bits & lib.LLAMA_TOKEN_ATTR_CONTROL]
-        # To llama.cpp a control token is its text; here no text makes one.
-        self.control = frozenset(control) - self.ends
+        own = [token for token in control if is_call_mark(token_bytes(lib, vocab, token))]
+        # To llama.cpp a control token is its text; here no text makes one, but for the marks of calls.
+        self.control = frozenset(control) - self.ends - frozenset(own)
         self.control_ids = np.array(sorted(self.control), dtype=np.int32)
         self.all = np.zeros(n_vocab, dtype=_CANDIDATE)
         self.bytes, self.bytes_are_all = _byte_tokens(lib, vocab, n_vocab)

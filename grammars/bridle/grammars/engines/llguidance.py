@@ -1,8 +1,8 @@
 """The default engine: llguidance masks in microseconds, and tells which tokens are forced.
 
 Its tokenizer is built from llama.cpp's vocabulary here and not by `llguidance.llamacpp`, because tokens like
-`<tool_call>`, which a model was trained to write in its turn, must count as their text, and all tokens that
-end an answer must not. Everything that llguidance reports as an error is raised as a `GrammarError`.
+`<tool_call>`, which a model was trained to write in its turn, must count as their text (see `marks.py`), and
+all tokens that end an answer must not. Everything that llguidance reports as an error is a `GrammarError`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Collection
 
 from bridle.errors import GrammarError, MissingExtra
 from bridle.grammars.engines.base import FloatArray, Matcher, Recent
+from bridle.grammars.engines.marks import TOKENIZE, is_call_mark, tokenize_with
 from bridle.grammars.engines.native import (
     LlamaCpp,
     MatcherOfLlguidance,
@@ -52,7 +53,7 @@ class LlguidanceEngine:
     def __init__(self, vocab: int, n_vocab: int, ends: Collection[int]) -> None:
         self._n_vocab = n_vocab
         self._ends = frozenset(ends)
-        self._tokenizer = _tokenizer(vocab, n_vocab, ends)
+        self._tokenizer, self._kept = _tokenizer(vocab, n_vocab, ends)
         self._compiled: Recent[MatcherOfLlguidance] = Recent(_KEPT)
 
     def matcher(self, grammar: Grammar | str) -> Matcher:
@@ -135,14 +136,26 @@ def _check(matcher: MatcherOfLlguidance) -> None:
         raise GrammarError(f"llguidance: {message[:_ERROR_CHARS]}", hint="simplify the schema or its bounds")
 
 
-def _tokenizer(vocab: int, n_vocab: int, ends: Collection[int]) -> object:
+def _tokenizer(vocab: int, n_vocab: int, ends: Collection[int]) -> tuple[object, object]:
+    """Return llguidance's tokenizer, and what must live as long as it does."""
     lib = llama_cpp()
     tokens = [_token(lib, vocab, token, token in ends) for token in range(n_vocab)]
-    tokenize = ctypes.cast(lib.llama_tokenize, ctypes.c_void_p).value
+    control = lib.LLAMA_TOKEN_ATTR_CONTROL
+    own = {
+        piece: token
+        for token, piece in enumerate(tokens)
+        if is_call_mark(piece) and lib.llama_vocab_get_attr(vocab, token) & control
+    }
+    tokenize = TOKENIZE(tokenize_with(lib, vocab, own)) if own else lib.llama_tokenize
     make = llguidance().LLTokenizer
-    return make.from_llamacpp(
-        tokens=tokens, vocab_ptr=vocab, tokenize_fptr=tokenize, eos_token=sorted(ends), slices=_SLICES
+    made = make.from_llamacpp(
+        tokens=tokens,
+        vocab_ptr=vocab,
+        tokenize_fptr=ctypes.cast(tokenize, ctypes.c_void_p).value,
+        eos_token=sorted(ends),
+        slices=_SLICES,
     )
+    return made, tokenize
 
 
 def _token(lib: LlamaCpp, vocab: int, token: int, is_end: bool) -> bytes:
@@ -150,5 +163,5 @@ def _token(lib: LlamaCpp, vocab: int, token: int, is_end: bool) -> bytes:
     attributes = lib.llama_vocab_get_attr(vocab, token)
     control = bool(attributes & lib.LLAMA_TOKEN_ATTR_CONTROL)
     marked = attributes & lib.LLAMA_TOKEN_ATTR_USER_DEFINED and piece[:1] == b"<" and piece[-1:] == b">"
-    special = is_end or control or (marked and not _OWN_MARK.fullmatch(piece))
-    return _SPECIAL + piece if special else piece
+    special = control or (marked and not _OWN_MARK.fullmatch(piece))
+    return _SPECIAL + piece if is_end or (special and not is_call_mark(piece)) else piece
