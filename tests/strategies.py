@@ -20,7 +20,10 @@ __all__ = ["calls", "maps", "schemas", "texts", "tool_sets_with_calls", "tools",
 _AWKWARD = (
     '"', "\\", "{", "}", "[", "]", "<tool_call>", "</tool_call>", "<think>", "<", "\n", "\r\n", "\t", "\0",
     "\x1f", "\x7f", "é", "日本", "🧿", "\u2028", "'", "```", '{"function": "f"}', "null", ", ", ": ", "\\n",
-    "\\u0041", " ",
+    "\\u0041", " ", "</parameter>", "\n</parameter>\n", "&lt;/parameter>", "&amp;", "<parameter=x>",
+    "</function>", '<|"|>', '&lt;|"|>', "</arg_value>", "<arg_key>", "[TOOL_CALLS]", "[ARGS]", "[/THINK]",
+    "<|call|>", "<|end|>", "<|im_end|>", "**{", "functools[", ">>>", "Action:", "```json", "<function=f>",
+    "</think>", "<｜tool▁call▁end｜>", "f(x=1)", ")", "True", "12",
 )  # fmt: skip
 _WORDS = (
     "city",

@@ -1,68 +1,94 @@
 """The laws of every call syntax, over random tools and random calls of them.
 
-What is written is read back; any chunking of a stream reads as one piece; reading never fails. How
-syntaxes and grammars agree is in `tests/test_one_declaration.py`.
+What is written is read back; any chunking of a stream reads as one piece; reading never fails and takes time
+in proportion to the text. How syntaxes and grammars agree is in `tests/test_one_declaration.py`.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridle.messages import Delta, ToolCall, ToolSpec
-from bridle.wrappers import CallSyntax, Hermes, JsonLayout, MemGPT, Reading
+from bridle.wrappers import CallSyntax, JsonLayout, MemGPT, Reading
+from bridle.wrappers.reading import SUSPECTS
+from bridle.wrappers.syntaxes import SYNTAXES, make_syntax
 from strategies import tool_sets_with_calls
 
-SYNTAXES: list[CallSyntax] = [
+Case = tuple[tuple[ToolSpec, ...], tuple[ToolCall, ...]]
+
+ALL: list[CallSyntax] = [
+    *(make_syntax(name, "inner", JsonLayout()) for name in SYNTAXES if name != "memgpt"),
+    make_syntax("hermes", "none", JsonLayout(1)),
     MemGPT(),
     MemGPT("inner", JsonLayout()),
     MemGPT("outer"),
     MemGPT("outer", JsonLayout()),
     MemGPT("none"),
-    Hermes(),
-    Hermes(JsonLayout(1)),
 ]
-every_syntax = pytest.mark.parametrize("syntax", SYNTAXES, ids=repr)
+every_syntax = pytest.mark.parametrize("syntax", ALL, ids=repr)
+ANY = st.sampled_from(ALL)
 THOUGHTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
-PIECES = st.sampled_from(
-    [
-        "{",
-        "}",
-        '"',
-        "\\",
-        "[",
-        "]",
-        ",",
-        ":",
-        "1",
-        "a",
-        "<",
-        "</to",
-        "<tool_call>",
-        "</tool_call>",
-        "<think>",
-        "</think>",
-        '"add"',
-        "\\u12",
-        "\n",
-        " ",
-        '"function": ',
-        '"name": ',
-        '"params": {',
-        '"arguments": {',
-        "\ud83d",
-    ]
-)
+CUTS = st.lists(st.integers(0, 2000), max_size=30)
+
+
+def share(test: Callable[..., None]) -> Callable[..., None]:
+    """Give one syntax its share of the examples."""
+    return settings(max_examples=max(10, settings().max_examples // 8))(test)
+
+
+def pieces(syntax: CallSyntax) -> list[str]:
+    """What a syntax's turns are made of, whole and cut in two."""
+    tool = ToolSpec("add", "", {"type": "object", "properties": {"a": {"type": "integer"}}})
+    turn = syntax.segments(
+        [ToolCall("add", {"a": 1})] * 2, "Hm.", "Hi.", [tool], ["123456789"], list("<>[]{}()|\n:,=")
+    )
+    marks = [segment.text for segment in turn]
+    whole = [one for one in (syntax.shape.trigger, syntax.shape.think_open, syntax.shape.think_close) if one]
+    return marks + whole + [one[: len(one) // 2] for one in whole]
+
+
+COMMON = [
+    "{",
+    "}",
+    '"',
+    "\\",
+    "[",
+    "]",
+    ",",
+    ":",
+    "1",
+    "a",
+    "<",
+    "\n",
+    " ",
+    '"add"',
+    "add",
+    "\\u12",
+    "\ud83d",
+    "&lt;",
+]
+
+
+@st.composite
+def rubble(draw: st.DrawFn) -> tuple[CallSyntax, str]:
+    """Draw a syntax and text made of pieces of it, of what readers look for, and of anything."""
+    syntax = draw(ANY)
+    piece = st.one_of(
+        st.sampled_from(pieces(syntax)), st.sampled_from([*COMMON, *SUSPECTS]), st.text(max_size=3)
+    )
+    return syntax, "".join(draw(st.lists(piece, max_size=25)))
 
 
 def streamed(
-    syntax: CallSyntax, tools: tuple[ToolSpec, ...], text: str, cuts: list[int]
+    syntax: CallSyntax, tools: tuple[ToolSpec, ...], text: str, cuts: list[int], thinking: bool = False
 ) -> tuple[list[Delta], Reading]:
-    reader = syntax.reader(tools)
+    reader = syntax.reader(tools, thinking=thinking)
     deltas: list[Delta] = []
     edges = sorted({0, len(text), *(cut % (len(text) + 1) for cut in cuts)})
     for start, end in pairwise(edges):
@@ -71,26 +97,29 @@ def streamed(
     return deltas + last, reading
 
 
+def as_many(syntax: CallSyntax, calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
+    return calls if syntax.shape.parallel else calls[:1]
+
+
 @every_syntax
+@share
 @given(case=tool_sets_with_calls(), thoughts=THOUGHTS)
-def test_what_is_written_is_read_back(
-    syntax: CallSyntax, case: tuple[tuple[ToolSpec, ...], tuple[ToolCall, ...]], thoughts: str
-) -> None:
+def test_what_is_written_is_read_back(syntax: CallSyntax, case: Case, thoughts: str) -> None:
     tools, calls = case
-    reading = syntax.read(syntax.write(calls, thoughts, "", tools), tools)
-    assert reading.calls == calls
+    calls = as_many(syntax, calls)
+    text = syntax.write(calls, thoughts, "", tools)
+    reading = syntax.read(text, tools)
+    assert reading.calls == calls, text
     assert reading.refusals == ()
+    assert reading.repairs == ()
 
 
 @every_syntax
-@given(case=tool_sets_with_calls(), thoughts=THOUGHTS, cuts=st.lists(st.integers(0, 2000), max_size=30))
-def test_a_stream_reads_as_one_piece(
-    syntax: CallSyntax,
-    case: tuple[tuple[ToolSpec, ...], tuple[ToolCall, ...]],
-    thoughts: str,
-    cuts: list[int],
-) -> None:
+@share
+@given(case=tool_sets_with_calls(), thoughts=THOUGHTS, cuts=CUTS)
+def test_a_stream_reads_as_one_piece(syntax: CallSyntax, case: Case, thoughts: str, cuts: list[int]) -> None:
     tools, calls = case
+    calls = as_many(syntax, calls)
     text = syntax.write(calls, thoughts, "", tools)
     deltas, reading = streamed(syntax, tools, text, cuts)
     assert reading == syntax.read(text, tools)
@@ -102,23 +131,31 @@ def test_a_stream_reads_as_one_piece(
         assert json.loads(arguments) == call.arguments
 
 
-@every_syntax
-@given(
-    text=st.lists(st.one_of(PIECES, st.text(max_size=3)), max_size=20).map("".join),
-    cuts=st.lists(st.integers(0, 200), max_size=8),
-)
+@settings(max_examples=settings().max_examples * 10)
+@given(case=rubble(), cuts=st.lists(st.integers(0, 200), max_size=8), thinking=st.booleans())
 def test_any_text_is_read_and_in_any_chunking_the_same(
-    syntax: CallSyntax, text: str, cuts: list[int]
+    case: tuple[CallSyntax, str], cuts: list[int], thinking: bool
 ) -> None:
+    syntax, text = case
     tools = (ToolSpec("add", "", {"type": "object", "properties": {}}),)
-    deltas, reading = streamed(syntax, tools, text, cuts)
-    assert reading == syntax.read(text, tools)
+    deltas, reading = streamed(syntax, tools, text, cuts, thinking)
+    assert reading == syntax.read(text, tools, thinking=thinking), text
     assert "".join(delta.text for delta in deltas) == reading.text
+    assert "".join(delta.thoughts for delta in deltas) == reading.thoughts
+    assert [delta.call for delta in deltas if delta.call] == list(reading.calls)
     assert all(call.name == "add" for call in reading.calls)
 
 
 @every_syntax
-@pytest.mark.parametrize("piece", ["{", '{"', "<tool_call>", "<tool_call>{", "\\", '"}', "<", "[" * 7])
-def test_reading_takes_time_in_proportion_to_the_text(syntax: CallSyntax, piece: str) -> None:
-    reading = syntax.read(piece * (200_000 // len(piece)), ())
-    assert reading.calls == ()
+@share
+@given(
+    text=st.text(st.characters(codec="ascii", categories=["L", "N", "Zs"]), min_size=1).map(str.strip),
+    cuts=CUTS,
+)
+def test_plain_text_is_handed_on_as_it_comes(syntax: CallSyntax, text: str, cuts: list[int]) -> None:
+    written = syntax.write([], "", text, ())
+    reader = syntax.reader(())
+    early = "".join(delta.text for delta in reader.feed(written))
+    assert text.startswith(early)
+    assert len(early) >= len(text) - 25
+    assert syntax.read(written, ()).text == text

@@ -17,6 +17,8 @@ DEPTH = 4
 
 _PLAIN = re.compile(r'[^"\\]+')
 _OUTSIDE = re.compile(r'[^"{}\[\],:]+')
+_SCALAR = re.compile(r"[\s\d.+\-Eaeflnrstu]*")
+"""What numbers, true, false and null are made of."""
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -36,10 +38,16 @@ class Event:
 
 
 class ObjectScanner:
-    """Scans from the `{` that opens an object to the `}` that closes it."""
+    """Scans from the `{` that opens an object to the `}` that closes it.
 
-    def __init__(self) -> None:
+    With `strict` it stops, `broken`, at something outside of strings that no JSON has there.
+    """
+
+    def __init__(self, *, strict: bool = False) -> None:
         self.done = False
+        self.broken = False
+        self._strict = strict
+        self._after_string = False
         self._seen = 0
         self._stack: list[str] = []
         self._path: list[str] = []
@@ -54,7 +62,7 @@ class ObjectScanner:
         """Scan on; return how many characters belong to the object, and what happened in them."""
         self._events = []
         at = 0
-        while at < len(text) and not self.done:
+        while at < len(text) and not self.done and not self.broken:
             at = self._string(text, at) if self._in_string else self._structure(text, at)
         self._seen += at
         return at, self._events
@@ -67,8 +75,11 @@ class ObjectScanner:
     def _structure(self, text: str, at: int) -> int:
         plain = _OUTSIDE.match(text, at)
         if plain:
-            return plain.end()
+            found = plain.group()
+            self.broken = self._strict and not self._is_scalar(found)
+            return at if self.broken else plain.end()
         char = text[at]
+        self._after_string = False
         if char in "{[":
             if self._stack:
                 self._emit("open", at + 1)
@@ -91,6 +102,9 @@ class ObjectScanner:
             self._key = ""
         return at + 1
 
+    def _is_scalar(self, text: str) -> bool:
+        return text.isspace() or (not self._after_string and _SCALAR.fullmatch(text) is not None)
+
     def _string(self, text: str, at: int) -> int:
         if self._escape:
             return self._escaped(text, at)
@@ -103,6 +117,7 @@ class ObjectScanner:
             return at + 1
         self._flush_high(at)
         self._in_string = False
+        self._after_string = True
         if self._is_key:
             self._path[-1] = self._key
         else:

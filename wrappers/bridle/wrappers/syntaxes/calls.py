@@ -157,7 +157,7 @@ class _BareName:
         self.failed = False
         self._sink = sink
         self._stop = re.compile(f"[{re.escape(stops)}]")
-        self._held = ""
+        self._held: str = ""
 
     def feed(self, text: str) -> str:
         text = self._held + text
@@ -230,12 +230,12 @@ class _Json:
             if not text:
                 return ""
             self.failed = text[0] != "{"
-            self._scanner = ObjectScanner()
+            self._scanner = ObjectScanner(strict=True)
         if self.failed:
             return text
         used, _ = self._scanner.feed(text)
         self._sink.arguments(text[:used])
-        self.done = self._scanner.done
+        self.done, self.failed = self._scanner.done, self._scanner.broken
         return text[used:]
 
 
@@ -260,7 +260,7 @@ class _Object:
             if not text:
                 return ""
             self.failed = text[0] != "{"
-            self._scanner = ObjectScanner()
+            self._scanner = ObjectScanner(strict=True)
         if self.failed:
             return text
         used, events = self._scanner.feed(text)
@@ -269,7 +269,7 @@ class _Object:
             if event.kind == "string" and self._is_thoughts(event):
                 self._sink.think(event.text)
         self.done = self._scanner.done
-        self.failed = self.done and self._arguments.tool is None
+        self.failed = self._scanner.broken or (self.done and self._arguments.tool is None)
         return text[used:]
 
     def _is_thoughts(self, event: Event) -> bool:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Literal
 
+from bridle.messages import JSON
 from bridle.wrappers.values import GEMMA_QUOTE
 
 __all__ = ["LiteralStream", "MarkedText", "PythonString", "json_text"]
@@ -21,9 +22,9 @@ _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v
 _LONGEST_ESCAPE = 9
 
 
-def json_text(text: str) -> str:
-    """A string as JSON on one line."""
-    return json.dumps(text, ensure_ascii=False)
+def json_text(value: JSON) -> str:
+    """A value as JSON on one line."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 class MarkedText:

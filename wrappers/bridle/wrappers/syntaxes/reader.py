@@ -204,7 +204,7 @@ class _Marks:
 
 @lru_cache(maxsize=256)
 def _marks(shape: CallShape) -> _Marks:
-    trigger, think_open, text_open = shape.trigger.strip(), shape.think_open.strip(), shape.text_open.strip()
+    trigger, think_open, text_open = shape.trigger.strip(), shape.think_open.strip(), shape.text_open.lstrip()
     closing = shape.think_close.strip() or "</think>"
     first = re.match(r"<[^<>]*>|\[[^\[\]]*\]", closing)
     think_close = first.group() if first else closing
@@ -213,7 +213,7 @@ def _marks(shape: CallShape) -> _Marks:
     endings = [*_MARKUP, think_close]
     return _Marks(
         trigger=trigger,
-        unmarked=not compact(shape.open + "".join(shape.call[:1] if isinstance(shape.call[0], str) else ())),
+        unmarked=not compact(shape.open) and not isinstance(shape.call[0], str),
         think_open=think_open,
         think_close=think_close,
         after_think=after_think,

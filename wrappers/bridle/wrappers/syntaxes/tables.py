@@ -169,9 +169,9 @@ def _check(table: Mapping[str, object], source: str) -> None:
 
 
 def _check_inner(key: str, value: object, source: str) -> None:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise FormatError(f"{source}: calls.{key} is {value!r}", hint="it must be a table")
-    for name, text in _table(value).items():
+    for name, text in cast("dict[str, object]", value).items():
         where = f"calls.{key}.{name}"
         if name not in INNER[key]:
             raise FormatError(f"{source}: unknown key {where!r}", hint=f"keys are {', '.join(INNER[key])}")
