@@ -14,6 +14,7 @@ from functools import cache
 from bridle.grammars.engines.native import LlamaCpp, token_bytes
 from bridle.wrappers.syntax import CallId, CallShape, JsonLayout, Members
 from bridle.wrappers.syntaxes import SYNTAXES, make_syntax
+from bridle.wrappers.values import GEMMA_QUOTE
 
 __all__ = ["TOKENIZE", "is_call_mark", "tokenize_with"]
 
@@ -45,7 +46,8 @@ def is_call_mark(piece: bytes) -> bool:
 def _markup() -> bytes:
     """All that stands around and between the data of calls, thoughts and text."""
     syntaxes = [make_syntax(name, "inner", JsonLayout()) for name in SYNTAXES]
-    return "\0".join(text for syntax in syntaxes for text in _literals(syntax.shape)).encode()
+    texts = [text for syntax in syntaxes for text in _literals(syntax.shape)]
+    return "\0".join([*texts, GEMMA_QUOTE]).encode()
 
 
 def _literals(shape: CallShape) -> Iterator[str]:
