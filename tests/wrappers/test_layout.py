@@ -76,6 +76,20 @@ def test_without_system_turns_their_text_stands_before_the_first_user(tmp_path: 
     assert flat(found, SYSTEM, second, ANSWER, USER, USER) == "<a>A</t><u>S+T+U</t><u>U</t><a>"
 
 
+def test_the_system_text_inside_a_user_turn_may_have_marks(tmp_path: Path) -> None:
+    found = wrapper(
+        tmp_path, "system_role = false", LIST + '[turn.inner_system]\nopen = "<s>"\nclose = "</t>"\n'
+    )
+    assert flat(found, SYSTEM, USER) == "<u><s>S</t>\n\nU</t><a>"
+    assert control(found.render([SYSTEM, USER])) == "<u><s></t></t><a>"
+    assert flat(found, USER) == "<u>U</t><a>"
+
+
+def test_marks_in_the_formats_own_system_text_are_control(tmp_path: Path) -> None:
+    found = wrapper(tmp_path, 'default_system = "say <list>"')
+    assert control(found.render([USER])) == "<s><list></t><u></t><a>"
+
+
 def test_without_any_user_the_system_text_is_a_user_turn(tmp_path: Path) -> None:
     found = wrapper(tmp_path, "system_role = false")
     assert flat(found, SYSTEM, ANSWER) == "<u>S</t><a>A</t><a>"
@@ -214,7 +228,7 @@ def test_a_later_system_turn_may_have_marks_of_its_own(tmp_path: Path) -> None:
     ],
 )
 def test_a_user_turn_that_is_json_is_kept_indented_or_reduced(tmp_path: Path, how: str, text: str) -> None:
-    found = wrapper(tmp_path, f'user_json = "{how}"')
+    found = wrapper(tmp_path, f'json_indent = 2\nuser_json = "{how}"')
     assert flat(found, Message("user", '{"message": "hi", "é": 1}')) == f"<u>{text}</t><a>"
     assert flat(found, Message("user", "{hi}")) == "<u>{hi}</t><a>"
     assert flat(found, Message("user", "[1]")) == "<u>[1]</t><a>"

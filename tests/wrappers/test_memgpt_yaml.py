@@ -21,10 +21,11 @@ assistant_prompt_end: "\n"
 tool_prompt_start: "### User:\n"
 tool_prompt_end: "\n"
 strip_prompt: true
+simplify_json_content: true
 """
 LLAMA2 = r"""
 pre_prompt: "<s>"
-sys_prompt_start: "[INST] <<SYS>>\n"
+sys_prompt_start: "<<SYS>>\n"
 sys_prompt_end: "\n<</SYS>>\n\n"
 user_prompt_start: "[INST] "
 user_prompt_end: " [/INST]"
@@ -34,6 +35,7 @@ tool_prompt_start: "[INST] RETURN: "
 tool_prompt_end: " [/INST]"
 include_sys_prompt_in_first_user_message: true
 default_stop_sequences: ["</s>", "[INST]"]
+simplify_json_content: true
 json_indent: 4
 """
 SYSTEM, USER = Message("system", "S"), Message("user", '{"type": "user_message", "message": "hi"}')
@@ -65,19 +67,23 @@ def test_the_system_text_inside_the_first_user_turn(tmp_path: Path) -> None:
     found = wrapper(tmp_path, LLAMA2)
     answered = Message("assistant", "Hello.")
     again = Message("user", "bye")
-    expected = "<s>[INST] Shi [/INST] Hello. </s>[INST] bye [/INST]"
+    expected = "<s>[INST] <<SYS>>\nS\n<</SYS>>\n\nhi [/INST] Hello. </s>[INST] bye [/INST]"
     assert flat(found, SYSTEM, USER, answered, again) == expected
+    assert flat(found, USER) == "<s>[INST] hi [/INST]"
     assert '\n    "function": "f",\n' in flat(found, USER, CALL)
     assert found.stop == ("</s>", "[INST]")
 
 
-def test_user_turns_may_keep_their_json(tmp_path: Path) -> None:
-    found = wrapper(tmp_path, NEURAL + "simplify_json_content: false\n")
-    assert flat(found, USER) == f"### User:\n{USER.content}\n### Assistant:"
+def test_user_turns_keep_their_json_unless_it_is_simplified(tmp_path: Path) -> None:
+    start = 'user_prompt_start: "U:"\n'
+    indented = '{\n    "type": "user_message",\n    "message": "hi"\n}'
+    assert flat(wrapper(tmp_path, start + "json_indent: 4\n"), USER) == f"U:{indented}"
+    assert flat(wrapper(tmp_path, start + "json_indent: 0\n"), USER) == f"U:{USER.content}"
+    assert flat(wrapper(tmp_path, start), Message("user", "plain")) == "U:plain"
 
 
 def test_an_empty_file_is_a_format_without_marks(tmp_path: Path) -> None:
-    assert flat(wrapper(tmp_path, "{}"), SYSTEM, USER) == "Shi"
+    assert flat(wrapper(tmp_path, "{}"), SYSTEM, Message("user", "hi")) == "Shi"
 
 
 def test_tools_are_listed_in_memgpts_layout(tmp_path: Path) -> None:
@@ -88,8 +94,8 @@ def test_tools_are_listed_in_memgpts_layout(tmp_path: Path) -> None:
 
 def test_blanks_around_the_prompt_stay_unless_it_is_stripped(tmp_path: Path) -> None:
     start = 'pre_prompt: " \\n^"\nuser_prompt_start: "U:"\n'
-    assert flat(wrapper(tmp_path, start), Message("user", "a")) == "^U:a"
-    assert flat(wrapper(tmp_path, start + "strip_prompt: false\n"), Message("user", "a")) == " \n^U:a"
+    assert flat(wrapper(tmp_path, start + "strip_prompt: true\n"), Message("user", "a")) == "^U:a"
+    assert flat(wrapper(tmp_path, start), Message("user", "a")) == " \n^U:a"
 
 
 def test_what_opens_a_turn_stops_an_answer_and_is_broken_inside_content(tmp_path: Path) -> None:

@@ -28,10 +28,14 @@ ToolsPlace = Literal["system", "turn", "first_user", "last_user"]
 user's text."""
 
 REQUIRED_TURNS = ("system", "user", "assistant", "tool")
-TURNS = (*REQUIRED_TURNS, "later_system", "tool_group", "calls", "tools", "event", "plain_tool")
-"""The turns that a format may have: the four roles; a system message after the conversation has begun; what
-stands around neighbouring tool results; an assistant turn with calls; the list of tools; and, with the option
-`roles`, a user turn that is no user's message, and a tool result."""
+TURNS = (
+    *REQUIRED_TURNS,
+    *("inner_system", "later_system", "tool_group", "calls", "tools", "event", "plain_tool"),
+)
+"""The turns that a format may have: the four roles; the system text inside the first user's turn, where there
+are no system turns; a system message after the conversation has begun; what stands around neighbouring tool
+results; an assistant turn with calls; the list of tools; and, with the option `roles`, a user turn that is no
+user's message, and a tool result."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class Layout:
             default = form.default_system_tools
         in_system = self.listed if form.tools_place == "system" else ()
         if not head and (default or in_system):
-            head = [[Segment(default)]]
+            head = [marked(default, form.control)]
         if in_system:
             parts = (in_system, head[0]) if form.tools_first else (head[0], in_system)
             head[0] = self._joined([part for part in parts if _any(part)], form.tools_join)
@@ -84,7 +84,9 @@ class Layout:
         if any(_any(words) for words in lead):
             at = users[0] if users else -1
             end = Segment(form.system_join if users or at in out else "")
-            out[at] = (*self._joined(lead, form.system_join), end, *out.get(at, ()))
+            inner = form.turn("inner_system")
+            around = [self._turn(inner, words) for words in lead]
+            out[at] = (*self._joined(around, form.system_join), end, *out.get(at, ()))
         return out
 
     def _joined(self, parts: Sequence[Words], between: str) -> list[Segment]:
@@ -128,7 +130,7 @@ class Layout:
         if how == "message":
             inner = value.get("message")
             return inner if isinstance(inner, str) else text
-        return json.dumps(value, ensure_ascii=False, indent=2)
+        return json.dumps(value, ensure_ascii=False, indent=self.format.json_indent)
 
 
 def _any(words: Words) -> bool:

@@ -53,11 +53,12 @@ def load_memgpt_yaml(path: Path) -> Format:
     def text(key: str) -> str:
         return str(table.get(key) or "")
 
-    strip = bool(table.get("strip_prompt", True))
+    strip = bool(table.get("strip_prompt"))
     turns = {
         role: Turn(text(f"{short}_prompt_start"), text(f"{short}_prompt_end"))
         for role, short in (("system", "sys"), ("user", "user"), ("assistant", "assistant"), ("tool", "tool"))
     }
+    turns["inner_system"] = turns["system"]
     marks = {
         one.strip() for turn in turns.values() for one in (turn.open, turn.close) if len(one.strip()) > 1
     }
@@ -75,7 +76,7 @@ def load_memgpt_yaml(path: Path) -> Format:
         json_indent=cast("int | None", table.get("json_indent", 2)) or None,
         system_role=not table.get("include_sys_prompt_in_first_user_message", False),
         system_join="",
-        user_json="message" if table.get("simplify_json_content", True) else "keep",
+        user_json="message" if table.get("simplify_json_content") else "indent",
     )
 
 
@@ -87,7 +88,7 @@ def _checked(loaded: object, source: str) -> dict[str, object]:
     for key, value in table.items():
         if key not in known:
             raise FormatError(f"{source}: unknown key {key!r}", hint=f"keys are {', '.join(known)}")
-        wanted: type | tuple[type, ...] = str
+        wanted: type[object] = str
         if key in _FLAGS:
             wanted = bool
         elif key in _OTHERS:
