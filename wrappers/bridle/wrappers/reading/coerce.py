@@ -11,7 +11,6 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 from bridle.messages import JSON, Repair, ToolSpec
 from bridle.wrappers.checking import argument_errors
@@ -19,7 +18,7 @@ from bridle.wrappers.reading.lenient import Lenient
 from bridle.wrappers.reading.names import same_name
 from bridle.wrappers.reading.source import Known, Source, Unreadable
 
-__all__ = ["allowed_types", "as_value", "fits", "fit_value", "only_strings"]
+__all__ = ["allowed_types", "as_value", "fit_value", "fits", "only_strings"]
 
 _INTEGER = re.compile(r"[+-]?\d{1,300}")
 _DECIMAL = re.compile(r"[+-]?(?:\d{1,300}\.?\d{0,300}|\.\d{1,300})(?:[eE][+-]?\d{1,3})?")
@@ -60,7 +59,7 @@ def allowed_types(schema: Schema, root: Schema, depth: int = 0) -> frozenset[str
 
 def only_strings(schema: Schema, root: Schema) -> bool:
     """Whether nothing but a string can satisfy `schema`."""
-    return allowed_types(schema, root) == {"string"}
+    return allowed_types(schema, root) == frozenset({"string"})
 
 
 def type_of(value: JSON) -> str:
@@ -71,7 +70,9 @@ def type_of(value: JSON) -> str:
         return "boolean"
     if isinstance(value, int):
         return "integer"
-    return {float: "number", str: "string", list: "array", dict: "object"}[type(value) if type(value) in (float, str, list) else dict]
+    return {float: "number", str: "string", list: "array", dict: "object"}[
+        type(value) if type(value) in (float, str, list) else dict
+    ]
 
 
 def resolve(schema: Schema, root: Schema) -> Schema:
@@ -154,7 +155,9 @@ def _fit_object(
         found = members.get(known, others)
         if known != key:
             notes.append(Repair("key", where, key, known))
-        out[known] = fit_value(inner, found, root, where, notes, depth + 1) if isinstance(found, dict) else inner
+        out[known] = (
+            fit_value(inner, found, root, where, notes, depth + 1) if isinstance(found, dict) else inner
+        )
     return out
 
 
@@ -175,7 +178,9 @@ def _fit_scalar(value: JSON, types: frozenset[str]) -> JSON:
     """The same scalar as one of `types`, if it is none of them yet."""
     if isinstance(value, float) and value.is_integer() and "integer" in types and "number" not in types:
         return int(value)
-    if type_of(value) in types or (isinstance(value, int) and "number" in types and not isinstance(value, bool)):
+    if type_of(value) in types or (
+        isinstance(value, int) and "number" in types and not isinstance(value, bool)
+    ):
         return value
     if isinstance(value, int) and not isinstance(value, bool) and types <= {"string", "null"}:
         return str(value) if abs(value) < 10**300 else value
@@ -228,5 +233,3 @@ def as_value(text: str) -> JSON:
         if not text[reader.at :].strip():
             return value
     return None
-
-

@@ -38,7 +38,9 @@ def read_calls(
     about = meta or {}
     specs = [tool if isinstance(tool, ToolSpec) else _tool(tool) for tool in tools]
     dialect = about.get("dialect")
-    finish: Finish = "length" if about.get("finish_reason") in ("length", "max_tokens", "MAX_TOKENS") else "stop"
+    finish: Finish = (
+        "length" if about.get("finish_reason") in ("length", "max_tokens", "MAX_TOKENS") else "stop"
+    )
     asked = dialect if isinstance(dialect, str) else None
     thinking = about.get("thinking") is True
     reading = recover(raw, specs, asked, finish, thinking=thinking, once=True)

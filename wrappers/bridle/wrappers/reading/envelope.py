@@ -1,15 +1,15 @@
 """Find the calls in a JSON value, however its keys are named.
 
-`{"name", "arguments"}`, `{"function", "params"}`, `{"action", "action_input"}`, OpenAI's `tool_calls`, JSON-RPC
-and whatever mixes them are one thing: a member that names a function and a member that holds its arguments.
-A value that has neither is data, not a call.
+`{"name", "arguments"}`, `{"function", "params"}`, `{"action", "action_input"}`, OpenAI's `tool_calls`,
+JSON-RPC and whatever mixes them are one thing: a member that names a function and a member that holds its
+arguments. A value that has neither is data, not a call.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bridle.messages import JSON
+from bridle.messages import JSON, ToolSpec
 from bridle.wrappers.checking import repeated_unlike
 from bridle.wrappers.reading.heard import Heard
 from bridle.wrappers.reading.keys import ARGUMENT_KEYS, BESIDE_KEYS, NAME_KEYS, THOUGHT_KEYS, WRAPPER_KEYS
@@ -71,7 +71,9 @@ def _named(value: dict[str, JSON], known: Known, sure: bool) -> list[Heard]:
     if not holders and not (sure or key != "name" or meant):
         return []
     holder = _holder(holders, value, meant, known)
-    spare = {one: inner for one, inner in value.items() if one not in (key, holder) and one not in THOUGHT_KEYS}
+    spare = {
+        one: inner for one, inner in value.items() if one not in (key, holder) and one not in THOUGHT_KEYS
+    }
     flat = holder is None
     if flat and not sure and not (meant and _is_flat(spare, meant, known)):
         return [] if key == "name" or not meant else [_heard(value, key, None, spare, flat=False)]
@@ -84,8 +86,8 @@ def _heard(
     value: dict[str, JSON], key: str, holder: str | None, spare: dict[str, JSON], *, flat: bool
 ) -> Heard:
     arguments = value[holder] if holder else None
-    if holder == "action_input" or holder == "input":
-        spare = {**spare, holder: arguments}
+    if holder in {"action_input", "input"}:
+        spare = {**spare, str(holder): arguments}
     twice = [one for one in repeated_unlike(value) if one in (key, holder)]
     return Heard(
         name=str(value[key]),
@@ -110,11 +112,9 @@ def _naming_key(names: Mapping[str, str], known: Known, held: bool) -> str | Non
     return next(iter(meant))
 
 
-def _holder(
-    holders: list[str], value: Mapping[str, JSON], meant: str | None, known: Known
-) -> str | None:
+def _holder(holders: list[str], value: Mapping[str, JSON], meant: str | None, known: Known) -> str | None:
     """The key that holds the arguments: one that the tool itself has as a parameter only if no other does."""
-    declared = known.tools[meant].properties if meant else {}
+    declared = known.tools[meant].properties if meant else ToolSpec("").properties
     objects = [key for key in holders if isinstance(value[key], dict)]
     for key in [*objects, *holders]:
         if key not in declared or isinstance(value[key], dict):
@@ -130,9 +130,15 @@ def _is_flat(spare: Mapping[str, JSON], meant: str, known: Known) -> bool:
 
 
 def _call_like(key: str, holder: str | None) -> bool:
-    return holder in ("params", "arguments", "parameters", "args", "action_input", "kwargs", "tool_input") or (
-        key in ("function", "tool_name", "function_name") and holder is not None
-    )
+    return holder in (
+        "params",
+        "arguments",
+        "parameters",
+        "args",
+        "action_input",
+        "kwargs",
+        "tool_input",
+    ) or (key in ("function", "tool_name", "function_name") and holder is not None)
 
 
 def _keyed(value: Mapping[str, JSON], known: Known) -> list[Heard]:

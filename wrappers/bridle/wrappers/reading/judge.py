@@ -19,7 +19,9 @@ from bridle.wrappers.reading.envelope import calls_in, looks_like_schema
 from bridle.wrappers.reading.heard import Heard
 from bridle.wrappers.reading.keys import ARGUMENT_KEYS, BESIDE_KEYS, NAME_KEYS, THOUGHT_KEYS
 from bridle.wrappers.reading.names import fold, same_name, tool_name
-from bridle.wrappers.reading.source import Known, Source, Unreadable
+from bridle.wrappers.reading.source import Known
+from bridle.wrappers.values import fits as fits_tool
+from bridle.wrappers.values import read_raw
 
 __all__ = ["Verdict", "judge"]
 
@@ -86,16 +88,17 @@ def _check(verdict: Verdict, tool: ToolSpec, given: dict[str, JSON], known: Know
 
 def _accept(verdict: Verdict, tool: ToolSpec, arguments: dict[str, JSON], thoughts: list[str]) -> Verdict:
     root = tool.parameters
-    whole = {
-        key: int(value)
-        if isinstance(value, float) and value.is_integer() and "number" not in allowed_types(schema, root)
-        else value
-        for key, value in arguments.items()
-        if (schema := tool.properties.get(key, {})) is not None
-    }
+    whole = {key: _whole(value, tool.properties.get(key, {}), root) for key, value in arguments.items()}
     verdict.thoughts += thoughts
     verdict.call = ToolCall(tool.name, cast("dict[str, JSON]", plain(whole)))
     return verdict
+
+
+def _whole(value: JSON, schema: Mapping[str, JSON], root: Mapping[str, JSON]) -> JSON:
+    """5 for 5.0 where only whole numbers are allowed."""
+    if isinstance(value, float) and value.is_integer() and "number" not in allowed_types(schema, root):
+        return int(value)
+    return value
 
 
 def _expected(tool: ToolSpec) -> str:
@@ -119,7 +122,11 @@ def _arguments(verdict: Verdict, tool: ToolSpec) -> dict[str, JSON] | None:
         return {key: _from_raw(tool, key, text) for key, text in heard.raw.items()}
     given = heard.arguments
     if heard.flat:
-        used = {key: value for key, value in heard.spare.items() if key not in BESIDE_KEYS or key in tool.properties}
+        used = {
+            key: value
+            for key, value in heard.spare.items()
+            if key not in BESIDE_KEYS or key in tool.properties
+        }
         if used:
             verdict.note("arguments beside the name", ", ".join(used), "arguments")
         return used
@@ -180,24 +187,13 @@ def _placed(verdict: Verdict, tool: ToolSpec) -> dict[str, JSON] | None:
 
 
 def _from_raw(tool: ToolSpec, key: str, text: str) -> JSON:
-    """A value that was written as plain text: text where only text is allowed, else JSON if that fits."""
-    root = tool.parameters
-    schema = tool.properties.get(same_name(key, tool.properties) or key)
-    if schema is None:
-        others = root.get("additionalProperties")
-        schema = others if isinstance(others, dict) else {}
-    if only_strings(schema, root):
-        return text
-    try:
-        found, end = Source(text.strip()).strict(0)
-        if end == len(text.strip()) and fits(found, schema, root):
-            return found
-    except Unreadable:
-        pass
-    if fits(text, schema, root):
-        return text
-    found = as_value(text.strip()) if text.strip() else None
-    return text.strip() if found is None else found
+    """A value that was written as plain text, as the parameter's schema has it."""
+    name = same_name(key, tool.properties) or key
+    value = read_raw(text, name, tool)
+    if isinstance(value, str) and name in tool.properties and not fits_tool(value, name, tool):
+        found = as_value(text.strip()) if text.strip() else None
+        return text.strip() if found is None else found
+    return value
 
 
 # What becomes of them
@@ -280,7 +276,9 @@ def _fitted(
 
 
 def _one(verdict: Verdict, schema: Mapping[str, JSON], value: JSON, root: Mapping[str, JSON]) -> JSON:
-    return value if fits(value, schema, root) else fit_value(value, schema, root, verdict.where, verdict.notes)
+    return (
+        value if fits(value, schema, root) else fit_value(value, schema, root, verdict.where, verdict.notes)
+    )
 
 
 def _parameter(tool: ToolSpec, key: str, arguments: Mapping[str, JSON]) -> str | None:
@@ -290,7 +288,9 @@ def _parameter(tool: ToolSpec, key: str, arguments: Mapping[str, JSON]) -> str |
     free = [name for name in tool.properties if name not in arguments]
     found = same_name(key, free)
     if found is None and key in THOUGHT_KEYS:
-        found = next((name for name in free if name in THOUGHT_KEYS and _near_thoughts(key, {fold(name)})), None)
+        found = next(
+            (name for name in free if name in THOUGHT_KEYS and _near_thoughts(key, {fold(name)})), None
+        )
     if found is not None and sum(fold(other) == fold(found) for other in arguments) > 1:
         return None
     return found

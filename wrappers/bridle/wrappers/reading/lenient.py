@@ -7,7 +7,6 @@ the text ends in, text that is no value at all.
 
 from __future__ import annotations
 
-import html
 import json
 import math
 import re
@@ -19,6 +18,7 @@ from bridle.wrappers.reading.keys import ARGUMENT_KEYS, NAME_KEYS, THOUGHT_KEYS,
 from bridle.wrappers.reading.quoting import CLOSERS, Style, unescape
 from bridle.wrappers.reading.source import Known, Source, Unreadable
 from bridle.wrappers.reading.strings import KEY, MARK, Place, Where, read_string, skip_blanks
+from bridle.wrappers.values import GEMMA_QUOTE, read_name
 
 __all__ = ["Lenient", "Zone"]
 
@@ -49,7 +49,14 @@ class Lenient:
     """
 
     def __init__(
-        self, source: Source, at: int, known: Known, style: Style = "json", *, zone: Zone = "call", tool: str = ""
+        self,
+        source: Source,
+        at: int,
+        known: Known,
+        style: Style = "json",
+        *,
+        zone: Zone = "call",
+        tool: str = "",
     ) -> None:
         self.source = source
         self.text = source.text
@@ -57,6 +64,8 @@ class Lenient:
         self.known = known
         self.style: Style = style
         self.final = True
+        self.exact = False
+        """Whether every quote that no backslash precedes ends its string."""
         self.notes: list[Repair] = []
         self.open: list[JSON] = []
         self._start = at
@@ -82,7 +91,7 @@ class Lenient:
             return self._object()
         if char == "[" or (char == "(" and self.style == "python"):
             return self._list(char)
-        if char in CLOSERS or self.text.startswith('<|"|>', self.at):
+        if char in CLOSERS or self.text.startswith(GEMMA_QUOTE, self.at):
             return self._string(where, given or {})
         return self._scalar(where, given or {})
 
@@ -107,7 +116,8 @@ class Lenient:
     # Strings, numbers and words
 
     def _string(self, where: Where, given: Mapping[str, JSON]) -> str:
-        place = Place(where, len(self._brackets), lambda key: self._is_key(key, given), self.final)
+        depth = -1 if self.exact else len(self._brackets)
+        place = Place(where, depth, lambda key: self._is_key(key, given), self.final)
         value, self.at = read_string(self.source, self.at, place, self.style, self.notes)
         while self.style == "python" and where != "object" and self._char_is("\"'"):
             more, self.at = read_string(self.source, self.at, place, self.style, self.notes)
@@ -271,7 +281,7 @@ class Lenient:
                 self._note("wrong bracket", self.at, char, bracket)
                 self.at += 1
             return True
-        if MARK.match(self.text, self.at):
+        if MARK.match(self.text, self.at) and not self.text.startswith(GEMMA_QUOTE, self.at):
             self._close(out, bracket)
             return True
         return False
@@ -284,11 +294,13 @@ class Lenient:
 
     def _key(self, out: dict[str, JSON], before: int, comma: bool) -> str | None:
         """Read a key and its colon; None where no key follows, and the object ends with its last value."""
+        if self.text.startswith(GEMMA_QUOTE, self.at):
+            return self._marked_key()
         if self.style == "gemma":
             found = _BARE_KEY.match(self.text, self.at)
-            if found and '<|"|>' not in found.group():
+            if found and GEMMA_QUOTE not in found.group():
                 self.at = found.end()
-                return html.unescape(found.group(1)).strip("\"'")
+                return read_name(found.group(1)).strip("\"'")
         found = KEY.match(self.text, self.at)
         if not found or self._is_foreign(found, out, comma):
             loose = "\n" in self.text[before : self.at] or self.text[self.at] == "{" or self._rest == self.at
@@ -305,6 +317,14 @@ class Lenient:
         self._bare_keys = True
         self._note("key without quotes", found.start(), found.group().strip(), json.dumps(key))
         return unescape(key, self.style)
+
+    def _marked_key(self) -> str:
+        key = self._string("object", {})
+        self._skip()
+        if self._char() != ":":
+            raise Unreadable(self._no_key())
+        self.at += 1
+        return key
 
     def _is_foreign(self, found: re.Match[str], out: dict[str, JSON], comma: bool) -> bool:
         """Whether what looks like a bare key is more likely a line of something else."""

@@ -6,7 +6,6 @@ forms escapes is undone: `& < > "` in names and keys, and a value's own closing 
 
 from __future__ import annotations
 
-import html
 import re
 from dataclasses import dataclass
 
@@ -14,9 +13,9 @@ from bridle.messages import JSON, Repair
 from bridle.wrappers.reading.heard import Heard
 from bridle.wrappers.reading.lenient import Lenient
 from bridle.wrappers.reading.pythonic import NameFinder
-from bridle.wrappers.reading.quoting import unmark
 from bridle.wrappers.reading.source import Known, Source, Unreadable
 from bridle.wrappers.reading.strings import skip_blanks
+from bridle.wrappers.values import read_name, unescape_mark
 
 __all__ = ["Members", "read_function", "read_gemma", "read_glm", "read_object", "read_separated", "separated"]
 
@@ -40,7 +39,12 @@ class Members:
 
 
 _QWEN = Members(_PARAMETER, "</parameter>", ("</function>", "</tool_call>", "<function="), lines=True)
-_XML = Members(_PARAMETER, "</parameter>", ("</invoke>", "</function_calls>", "</minimax:tool_call>", "<invoke"), lines=False)
+_XML = Members(
+    _PARAMETER,
+    "</parameter>",
+    ("</invoke>", "</function_calls>", "</minimax:tool_call>", "<invoke"),
+    lines=False,
+)
 _GLM = Members(_ARG_KEY, "</arg_value>", ("</tool_call>", "<tool_call>"), lines=False)
 
 
@@ -122,8 +126,14 @@ def _members(
         found = style.open.match(text, here)
         if not found:
             return _closed(source, here, name, raw, style)
-        key = html.unescape(found.group(1))
-        if tool and key not in tool.properties and key[:1] == key[-1:] and key[:1] in ("'", '"') and len(key) > 1:
+        key = read_name(found.group(1))
+        if (
+            tool
+            and key not in tool.properties
+            and key[:1] == key[-1:]
+            and key[:1] in ("'", '"')
+            and len(key) > 1
+        ):
             key = key[1:-1]
         start = found.end()
         close = source.find(style.close, start)
@@ -152,7 +162,7 @@ def skip_space(text: str, at: int) -> int:
 def _value(text: str, style: Members) -> str:
     if style.lines:
         text = text.removeprefix("\n").removesuffix("\n")
-    return unmark(text, style.close)
+    return unescape_mark(text, style.close)
 
 
 def _limit(source: Source, start: int, close: int, style: Members, known: Known) -> int:
@@ -235,7 +245,14 @@ def separated(names: NameFinder) -> re.Pattern[str]:
 
 
 def read_separated(
-    source: Source, at: int, known: Known, pattern: re.Pattern[str], names: NameFinder, notes: list[Repair], *, final: bool
+    source: Source,
+    at: int,
+    known: Known,
+    pattern: re.Pattern[str],
+    names: NameFinder,
+    notes: list[Repair],
+    *,
+    final: bool,
 ) -> tuple[Heard, int] | None:
     """Read a bare name, marks of any family, and the arguments as an object."""
     found = pattern.match(source.text, at)

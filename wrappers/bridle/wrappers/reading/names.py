@@ -12,7 +12,16 @@ from collections.abc import Iterable
 
 __all__ = ["NAMESPACES", "fold", "same_name", "tool_name"]
 
-NAMESPACES = ("functions.", "function.", "functions::", "tools.", "tool.", "default_api.", "namespace.", "api.")
+NAMESPACES = (
+    "functions.",
+    "function.",
+    "functions::",
+    "tools.",
+    "tool.",
+    "default_api.",
+    "namespace.",
+    "api.",
+)
 _INDEX = re.compile(r":\d+$")
 _SEPARATORS = re.compile(r"[\s_.\-/]+")
 _SPECIAL = re.compile(r"<[|｜].*", re.DOTALL)

@@ -6,7 +6,6 @@ tool's name, also one that Python would not allow.
 
 from __future__ import annotations
 
-import html
 import re
 from typing import cast
 
@@ -15,6 +14,7 @@ from bridle.wrappers.reading.heard import Heard
 from bridle.wrappers.reading.lenient import Lenient
 from bridle.wrappers.reading.source import Known, Source, Unreadable
 from bridle.wrappers.reading.strings import skip_blanks
+from bridle.wrappers.values import read_name, write_name
 
 __all__ = ["NameFinder", "read_call", "read_list"]
 
@@ -27,7 +27,7 @@ class NameFinder:
     """Finds the name of a tool, as it is or with `& < > "` written as in HTML, at one place of a text."""
 
     def __init__(self, known: Known) -> None:
-        forms = {form for name in known.tools for form in (name, html.escape(name, quote=False), escaped(name))}
+        forms = {form for name in known.tools for form in (name, write_name(name))}
         ordered = "|".join(re.escape(form) for form in sorted(filter(None, forms), key=len, reverse=True))
         self.pattern = ordered or r"(?!)"
         self._known = re.compile(self.pattern)
@@ -44,12 +44,7 @@ class NameFinder:
 
     def plain(self, name: str) -> str:
         """A name as the tool has it: with the escapes undone, unless they belong to it."""
-        return name if name in self.tools else html.unescape(name)
-
-
-def escaped(name: str) -> str:
-    """A name with `& < > "` written as in HTML."""
-    return name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+        return name if name in self.tools else read_name(name)
 
 
 _OPEN = re.compile(r"\s*\(")
@@ -96,20 +91,31 @@ def read_call(
         return None
     name, end = named
     start = source.text.index("(", end) + 1
+    exact = _arguments(source, start, known, name, notes, exact=True)
+    return exact if not exact[0].problem else _arguments(source, start, known, name, notes, exact=False)
+
+
+def _arguments(
+    source: Source, start: int, known: Known, name: str, notes: list[Repair], *, exact: bool
+) -> tuple[Heard, int]:
+    """Read what stands between the brackets of a call, with all quotes escaped that should be, or not."""
     reader = Lenient(source, start, known, "python", zone="arguments", tool=name)
+    reader.exact = exact
     arguments: dict[str, JSON] = {}
     places: list[JSON] = []
+    before = source.steps
     try:
         _fill(reader, arguments, places)
-        problem = ""
     except Unreadable as error:
-        problem = "it is not complete" if error.cut else error.why
+        return Heard(name, problem="it is not complete" if error.cut else error.why), reader.at
+    source.steps = before
     notes += reader.notes
-    return Heard(name, arguments, places=tuple(places), problem=problem), reader.at
+    return Heard(name, arguments, places=tuple(places)), reader.at
 
 
 def _fill(reader: Lenient, arguments: dict[str, JSON], places: list[JSON]) -> None:
     text = reader.text
+    comma = True
     while True:
         reader.at = skip_blanks(text, reader.at)
         if reader.at >= len(text):
@@ -119,8 +125,12 @@ def _fill(reader: Lenient, arguments: dict[str, JSON], places: list[JSON]) -> No
             reader.at += 1
             return
         if char == ",":
+            comma = True
             reader.at += 1
             continue
+        if not comma:
+            raise Unreadable("there is no comma between two arguments")
+        comma = False
         if text.startswith("**", reader.at):
             reader.at += 2
             more = reader.value("call")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-__all__ = ["CLOSERS", "Style", "has_odd_escapes", "unescape", "unmark"]
+__all__ = ["CLOSERS", "Style", "has_odd_escapes", "unescape"]
 
 Style = Literal["json", "python", "gemma"]
 
@@ -20,7 +20,6 @@ _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|U[0-9a-fA-F]{8}|[0-7]{
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _ODD = re.compile(r"\\(?:\\|[\"/bfnrt'`]|u[0-9a-fA-F]{4})|(\\)")
 _DRIVE = re.compile(r"[A-Za-z]:\\|\\\\\w")
-_MARKED = re.compile(r"&((?:amp;)*)lt;")
 
 
 def unescape(raw: str, style: Style) -> str:
@@ -64,21 +63,5 @@ def _undo_python(found: re.Match[str]) -> str:
 
 
 def _join(found: re.Match[str]) -> str:
-    high, low = found.group()
+    high, low = found.group()[0], found.group()[1]
     return chr(0x10000 + ((ord(high) - 0xD800) << 10) + (ord(low) - 0xDC00))
-
-
-def unmark(text: str, close: str) -> str:
-    """Undo how a value shows its own closing mark: `<` as `&lt;`, and one `amp;` more for each level.
-
-    >>> unmark("a&lt;/parameter>b&amp;lt;/parameter>", "</parameter>")
-    'a</parameter>b&lt;/parameter>'
-    """
-    if "lt;" + close[1:] not in text:
-        return text
-    pattern = re.compile(_MARKED.pattern + re.escape(close[1:]))
-    return pattern.sub(lambda found: _level(found.group(1)) + close[1:], text)
-
-
-def _level(more: str) -> str:
-    return "&" + more[4:] + "lt;" if more else "<"

@@ -8,15 +8,12 @@ thinking, unknown functions and values that would have to be invented never make
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from typing import cast
+from collections.abc import Sequence
 
-from bridle.messages import JSON, Finish, Refusal, Repair, ToolCall, ToolSpec
+from bridle.messages import Finish, Refusal, Repair, ToolCall, ToolSpec
 from bridle.wrappers.reading.heard import Heard, Region
 from bridle.wrappers.reading.judge import Verdict, judge
-from bridle.wrappers.reading.markup import read_object, skip_space
-from bridle.wrappers.reading.marks import LEAK
+from bridle.wrappers.reading.markup import read_object
 from bridle.wrappers.reading.names import tool_name
 from bridle.wrappers.reading.source import Known, Source
 from bridle.wrappers.reading.walk import Parts, Walk
@@ -25,7 +22,6 @@ from bridle.wrappers.syntax import Reading
 __all__ = ["is_call_like", "recover"]
 
 _ONLY_ARGUMENTS = "args_only:"
-_SEPARATORS = re.compile(r"[\s,;.]*")
 
 
 def recover(
@@ -72,7 +68,11 @@ def _only_arguments(source: Source, known: Known, name: str, final: bool) -> Par
     arguments, end, problem = read_object(source, start, known, name, region.notes, final=final)
     inner = arguments if isinstance(arguments, dict) else {}
     held = inner.get("name")
-    if isinstance(held, str) and tool_name(held, known.tools) == name and isinstance(inner.get("arguments"), dict):
+    if (
+        isinstance(held, str)
+        and tool_name(held, known.tools) == name
+        and isinstance(inner.get("arguments"), dict)
+    ):
         arguments = inner["arguments"]
     rest = source.text[end:].strip()
     if rest and not problem:
@@ -84,7 +84,15 @@ def _only_arguments(source: Source, known: Known, name: str, final: bool) -> Par
 
 def _end_of_thinking(source: Source, parts: Parts) -> int:
     """Put what the prompt's open block of thinking holds aside; return where it ends, or -1."""
-    marks = ("</think>", "</thinking>", "[/THINK]", "<|END_THINKING|>", "<channel|>", "</seed:think>", "◁/think▷")
+    marks = (
+        "</think>",
+        "</thinking>",
+        "[/THINK]",
+        "<|END_THINKING|>",
+        "<channel|>",
+        "</seed:think>",
+        "◁/think▷",
+    )
     places = [(place, mark) for mark in marks if (place := source.find(mark, 0)) >= 0]
     if not places:
         parts.thoughts.append(source.text.strip())

@@ -14,8 +14,9 @@ from typing import Literal
 
 from bridle.messages import Repair
 from bridle.wrappers.reading.marks import CALL_CLOSE, TURN_END, pattern
-from bridle.wrappers.reading.quoting import CLOSERS, Style, has_odd_escapes, unescape, unmark
+from bridle.wrappers.reading.quoting import CLOSERS, Style, has_odd_escapes, unescape
 from bridle.wrappers.reading.source import Source, Unreadable
+from bridle.wrappers.values import GEMMA_QUOTE, unescape_mark
 
 __all__ = ["KEY", "MARK", "Place", "read_string", "skip_blanks"]
 
@@ -29,17 +30,16 @@ _BLANK = re.compile(r"\s*")
 _CLOSERS = re.compile(r"[\s}\]]*")
 _LIST_VALUE = re.compile(r"""\s*(?:["'“{\[\d-]|true|false|null|True|False|None|<\|"\|>)""")
 _ARGUMENT = re.compile(r"\s*(?:[^\W\d]\w*\s*=|\*\*\{|\))")
-_TO_QUOTE = {
-    quote: re.compile(rf"(?:[^{quote}\\]++|\\.)*+", re.DOTALL) for quote in {*CLOSERS.values()}
-}
-_GEMMA = '<|"|>'
-
+_TO_QUOTE = {quote: re.compile(rf"(?:[^{quote}\\]++|\\.)*+", re.DOTALL) for quote in {*CLOSERS.values()}}
 Where = Literal["object", "list", "call"]
 
 
 @dataclass(slots=True)
 class Place:
-    """Where a value stands: in what, how many brackets are open, and which keys may come after it."""
+    """Where a value stands: in what, how many brackets are open, and which keys may come after it.
+
+    A `depth` of -1 says that quotes inside strings are escaped: the first other one ends a string.
+    """
 
     where: Where
     depth: int
@@ -62,8 +62,8 @@ def read_string(source: Source, at: int, place: Place, style: Style, notes: list
         Unreadable: when it does not end.
     """
     text = source.text
-    if text.startswith(_GEMMA, at):
-        return _marked(source, at + len(_GEMMA))
+    if text.startswith(GEMMA_QUOTE, at):
+        return _marked(source, at + len(GEMMA_QUOTE))
     opening = text[at]
     closing = CLOSERS[opening]
     if text.startswith(opening * 3, at) and (found := source.find(opening * 3, at + 3)) > 0:
@@ -79,7 +79,7 @@ def read_string(source: Source, at: int, place: Place, style: Style, notes: list
         here = found_quote.end() if found_quote else here
         if here >= source.size:
             break
-        verdict = _ends(text, here + 1, place, inner)
+        verdict = "yes" if place.depth < 0 else _ends(text, here + 1, place, inner)
         if verdict == "yes":
             return _finish(text, at, here, inner, style, notes)
         if verdict == "weak" and weak < 0 and not inner and place.final:
@@ -95,15 +95,13 @@ def read_string(source: Source, at: int, place: Place, style: Style, notes: list
 
 
 def _marked(source: Source, start: int) -> tuple[str, int]:
-    end = source.find(_GEMMA, start)
+    end = source.find(GEMMA_QUOTE, start)
     if end < 0:
         raise Unreadable("it ends inside a string", cut=True)
-    return unmark(source.text[start:end], _GEMMA), end + len(_GEMMA)
+    return unescape_mark(source.text[start:end], GEMMA_QUOTE), end + len(GEMMA_QUOTE)
 
 
-def _finish(
-    text: str, at: int, end: int, inner: int, style: Style, notes: list[Repair]
-) -> tuple[str, int]:
+def _finish(text: str, at: int, end: int, inner: int, style: Style, notes: list[Repair]) -> tuple[str, int]:
     raw = text[at + 1 : end]
     value = unescape(raw, style)
     short = raw if len(raw) <= 80 else raw[:79] + "…"
@@ -149,9 +147,9 @@ def _ends(text: str, after: int, place: Place, inner: int) -> Literal["yes", "we
         return _ends_at_comma(text, at, place, inner)
     if char == "}" or (char == "]" and place.where == "list"):
         return _ends_at_bracket(text, at, place, new_line, inner)
-    if place.where == "object" and char in "\"'" and (found := KEY.match(text, at)):
-        if place.is_key(_key(found)) or (new_line and not inner):
-            return "yes"
+    found = KEY.match(text, at) if place.where == "object" and char in "\"'" else None
+    if found and (place.is_key(_key(found)) or (new_line and not inner)):
+        return "yes"
     return "weak" if new_line else "no"
 
 

@@ -16,6 +16,7 @@ from bridle.wrappers.reading.envelope import calls_in
 from bridle.wrappers.reading.heard import Heard, Region
 from bridle.wrappers.reading.keys import ARGUMENT_KEYS, BESIDE_KEYS, NAME_KEYS, THOUGHT_KEYS, WRAPPER_KEYS
 from bridle.wrappers.reading.lenient import Lenient
+from bridle.wrappers.reading.marks import CALL_CLOSE, CALL_OPEN, SPECIAL, THINKING, TURN_END, pattern
 from bridle.wrappers.reading.markup import (
     read_function,
     read_gemma,
@@ -25,7 +26,6 @@ from bridle.wrappers.reading.markup import (
     separated,
     skip_space,
 )
-from bridle.wrappers.reading.marks import CALL_CLOSE, CALL_OPEN, LEAK, SPECIAL, THINKING, TURN_END, pattern
 from bridle.wrappers.reading.pythonic import NameFinder, read_call, read_list
 from bridle.wrappers.reading.source import Known, Source, Unreadable
 
@@ -69,7 +69,9 @@ _THINK = re.compile(pattern(THINKING))
 _THOUGHT = re.compile(pattern(THINKING.values()))
 _FENCE = re.compile(r"```[ \t]*([\w+-]*)[ \t]*\r?\n?")
 _CALL_FENCES = frozenset({"tool_call", "tool_code", "tool_calls", "function_call", "tool"})
-_DATA_FENCES = frozenset({"", "json", "json5", "jsonc", "javascript", "js", "python", "py", "xml", "text", "plaintext", "txt"})
+_DATA_FENCES = frozenset(
+    {"", "json", "json5", "jsonc", "javascript", "js", "python", "py", "xml", "text", "plaintext", "txt"}
+)
 _CHANNEL = re.compile(
     r"(?:<\|start\|>[^<\n]{0,200})?(?:<\|channel\|>[^<]{0,200})?(?:<\|constrain\|>[^<]{0,60})?<\|message\|>"
 )
@@ -229,7 +231,11 @@ class Walk:
         """Read all that stands behind a mark that calls begin with."""
         here = at
         mark = _OPEN.match(self.text, at)
-        if mark and mark.group() == "functools" and not self.text.startswith("[", skip_space(self.text, mark.end())):
+        if (
+            mark
+            and mark.group() == "functools"
+            and not self.text.startswith("[", skip_space(self.text, mark.end()))
+        ):
             return -1
         count = 0
         while True:
@@ -350,7 +356,9 @@ class Walk:
 
     def _data(self, at: int, end: int, sure: bool) -> int:
         if sure:
-            self.parts.refusals.append(Refusal("the call cannot be used: it names no function", self.text[at:end]))
+            self.parts.refusals.append(
+                Refusal("the call cannot be used: it names no function", self.text[at:end])
+            )
         else:
             self.parts.text.append(self.text[at:end])
         return end
@@ -381,8 +389,12 @@ class Walk:
     def _plainly_call(self, at: int, end: int) -> bool:
         """Whether what could not be read names a function in a way that only calls do."""
         head = self.text[at : max(end, at + 400)]
-        named = re.search(r"[\"']?\b(?:function|name|tool|tool_name|action|method)[\"']?\s*[:=]\s*[\"']?([^\"',}\n]*)", head)
-        held = re.search(r"[\"']?\b(?:params|arguments|parameters|args|action_input|inner_thoughts)[\"']?\s*[:=]", head)
+        named = re.search(
+            r"[\"']?\b(?:function|name|tool|tool_name|action|method)[\"']?\s*[:=]\s*[\"']?([^\"',}\n]*)", head
+        )
+        held = re.search(
+            r"[\"']?\b(?:params|arguments|parameters|args|action_input|inner_thoughts)[\"']?\s*[:=]", head
+        )
         return bool(held) or (named is not None and head.lstrip("{[ \n\t\"'").startswith("function"))
 
     def _refuse(self, at: int, why: str) -> int:
@@ -395,7 +407,9 @@ class Walk:
         """The end of a broken value: its own closing bracket, or the next mark or line with an object."""
         end = self.source.first(("\n{", "\n\n", *CALL_CLOSE, *CALL_OPEN), at + 1)
         depth = 0
-        for found in re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\]]').finditer(self.text, at, min(self.source.size, at + 200_000)):
+        for found in re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\]]').finditer(
+            self.text, at, min(self.source.size, at + 200_000)
+        ):
             token = found.group()
             depth += (token in "{[") - (token in "}]") if len(token) == 1 else 0
             if depth <= 0:
@@ -544,7 +558,9 @@ class Walk:
         name = found.group("name").strip()
         start = skip_space(self.text, found.end())
         if self.text.startswith("{", start):
-            value, end, problem = read_object(self.source, start, self.known, name, region.notes, final=self.final)
+            value, end, problem = read_object(
+                self.source, start, self.known, name, region.notes, final=self.final
+            )
             region.heard.append(Heard(name, value, problem=problem))
             return self._keep(region, end)
         stop = _OBSERVATION.search(self.text, found.end())
