@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import jinja2
 from jinja2 import nodes
@@ -37,6 +37,9 @@ from bridle.wrappers import Format, Wrapper, builtin_formats, get_wrapper  # noq
 CONVERSATIONS = Path(__file__).with_name("conversations.json")
 
 
+Words: TypeAlias = tuple[str, str, Callable[[Format], str]]
+
+
 @dataclass(frozen=True)
 class Reference:
     """One real template, and what its callers have to know.
@@ -46,8 +49,8 @@ class Reference:
     the content. `values`: further variables.
     `mutable`: the template appends to its own lists, which transformers' sandbox does not allow. `unescaped`:
     the template calls some text safe, by which transformers' Jinja would escape the rest of it for HTML.
-    `ours`: values for our wrapper. `words`: the template's own sentences from one string to another, both
-    included, that our format says in words of its own, and where ours stand; they are not compared.
+    `ours`: values for our wrapper. `words`: the template's own sentences, each from one string to another,
+    both included, that our format says in words of its own, and where ours stand; they are not compared.
     `calls_as_text`: the template knows no past calls, and callers hand over what the model wrote as text.
     """
 
@@ -62,15 +65,16 @@ class Reference:
     unescaped: bool = False
     calls_as_text: bool = False
     ours: Mapping[str, JSON] | None = None
-    words: tuple[str, str, Callable[[Format], str]] | None = None
+    words: tuple[Words, ...] = ()
 
     def levelled(self, real: str, form: Format) -> str:
         """What the template wrote, with our words in the place of its own."""
-        if self.words is None:
-            return real
-        start, end, ours = self.words
-        at, to = real.find(start), real.find(end)
-        return real if at < 0 or to < at else real[:at] + ours(form) + real[to + len(end) :]
+        for start, end, ours in self.words:
+            at = real.find(start)
+            to = real.find(end, at)
+            if 0 <= at <= to:
+                real = real[:at] + ours(form) + real[to + len(end) :]
+        return real
 
 
 def _firefunction(tools: Sequence[ToolSpec]) -> Mapping[str, object]:
@@ -92,15 +96,52 @@ def _thinking(tools: Sequence[ToolSpec]) -> Mapping[str, object]:
     return {"enable_thinking": True}
 
 
+def _none(form: Format) -> str:
+    return ""
+
+
 def _tool_words(form: Format) -> str:
     return form.tools.open
 
 
-LLAMA_WORDS = ("Given the following functions", "Do not use variables.\n\n", _tool_words)
-FIRE_WORDS = (
-    "In addition to plain text",
-    "functions as JSON spec:",
-    lambda form: str(form.template_values["words"]).strip(),
+LLAMA_WORDS: tuple[Words, ...] = (
+    ("Given the following functions", "Do not use variables.\n\n", _tool_words),
+)
+FIRE_WORDS: tuple[Words, ...] = (
+    (
+        "In addition to plain text",
+        "functions as JSON spec:",
+        lambda form: str(form.template_values["words"]).strip(),
+    ),
+)
+COMMAND_R_WORDS: tuple[Words, ...] = (
+    ("# Safety Preamble", "# User Preamble", lambda form: "# User Preamble"),
+    ("## Task and Context", "grammar and spelling.", _none),
+    ("Here is a list of tools", "available to you:\n", _none),
+    ("Write 'Action:'", "takes no parameters\n    }\n]```", lambda form: str(form.template_values["ask"])),
+)
+COMMAND_R7B_WORDS: tuple[Words, ...] = (
+    (
+        "You are in contextual safety mode",
+        "```json\n[",
+        lambda form: f"## Tool Use\n{form.template_values['words']}\n\n## Available Tools\n```json\n[",
+    ),
+    ("# Default Preamble", "system preamble instructions.\n", lambda form: "# Developer Preamble\n"),
+    ("\n\n# Default Preamble", "step by step, then answer.", _none),
+    (
+        "# System Preamble\nYou are in",
+        "# Developer Preamble\n",
+        lambda form: "# Developer Preamble\n",
+    ),
+    (
+        "<|START_OF_TURN_TOKEN|><|SYSTEM_TOKEN|># System Preamble\nYou are in",
+        "<|END_OF_TURN_TOKEN|>",
+        _none,
+    ),
+)
+NEMOTRON_WORDS: tuple[Words, ...] = (
+    ("You can use the following tools", "<AVAILABLE_TOOLS>[", _tool_words),
+    ("]</AVAILABLE_TOOLS>", "or just respond to the user.", lambda form: form.tools.close),
 )
 LLAMA = ("<|begin_of_text|>", "<|eot_id|>")
 MISTRAL = ("<s>", "</s>")
@@ -140,8 +181,17 @@ REFERENCES: Mapping[str, tuple[Reference, ...]] = {
             words=FIRE_WORDS,
         ),
     ),
-    "command-r": (Reference("CohereForAI-c4ai-command-r-plus-tool_use.jinja", "<BOS_TOKEN>"),),
-    "command-r7b": (Reference("CohereForAI-c4ai-command-r7b-12-2024-tool_use.jinja", "<BOS_TOKEN>"),),
+    "command-r": (
+        Reference("CohereForAI-c4ai-command-r-plus-tool_use.jinja", "<BOS_TOKEN>", words=COMMAND_R_WORDS),
+    ),
+    "command-r7b": (
+        Reference(
+            "CohereForAI-c4ai-command-r7b-12-2024-tool_use.jinja",
+            "<BOS_TOKEN>",
+            values=_thinking,
+            words=COMMAND_R7B_WORDS,
+        ),
+    ),
     "gemma2": (Reference("google-gemma-2-2b-it.jinja", "<bos>", "<eos>"),),
     "gemma4": (
         Reference("google-gemma-4-31B-it.jinja", "<bos>", "<eos>"),
@@ -201,6 +251,12 @@ REFERENCES: Mapping[str, tuple[Reference, ...]] = {
     "minimax-m1": (Reference("MiniMax-M1.jinja"),),
     "minimax-m2": (Reference("MiniMax-M2.jinja"),),
     "qwq": (Reference("Qwen-QwQ-32B.jinja", values=_thinking),),
+    "qwen3.5": (Reference("Qwen3.5-4B.jinja"),),
+    "step3.5": (Reference("StepFun3.5-Flash.jinja"),),
+    "mimo": (Reference("MiMo-VL.jinja"),),
+    "bielik": (Reference("Bielik-11B-v3.0-Instruct.jinja", "<s>"),),
+    "seed-oss": (Reference("ByteDance-Seed-OSS.jinja"),),
+    "nemotron-nano-v2": (Reference("NVIDIA-Nemotron-Nano-v2.jinja", words=NEMOTRON_WORDS),),
     "lfm2": (Reference("LFM2-8B-A1B.jinja", "<|startoftext|>", calls_as_text=True),),
     "lfm2.5": (
         Reference("LFM2.5-Instruct.jinja", "<|startoftext|>", calls_as_text=True),
