@@ -214,6 +214,11 @@ def test_a_turn_that_calls_may_have_marks_of_its_own(tmp_path: Path) -> None:
     assert flat(found, calls, ANSWER) == '<a>{"name": "f", "arguments": {"x": 1}}<s><a>A</t><a>'
 
 
+def test_a_result_may_be_written_as_a_json_string(tmp_path: Path) -> None:
+    found = wrapper(tmp_path, "tool_json = true")
+    assert flat(found, Message("tool", 'é "1"\n')) == '<r>"é \\"1\\"\\n"</t><a>'
+
+
 def test_a_later_system_turn_may_have_marks_of_its_own(tmp_path: Path) -> None:
     found = wrapper(tmp_path, "", LIST + '[turn.later_system]\nopen = "<r>"\nclose = ""\n')
     assert flat(found, SYSTEM, USER, SYSTEM) == "<s>S</t><u>U</t><r>S<a>"

@@ -209,6 +209,7 @@ _KEYS: Mapping[str, Callable[[str, str, object], object]] = {
     "system_role": _flag,
     "system_join": _text,
     "strip": _roles,
+    "tool_json": _flag,
     "user_json": _one_of(*get_args(UserJson)),
     "template": _text,
     "template_values": _table,

@@ -94,6 +94,8 @@ class Format:
     strip: tuple[str, ...] = ("system",)
     """The roles whose texts lose the blanks at both ends."""
     user_json: UserJson = "keep"
+    tool_json: bool = False
+    """Whether a tool's result is written as a JSON string."""
     detect: tuple[str, ...] = ()
     """Strings that a chat template of this format contains, all of them."""
     template: str = ""

@@ -111,9 +111,9 @@ class Layout:
                 turn = form.turn("event", "user") if event else form.turns["user"]
                 return self._turn(turn, (*before, Segment(self._user(text))))
             case _:
-                return self._turn(
-                    form.turn("plain_tool", "tool") if self.roles else form.turns["tool"], words
-                )
+                turn = form.turn("plain_tool", "tool") if self.roles else form.turns["tool"]
+                quoted = (Segment(json.dumps(words[0].text, ensure_ascii=False)),)
+                return self._turn(turn, quoted if form.tool_json else words)
 
     def _turn(self, turn: Turn, words: Words) -> list[Segment]:
         return [Segment(turn.open, control=True), *words, Segment(turn.close, control=True)]
