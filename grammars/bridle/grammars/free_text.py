@@ -31,14 +31,22 @@ def text_without(mark: str, most: int, *, known: int = _KNOWN, run: int = _RUN) 
     Left out are also texts that hold its first `known` + 1 characters, or its first one more than `run` + 1
     times in a row or right after another beginning of it.
     """
-    first = mark[0]
+    item = char_without(mark, known=known, run=run)
     if len(mark) == 1:
-        return Repeat(_other(first), 1, most)
-    known = min(known, len(mark) - 1) if _is_unique(mark) else 1
-    run = run if _is_unique(mark) else 0
-    item = alt(_other(first), seq(Lit(first), _no_mark(mark, 1, known, run)))
-    cut = seq(Lit(first), _cut_mark(mark, 1, known, run))
+        return Repeat(item, 1, most)
+    known, run = _steps(mark, known, run)
+    cut = seq(Lit(mark[0]), _cut_mark(mark, 1, known, run))
     return alt(Repeat(item, 1, most), seq(Repeat(item, 0, most - 1), cut))
+
+
+def char_without(mark: str, *, known: int = _KNOWN, run: int = _RUN) -> Node:
+    """Return rules for what such a text is a repetition of: a character, or a broken beginning of the mark.
+
+    As a repetition and nothing else it is the form that engines are fastest with.
+    """
+    if len(mark) == 1:
+        return _other(mark)
+    return alt(_other(mark[0]), seq(Lit(mark[0]), _no_mark(mark, 1, *_steps(mark, known, run))))
 
 
 def text_without_any(marks: Sequence[str], most: int) -> Node:
@@ -46,9 +54,9 @@ def text_without_any(marks: Sequence[str], most: int) -> Node:
 
     Left out are also texts that hold the first two characters of one of several marks.
     """
-    kinds = dict.fromkeys(marks)
+    kinds = dict.fromkeys(mark for mark in marks if mark)
     if len(kinds) == 1:
-        return text_without(marks[0], most)
+        return text_without(next(iter(kinds)), most)
     firsts = dict.fromkeys(mark[0] for mark in kinds)
     items: list[Node] = [_other(*firsts)]
     for first in firsts:
@@ -62,7 +70,7 @@ def free_text(shape: CallShape, bounds: Bounds, stop: Sequence[str] = ()) -> Nod
     """Return rules for the free text of a turn, with the marks around it but for a final one of `stop`."""
     close = shape.text_close.strip()
     if shape.text_first or close:
-        text = text_without_any([shape.trigger, *([close] if close else [])], bounds.text_chars)
+        text = text_without_any([shape.trigger, close], bounds.text_chars)
     else:
         text = text_unlike(shape.trigger, bounds.text_chars)
     return seq(Lit(shape.text_open), text, Lit(without_end(shape.text_close, stop)))
@@ -107,10 +115,10 @@ def _onwards(
     return options
 
 
-def _is_unique(mark: str) -> bool:
-    """Tell whether a mark's first character comes only once: else a broken mark could hide a whole one, and
-    only its first character may be written at all."""
-    return mark[0] not in mark[1:]
+def _steps(mark: str, known: int, run: int) -> tuple[int, int]:
+    """How far a mark may be begun. Where its first character comes again, a broken mark could hide a whole
+    one, and only that character may be written at all."""
+    return (min(known, len(mark) - 1), run) if mark[0] not in mark[1:] else (1, 0)
 
 
 def text_unlike(mark: str, most: int) -> Node:

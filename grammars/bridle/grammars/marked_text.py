@@ -1,19 +1,21 @@
 """Text that stands before a closing mark and must not hold it, counted in characters.
 
 There is no "anything but this word" in the rule language. Where a length is only a default, text is a
-repetition of characters and of broken beginnings of the mark (`free_text.text_without`). Where a schema says
+repetition of characters and of broken beginnings of the mark (`free_text.char_without`). Where a schema says
 how long, each character counts as one: a text that lacks one of the mark's characters cannot hold the mark.
+That costs llguidance 1.5 instead of 0.2 ms per mask with 151,936 tokens.
 """
 
 from __future__ import annotations
 
 from bridle.errors import SchemaError
-from bridle.grammars.free_text import text_without
+from bridle.grammars.free_text import char_without
 from bridle.grammars.ir import EMPTY, Alt, Chars, Lit, Node, Repeat, Seq, alt, optional, seq
 
 __all__ = ["marked_text", "unlike_json", "without_mark"]
 
 _ESCAPE = "&"  # what begins an escaped mark, which is read as fewer characters than are written
+_ENTITIES = "al"  # what comes next in it
 _SHORT = 2  # characters of the mark that a text of counted length may begin to write
 _BEGINS_JSON = '"-0123456789[{ \t\n\r'
 _WORDS = ("true", "false", "null")
@@ -24,18 +26,26 @@ def marked_text(mark: str, least: int, most: int, *, exact: bool, known: int = 9
 
     Unless `exact`, the upper end is rough, and up to `known` characters of the mark may be begun.
     """
-    if not exact and least == 0:
-        return optional(text_without(mark, most, known=known)) if most > 0 else EMPTY
-    counted: list[Node] = [
-        Repeat(_but(char + (_ESCAPE if least and char == mark[0] else "")), least, most)
-        for char in _signs(mark)
-    ]
-    if not exact:
-        start = Repeat(_but(mark[0] + _ESCAPE), least, least)
-        return alt(*counted, seq(start, marked_text(mark, 0, most - least, exact=False, known=known)))
-    if least == 0 and most > _SHORT:
-        counted.append(text_without(mark, most // (_SHORT + 1), known=_SHORT, run=0))
-    return alt(*counted)
+    if exact:
+        counted: list[Node] = [
+            Repeat(_but(char + (_ESCAPE if least and char == mark[0] else "")), least, most)
+            for char in _signs(mark)
+        ]
+        if least == 0 and most > _SHORT:
+            counted.append(Repeat(char_without(mark, known=_SHORT, run=0), 0, most // (_SHORT + 1)))
+        return alt(*counted)
+    free = Repeat(char_without(mark, known=known), 0, max(0, most - least))
+    begun = optional(Lit(mark[0])) if mark[0] not in mark[1:] and len(mark) > 1 and most > least else EMPTY
+    return seq(
+        Repeat(_lasting(mark), least, least) if least else EMPTY, free if most > least else EMPTY, begun
+    )
+
+
+def _lasting(mark: str) -> Node:
+    """A character, or a few, that are no part of an escaped mark: at least one is left when they are read."""
+    first, more = mark[0], mark[0] + _ESCAPE
+    items: list[Node] = [_but(more), seq(Lit(_ESCAPE), _but(more + _ENTITIES))]
+    return alt(*items, seq(Lit(first), _but(more + mark[1])) if len(mark) > 1 else items[0])
 
 
 def without_mark(inside: Node, mark: str) -> Node:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bridle.errors import GrammarError
 from bridle.grammars.ir import EMPTY, Lit, Node, Repeat, alt, optional, seq
 from bridle.grammars.json_rules import listed
 from bridle.grammars.notations import WORD, GemmaRules, MarkedJson, PythonRules, RawText
@@ -28,6 +29,11 @@ class MemberFrame(Frame):
     def __init__(self, members: Members, rules: SchemaRules, tool: ToolSpec) -> None:
         make = {"python": PythonRules, "gemma": GemmaRules}.get(members.values)
         mark = bare_mark(members.close)
+        if make is None and not mark:
+            raise GrammarError(
+                "the values of arguments end at no mark, so that no grammar can tell where",
+                hint="give `close` a mark, or let the values be Python",
+            )
         values = MarkedJson(rules, mark) if make is None else make(rules)
         super().__init__(values)
         self._raw = RawText(rules, mark) if make is None else None
