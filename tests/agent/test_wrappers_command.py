@@ -17,6 +17,7 @@ from bridle.cli.wrappers.checking import first_difference
 from bridle.endpoints.config import load_config
 from bridle.wrappers import builtin_formats, user_folder
 from servers.fake import Response, Seen, Server, json_response, server, unused_url
+from tiny_gguf import write_tiny_llama
 
 __all__ = ["server"]
 
@@ -489,3 +490,85 @@ def test_a_difference_is_the_first_one(ours: str, theirs: str) -> None:
         at = int(told.split()[3].rstrip(":"))
         assert ours[:at] == theirs[:at]
         assert ours[at : at + 1] != theirs[at : at + 1]
+
+
+TEMPLATE = "{{ bos_token }}{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{{ eos_token }}{% endfor %}"
+
+
+def own_template(name: str, talk: str, capsys: Captured) -> list[dict[str, object]]:
+    assert main(["wrappers", "render", name, "--messages", talk, "--segments"]) == 0
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_template_file_is_rendered(tmp_path: Path, talk: str, capsys: Captured) -> None:
+    lines = own_template(saved(tmp_path / "t.jinja", TEMPLATE), talk, capsys)
+    assert lines[:2] == [
+        {"control": True, "text": "<|user|>"},
+        {"control": False, "text": "hi <|im_end|>"},
+    ]
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        TEMPLATE,
+        [{"name": "default", "template": "no"}, {"name": "tool_use", "template": TEMPLATE}],
+        [{"name": "default", "template": TEMPLATE}, 3],
+        [{"name": "only", "template": TEMPLATE}],
+        None,
+    ],
+)
+def test_a_tokenizers_config_is_rendered_with_its_tokens(
+    template: object, tmp_path: Path, talk: str, capsys: Captured
+) -> None:
+    config = {"chat_template": template, "bos_token": {"content": "<s>"}, "eos_token": "</s>"}
+    path = saved(tmp_path / "hf" / "tokenizer_config.json", json.dumps(config))
+    if template is None:
+        saved(tmp_path / "hf" / "chat_template.jinja", TEMPLATE)
+    for name in (path, str(tmp_path / "hf")):
+        texts = [line["text"] for line in own_template(name, talk, capsys)]
+        assert texts == ["<s><|user|>", "hi <|im_end|>", "</s>"]
+
+
+def test_a_model_files_template_is_rendered_with_its_tokens(
+    tmp_path: Path, talk: str, capsys: Captured
+) -> None:
+    path = write_tiny_llama(tmp_path / "tiny.gguf", chat_template=TEMPLATE)
+    texts = [line["text"] for line in own_template(str(path), talk, capsys)]
+    assert texts == ["<|endoftext|><|user|>", "hi <|im_end|>", "<|im_end|>"]
+
+
+def test_values_reach_a_template(
+    tmp_path: Path, talk: str, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    path = saved(tmp_path / "t.jinja", "{{ word }} {{ n + 1 }}{{ messages[0].content }}")
+    options = ["--messages", talk, "--set", "word=so", "--set", "n=1"]
+    assert main(["wrappers", "render", path, *options]) == 0
+    assert capfdbinary.readouterr().out == b"so 2hi <|im_end|>"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("t.jinja", "{% for %}", ["t.jinja", "line 1"]),
+        ("t.jinja", "{{ ''.__class__ }}{{ messages[0].content }}", ["t.jinja"]),
+        ("t.json", "{}", ["has no chat_template"]),
+        ("t.json", "[]", ["holds list"]),
+        ("t.json", '{"bos_token": "<s>"}', ["holds no chat template", "name a wrapper"]),
+        ("t.gguf", "GGML", ["is not a GGUF file"]),
+        ("empty/readme.txt", "", ["holds neither tokenizer_config.json nor chat_template.jinja"]),
+    ],
+)
+def test_templates_that_cannot_be_rendered(
+    name: str, text: str, says: list[str], tmp_path: Path, talk: str, capsys: Captured
+) -> None:
+    path = saved(tmp_path / name, text)
+    given = str(Path(path).parent) if name.endswith(".txt") else path
+    assert main(["wrappers", "render", given, "--messages", talk]) == 2
+    one_error(capsys, *says)
+
+
+def test_a_template_has_no_options_of_wrappers(tmp_path: Path, talk: str, capsys: Captured) -> None:
+    path = saved(tmp_path / "t.jinja", TEMPLATE)
+    assert main(["wrappers", "render", path, "--messages", talk, "--prime"]) == 2
+    one_error(capsys, "--prime", "--help")

@@ -12,6 +12,7 @@ import click
 from bridle.cli import output
 from bridle.cli.files import load_json, load_tools
 from bridle.cli.screen import visible
+from bridle.cli.wrappers.model_files import is_model_file, read_model_file
 from bridle.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,9 +38,7 @@ __all__ = ["print_prompt", "render"]
 @click.option("--thoughts", type=click.Choice(["inner", "outer", "none"]), help="Where thoughts stand.")
 @click.option("--hints", is_flag=True, default=None, help="Remind of the memory functions.")
 @click.option("--roles", is_flag=True, default=None, help="Give events and results roles of their own.")
-@click.option(
-    "--set", "values", multiple=True, metavar="KEY=VALUE", help="A variable of the format's template."
-)
+@click.option("--set", "values", multiple=True, metavar="KEY=VALUE", help="A variable of the template.")
 def render(
     name: str,
     messages_file: str,
@@ -53,20 +52,38 @@ def render(
 ) -> None:
     """Write a conversation as the wrapper NAME does, up to where the model's answer begins.
 
-    NAME is a wrapper, a .toml or .yaml file of a format, or a .jinja or .gguf file for its own chat template.
+    NAME is a wrapper or a .toml or .yaml file of a format; or, for a model's own chat template, a .gguf file,
+    a .jinja file, a tokenizer_config.json or the folder that holds one.
     FILE may be `-` for standard input. In a terminal control text is coloured; in a pipe the prompt is what
     goes to a server, where control text inside a message is broken.
     """
-    from bridle.wrappers import get_wrapper
-
     messages, tools = load_request(messages_file, tools_file)
-    wrapper = get_wrapper(name, thoughts=thoughts, hints=hints, roles=roles, values=_values(values))
-    written = wrapper.render(messages, tools, prime=prime)
+    if is_model_file(name):
+        if prime or thoughts or hints or roles:
+            raise click.UsageError("--prime, --thoughts, --hints and --roles are options of wrappers")
+        written, control = _by_own_template(name, messages, tools, _values(values))
+    else:
+        from bridle.wrappers import get_wrapper
+
+        wrapper = get_wrapper(name, thoughts=thoughts, hints=hints, roles=roles, values=_values(values))
+        written, control = wrapper.render(messages, tools, prime=prime), wrapper.control
     if segments:
         for segment in written:
             output.print_json({"control": segment.control, "text": segment.text})
     else:
-        print_prompt(written, wrapper.control)
+        print_prompt(written, control)
+
+
+def _by_own_template(
+    name: str, messages: Sequence[Message], tools: Sequence[ToolSpec], values: Mapping[str, JSON]
+) -> tuple[Sequence[Segment], Sequence[str]]:
+    from bridle.wrappers.templates import ChatTemplate
+
+    facts = read_model_file(name)
+    if not facts.template:
+        raise InputError(f"{facts.where!r} holds no chat template", hint="name a wrapper instead")
+    template = ChatTemplate(facts.template, facts.bos, facts.eos, facts.where)
+    return template.render(messages, tools, extra=values), template.tokens
 
 
 def load_request(
