@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 
 from bridle.messages import JSON, Repair, ToolSpec
 from bridle.wrappers.checking import argument_errors
-from bridle.wrappers.reading.lenient import Lenient
+from bridle.wrappers.reading.lenient import read_value
 from bridle.wrappers.reading.names import same_name
+from bridle.wrappers.reading.quoting import Style
 from bridle.wrappers.reading.source import Known, Source, Unreadable
 
 __all__ = ["allowed_types", "as_value", "fit_value", "fits", "only_strings"]
@@ -223,11 +224,10 @@ def as_value(text: str) -> JSON:
         return value if not text[end:].strip() else None
     except Unreadable:
         pass
-    for style in ("json", "python"):
-        reader = Lenient(source, 0, Known(()), style, zone="free")
-        reader.final = False
+    styles: tuple[Style, ...] = ("json", "python")
+    for style in styles:
         try:
-            value = reader.value("list")
+            value, reader = read_value(source, 0, Known(()), style, zone="free", final=False)
         except Unreadable:
             continue
         if not text[reader.at :].strip():

@@ -14,13 +14,14 @@ from collections.abc import Mapping
 from typing import Literal
 
 from bridle.messages import JSON, Repair
+from bridle.wrappers.reading.marks import CALL_CLOSE
 from bridle.wrappers.reading.keys import ARGUMENT_KEYS, NAME_KEYS, THOUGHT_KEYS, WRAPPER_KEYS
 from bridle.wrappers.reading.quoting import CLOSERS, Style, unescape
 from bridle.wrappers.reading.source import Known, Source, Unreadable
 from bridle.wrappers.reading.strings import KEY, MARK, Place, Where, read_string, skip_blanks
 from bridle.wrappers.values import GEMMA_QUOTE, read_name
 
-__all__ = ["Lenient", "Zone"]
+__all__ = ["Lenient", "Zone", "read_value"]
 
 Zone = Literal["call", "arguments", "free"]
 """What an object is: a call with its name, the arguments of one, or a value inside them."""
@@ -39,6 +40,30 @@ LITERALS: Mapping[str, JSON] = {
     "TRUE": True, "FALSE": False, "NULL": None, "nil": None, "undefined": None,
 }  # fmt: skip
 STRICT_LITERALS = frozenset({"true", "false", "null"})
+
+
+def read_value(
+    source: Source, at: int, known: Known, style: Style = "json", *, zone: Zone, tool: str = "", final: bool = True
+) -> tuple[JSON, Lenient]:
+    """Read one value, first as if every quote inside strings were escaped, then guessing which are not.
+
+    Raises:
+        Unreadable: when what stands here has no single meaning.
+    """
+    before = source.steps
+    for exact in (True, False):
+        reader = Lenient(source, at, known, style, zone=zone, tool=tool)
+        reader.final, reader.exact = final, exact
+        try:
+            value = reader.value()
+        except Unreadable as error:
+            if not exact:
+                error.at = reader.at
+                raise
+            continue
+        source.steps = before
+        return value, reader
+    raise AssertionError("one of two tries returns or raises")
 
 
 class Lenient:
@@ -117,7 +142,7 @@ class Lenient:
 
     def _string(self, where: Where, given: Mapping[str, JSON]) -> str:
         depth = -1 if self.exact else len(self._brackets)
-        place = Place(where, depth, lambda key: self._is_key(key, given), self.final)
+        place = Place(where, depth, lambda key: self._is_key(key, given))
         value, self.at = read_string(self.source, self.at, place, self.style, self.notes)
         while self.style == "python" and where != "object" and self._char_is("\"'"):
             more, self.at = read_string(self.source, self.at, place, self.style, self.notes)
@@ -303,8 +328,7 @@ class Lenient:
                 return read_name(found.group(1)).strip("\"'")
         found = KEY.match(self.text, self.at)
         if not found or self._is_foreign(found, out, comma):
-            loose = "\n" in self.text[before : self.at] or self.text[self.at] == "{" or self._rest == self.at
-            if out and loose:
+            if out and self._is_loose(before, comma):
                 self._rest = self.at
                 self._close(out, "}")
                 return None
@@ -317,6 +341,21 @@ class Lenient:
         self._bare_keys = True
         self._note("key without quotes", found.start(), found.group().strip(), json.dumps(key))
         return unescape(key, self.style)
+
+    def _is_loose(self, before: int, comma: bool) -> bool:
+        """Whether the object may end here without its bracket, because what follows belongs elsewhere.
+
+        That is so on a new line, or where another object begins. After a value, it is only believed if no
+        quote follows that may belong to the value.
+        """
+        if self._rest == self.at:
+            return True
+        new_line = "\n" in self.text[before : self.at]
+        if self._zone == "call":
+            return new_line or self.text[self.at] == "{"
+        end = self.source.first(("\n{", *CALL_CLOSE), self.at)
+        quote = self.source.find('"', self.at)
+        return (new_line and comma and not 0 <= quote < end) or self.text[self.at] == "{"
 
     def _marked_key(self) -> str:
         key = self._string("object", {})

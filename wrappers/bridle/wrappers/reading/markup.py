@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bridle.messages import JSON, Repair
 from bridle.wrappers.reading.heard import Heard
-from bridle.wrappers.reading.lenient import Lenient
+from bridle.wrappers.reading.lenient import read_value
 from bridle.wrappers.reading.pythonic import NameFinder
 from bridle.wrappers.reading.source import Known, Source, Unreadable
 from bridle.wrappers.reading.strings import skip_blanks
@@ -56,14 +56,11 @@ def read_object(
         value, end = source.strict(at)
         return value, end, ""
     except Unreadable:
-        reader = Lenient(source, at, known, zone="arguments", tool=tool)
-        reader.final = final
-    before = source.steps
+        pass
     try:
-        value = reader.value()
+        value, reader = read_value(source, at, known, zone="arguments", tool=tool, final=final)
     except Unreadable as error:
-        return None, reader.at, "it is not complete" if error.cut else error.why
-    source.steps = before
+        return None, error.at, "it is not complete" if error.cut else error.why
     notes += reader.notes
     if any(one is not value for one in reader.open):
         return None, reader.at, "it is not complete"
@@ -218,14 +215,10 @@ def read_gemma(
         return None
     name, end = named
     start = source.text.index("{", end)
-    reader = Lenient(source, start, known, "gemma", zone="arguments", tool=name)
-    reader.final = final
-    before = source.steps
     try:
-        value = reader.value()
+        value, reader = read_value(source, start, known, "gemma", zone="arguments", tool=name, final=final)
     except Unreadable as error:
-        return Heard(name, problem="it is not complete" if error.cut else error.why), reader.at
-    source.steps = before
+        return Heard(name, problem="it is not complete" if error.cut else error.why), error.at
     notes += reader.notes
     problem = "it is not complete" if any(one is not value for one in reader.open) else ""
     return Heard(name, value, problem=problem), reader.at

@@ -22,6 +22,7 @@ class Unreadable(Exception):
         super().__init__(why)
         self.why = why
         self.cut = cut
+        self.at = 0
 
 
 class Known:

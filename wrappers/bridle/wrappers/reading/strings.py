@@ -45,8 +45,6 @@ class Place:
     depth: int
     is_key: Callable[[str], bool]
     """Whether the tool has such a key and it was not given yet."""
-    final: bool
-    """Whether the model ended its turn by itself."""
 
 
 def skip_blanks(text: str, at: int) -> int:
@@ -71,7 +69,7 @@ def read_string(source: Source, at: int, place: Place, style: Style, notes: list
         if style == "python" or _ends(text, end, place, 0) == "yes":
             notes.append(Repair("triple quotes", at, opening * 3, opening)) if style == "json" else None
             return unescape(text[at + 3 : found], style), end
-    start, inner, weak = at + 1, 0, -1
+    start, inner = at + 1, 0
     reading = _TO_QUOTE[closing]
     here = start
     while True:
@@ -79,18 +77,14 @@ def read_string(source: Source, at: int, place: Place, style: Style, notes: list
         here = found_quote.end() if found_quote else here
         if here >= source.size:
             break
-        verdict = "yes" if place.depth < 0 else _ends(text, here + 1, place, inner)
-        if verdict == "yes":
+        verdict = place.depth < 0 or _ends(text, here + 1, place, inner)
+        if verdict:
             return _finish(text, at, here, inner, style, notes)
-        if verdict == "weak" and weak < 0 and not inner and place.final:
-            weak = here
         if not inner and (end := _forgotten(text, start, here, place)) > 0:
             notes.append(Repair("missing quote", end, "", closing))
             return unescape(text[start:end], style), end
         inner += 1
         here += 1
-    if weak > 0:
-        return _finish(text, at, weak, 0, style, notes)
     raise Unreadable("it ends inside a string", cut=True)
 
 
@@ -132,25 +126,23 @@ def _key(found: re.Match[str]) -> str:
     return next(group for group in found.groups() if group is not None)
 
 
-def _ends(text: str, after: int, place: Place, inner: int) -> Literal["yes", "weak", "no"]:
+def _ends(text: str, after: int, place: Place, inner: int) -> bool:
     """Whether the quote before `after` can close the string that `inner` quotes have been passed in."""
     at = _after_value(text, after)
     if at >= len(text):
-        return "no" if inner else "yes"
-    if MARK.match(text, at) or (place.where == "object" and text[at] == ";"):
-        return "yes"
-    new_line = "\n" in text[after:at]
+        return not inner
     char = text[at]
+    if MARK.match(text, at) or (place.where == "object" and char == ";"):
+        return True
+    new_line = "\n" in text[after:at]
     if place.where == "call":
         return _ends_argument(text, at)
     if char == ",":
-        return _ends_at_comma(text, at, place, inner)
+        return _ends_at_comma(text, skip_blanks(text, at + 1), place, inner)
     if char == "}" or (char == "]" and place.where == "list"):
         return _ends_at_bracket(text, at, place, new_line, inner)
     found = KEY.match(text, at) if place.where == "object" and char in "\"'" else None
-    if found and (place.is_key(_key(found)) or (new_line and not inner)):
-        return "yes"
-    return "weak" if new_line else "no"
+    return found is not None and (place.is_key(_key(found)) or (new_line and not inner))
 
 
 def _after_value(text: str, after: int) -> int:
@@ -163,52 +155,41 @@ def _after_value(text: str, after: int) -> int:
     return at
 
 
-def _ends_argument(text: str, at: int) -> Literal["yes", "no"]:
-    if text[at] in ")]}" or text[at] in "\"'":
-        return "yes"
+def _ends_argument(text: str, at: int) -> bool:
+    if text[at] in ")]}\"'":
+        return True
     if text[at] == ",":
-        return "yes" if _ARGUMENT.match(text, at + 1) or _LIST_VALUE.match(text, at + 1) else "no"
-    return "no"
+        return bool(_ARGUMENT.match(text, at + 1) or _LIST_VALUE.match(text, at + 1))
+    return False
 
 
-def _ends_at_comma(text: str, at: int, place: Place, inner: int) -> Literal["yes", "weak", "no"]:
+def _ends_at_comma(text: str, at: int, place: Place, inner: int) -> bool:
+    """Whether a string ends before a comma that `at` follows."""
+    if at >= len(text):
+        return not inner
     if place.where == "list":
-        closed = _CLOSERS.match(text, at + 1)
-        return "yes" if _LIST_VALUE.match(text, at + 1) or (closed and "]" in closed.group()) else "no"
-    found = KEY.match(text, at + 1)
+        return bool(_LIST_VALUE.match(text, at)) or text[at] == "]"
+    found = KEY.match(text, at)
     if found:
-        quoted = found.group(4) is None
-        if place.is_key(_key(found)) or (not inner and (quoted or place.where == "object")):
-            return "yes"
-        return "no"
-    after = skip_blanks(text, at + 1)
-    if after >= len(text):
-        return "no" if inner else "yes"
-    if text[after] in "}]":
-        return _ends_at_bracket(text, after, place, "\n" in text[at:after], inner)
-    return "weak" if "\n" in text[at:after] else "no"
+        return place.is_key(_key(found)) or not inner
+    return text[at] in "}]" and _ends_at_bracket(text, at, place, "\n" in text[at - 1 : at], inner)
 
 
-def _ends_at_bracket(
-    text: str, at: int, place: Place, new_line: bool, inner: int
-) -> Literal["yes", "weak", "no"]:
+def _ends_at_bracket(text: str, at: int, place: Place, new_line: bool, inner: int) -> bool:
     run = _CLOSERS.match(text, at)
     after = run.end() if run else at
     brackets = sum(char in "}]" for char in text[at:after])
     if after >= len(text):
-        return "yes"
+        return True
     char = text[after]
     if char in "{[;" or MARK.match(text, after) or (new_line and char not in "\"'"):
-        return "yes"
+        return True
     if char == ",":
-        found = KEY.match(text, after + 1)
         rest = skip_blanks(text, after + 1)
         bracket = rest >= len(text) or text[rest] in "{[}]"
         listed = place.where == "list" or not inner
-        return "yes" if found or bracket or (listed and _LIST_VALUE.match(text, rest)) else "no"
+        return bool(KEY.match(text, rest) or bracket or (listed and _LIST_VALUE.match(text, rest)))
     if char in "\"'":
         found = KEY.match(text, after)
-        return "yes" if found and not inner and place.is_key(_key(found)) else "no"
-    if brackets >= place.depth or text[at:after].count("\n"):
-        return "yes" if brackets >= place.depth else "weak"
-    return "no"
+        return found is not None and not inner and place.is_key(_key(found))
+    return brackets >= place.depth

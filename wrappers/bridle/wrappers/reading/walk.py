@@ -15,8 +15,8 @@ from bridle.messages import JSON, Refusal, Repair
 from bridle.wrappers.reading.envelope import calls_in
 from bridle.wrappers.reading.heard import Heard, Region
 from bridle.wrappers.reading.keys import ARGUMENT_KEYS, BESIDE_KEYS, NAME_KEYS, THOUGHT_KEYS, WRAPPER_KEYS
-from bridle.wrappers.reading.lenient import Lenient
-from bridle.wrappers.reading.marks import CALL_CLOSE, CALL_OPEN, SPECIAL, THINKING, TURN_END, pattern
+from bridle.wrappers.reading.lenient import read_value
+from bridle.wrappers.reading.marks import CALL_CLOSE, CALL_OPEN, LEAK, SPECIAL, THINKING, TURN_END, pattern
 from bridle.wrappers.reading.markup import (
     read_function,
     read_gemma,
@@ -27,6 +27,7 @@ from bridle.wrappers.reading.markup import (
     skip_space,
 )
 from bridle.wrappers.reading.pythonic import NameFinder, read_call, read_list
+from bridle.wrappers.reading.quoting import unescape
 from bridle.wrappers.reading.source import Known, Source, Unreadable
 
 __all__ = ["Parts", "Walk"]
@@ -90,6 +91,7 @@ _EXAMPLE = re.compile(
     r"\b(?:for example|for instance|e\.\s?g\.|example|such as|would (?:look|be)|looks? like|not (?:call|use)|schema|format)\b[^.!?\n{]{0,60}[\s`]*$",
     re.IGNORECASE,
 )
+_ESCAPED = re.compile(r"[\[{](?:\s|\\n)*\{?(?:\s|\\n)*\\[\"']")
 _KEYS = {*NAME_KEYS, *ARGUMENT_KEYS, *WRAPPER_KEYS, *THOUGHT_KEYS, *BESIDE_KEYS}
 
 
@@ -107,7 +109,7 @@ class Walk:
         self._separated = separated(self.names)
         names = self.names.pattern
         keys = "|".join(re.escape(key) for key in sorted(_KEYS, key=len, reverse=True))
-        self._call_object = re.compile(rf"\{{\s*(?:\\?[\"'“`])?(?:{keys}|{names})(?:\\?[\"'”`])?\s*[:=]")
+        self._call_object = re.compile(rf"\{{(?:\s|\\n)*(?:\\?[\"'“`])?(?:{keys}|{names})(?:\\?[\"'”`])?\s*[:=]")
         self._call_list = re.compile(rf"\[\s*(?:{self._call_object.pattern}|(?:{names})\s*\()")
         self._custom = re.compile(
             rf"[\[<][\w|/ ]{{1,30}}[\]>]\s*(?P<name>{names})\s*(?:\[[\w|/ ]{{1,30}}\]|<[\w|/ ]{{1,30}}>)\s*(?=\{{)"
@@ -129,7 +131,7 @@ class Walk:
             (r">>>", self._functionary),
             (r"call:[\w.]", self._gemma),
             (self._custom.pattern.replace("?P<name>", "?:"), self._marked_name),
-            (r"\{\s*(?:\\?[\"'“`\w])", self._object),
+            (r"\{(?:\s|\\n)*(?:\\?[\"'“`\w])", self._object),
             (r"\[\s*(?:[{\"]|" + names + r"\s*\()", self._list),
         )
         self._start = re.compile("|".join(f"({head})" for head, _ in self._heads))
@@ -140,9 +142,10 @@ class Walk:
         while True:
             found = self._start.search(self.text, at)
             if not found:
-                self.parts.text.append(self.text[at:])
+                self._say(at, self.source.size)
                 return self.parts
-            self.parts.text.append(self.text[at : found.start()])
+            if self._say(at, found.start()):
+                return self.parts
             head = found.lastindex or 1
             end = self._heads[head - 1][1](found.start())
             if end < 0:
@@ -151,6 +154,15 @@ class Walk:
             at = end
             if at >= self.source.size:
                 return self.parts
+
+    def _say(self, at: int, end: int) -> bool:
+        """Take text in; whether another role's turn begins in it, which ends the model's own."""
+        leak = LEAK.search(self.text, at, end) if self.parts.regions else None
+        self.parts.text.append(self.text[at : leak.start() if leak else end])
+        if leak:
+            rest = self.text[leak.start() :]
+            self.parts.notes.append(Repair("text of another turn", leak.start(), rest.strip()[:80], ""))
+        return leak is not None
 
     def _beginning(self, at: int) -> int:
         """What only the beginning of a turn can be: a name whose mark stands in the prompt, or bare calls."""
@@ -346,6 +358,8 @@ class Walk:
         except Unreadable as error:
             if not sure and not self._call_like(at):
                 return -1
+            if _ESCAPED.match(self.text, at):
+                return self._escaped(at)
             if error.why.startswith("it is nested"):
                 return self._refuse(at, error.why)
             return self._repair(at, sure=sure)
@@ -363,21 +377,32 @@ class Walk:
             self.parts.text.append(self.text[at:end])
         return end
 
+    def _escaped(self, at: int) -> int:
+        """An object that was put in quotes once too often, or its inside at least."""
+        end = self.source.first(("```", "\n\n", *CALL_CLOSE, *TURN_END), at)
+        written = self.text[at:end].rstrip().removesuffix('"')
+        plain = unescape(written, "json")
+        inner = Walk(Source(plain), self.known, self.dialect, final=self.final)
+        begun = inner._read_json(0, sure=True)  # noqa: SLF001
+        if begun < 0 or not inner.parts.regions:
+            return -1
+        region = inner.parts.regions[0]
+        note = Repair("call in quotes", at, written[:80], "an object")
+        if self.parts.text and self.parts.text[-1].rstrip().endswith('"'):
+            self.parts.text[-1] = self.parts.text[-1].rstrip()[:-1]
+        return self._keep(Region(at, end, region.heard, [note, *region.notes], sure=True), end)
+
     def _call_like(self, at: int) -> bool:
         return bool(self._call_object.match(self.text, at) or self._call_list.match(self.text, at))
 
     def _repair(self, at: int, *, sure: bool) -> int:
         source = self.source
-        reader = Lenient(source, at, self.known)
-        reader.final = self.final
-        before = source.steps
         try:
-            value: JSON = reader.value()
+            value, reader = read_value(source, at, self.known, zone="call", final=self.final)
         except Unreadable as error:
-            if not sure and not self._plainly_call(at, reader.at):
+            if not sure and not self._plainly_call(at, error.at):
                 return -1
             return self._refuse(at, self._incomplete() if error.cut else error.why)
-        source.steps = before
         heard = calls_in(value, self.known, sure=sure)
         if not heard:
             return self._data(at, reader.at, sure)
