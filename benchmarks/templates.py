@@ -256,6 +256,7 @@ REFERENCES: Mapping[str, tuple[Reference, ...]] = {
     "mimo": (Reference("MiMo-VL.jinja"),),
     "bielik": (Reference("Bielik-11B-v3.0-Instruct.jinja", "<s>"),),
     "seed-oss": (Reference("ByteDance-Seed-OSS.jinja"),),
+    "nemotron-3-nano": (Reference("NVIDIA-Nemotron-3-Nano-30B-A3B-BF16.jinja"),),
     "nemotron-nano-v2": (Reference("NVIDIA-Nemotron-Nano-v2.jinja", words=NEMOTRON_WORDS),),
     "lfm2": (Reference("LFM2-8B-A1B.jinja", "<|startoftext|>", calls_as_text=True),),
     "lfm2.5": (
