@@ -258,6 +258,9 @@ REFERENCES: Mapping[str, tuple[Reference, ...]] = {
     "seed-oss": (Reference("ByteDance-Seed-OSS.jinja"),),
     "nemotron-3-nano": (Reference("NVIDIA-Nemotron-3-Nano-30B-A3B-BF16.jinja"),),
     "nemotron-nano-v2": (Reference("NVIDIA-Nemotron-Nano-v2.jinja", words=NEMOTRON_WORDS),),
+    "ling3": (Reference("inclusionai-ling-3.0-flash.jinja"),),
+    "reka-edge": (Reference("Reka-Edge.jinja"),),
+    "rwkv-world": (Reference("llama-cpp-rwkv-world.jinja"),),
     "lfm2": (Reference("LFM2-8B-A1B.jinja", "<|startoftext|>", calls_as_text=True),),
     "lfm2.5": (
         Reference("LFM2.5-Instruct.jinja", "<|startoftext|>", calls_as_text=True),
