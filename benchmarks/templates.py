@@ -258,6 +258,9 @@ REFERENCES: Mapping[str, tuple[Reference, ...]] = {
     "seed-oss": (Reference("ByteDance-Seed-OSS.jinja"),),
     "nemotron-3-nano": (Reference("NVIDIA-Nemotron-3-Nano-30B-A3B-BF16.jinja"),),
     "nemotron-nano-v2": (Reference("NVIDIA-Nemotron-Nano-v2.jinja", words=NEMOTRON_WORDS),),
+    "apertus": (
+        Reference("Apertus-8B-Instruct.jinja", "<s>", ours={"today": datetime.now().strftime("%Y-%m-%d")}),
+    ),
     "ling3": (Reference("inclusionai-ling-3.0-flash.jinja"),),
     "reka-edge": (Reference("Reka-Edge.jinja"),),
     "rwkv-world": (Reference("llama-cpp-rwkv-world.jinja"),),
