@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridle.messages import Delta, ToolCall, ToolSpec
+from bridle.messages import JSON, Delta, ToolCall, ToolSpec
 from bridle.wrappers import CallSyntax, JsonLayout, MemGPT, Reading
 from bridle.wrappers.reading import SUSPECTS
 from bridle.wrappers.syntaxes import SYNTAXES, make_syntax
@@ -75,14 +75,30 @@ COMMON = [
 ]
 
 
+ADD = ToolSpec(
+    "add", "", {"type": "object", "properties": {"a": {"type": "integer"}, "s": {"type": "string"}, "v": {}}}
+)
+
+
 @st.composite
 def rubble(draw: st.DrawFn) -> tuple[CallSyntax, str]:
-    """Draw a syntax and text made of pieces of it, of what readers look for, and of anything."""
+    """Draw a syntax and text: a turn of it with a few places damaged, or pieces without order."""
     syntax = draw(ANY)
-    piece = st.one_of(
-        st.sampled_from(pieces(syntax)), st.sampled_from([*COMMON, *SUSPECTS]), st.text(max_size=3)
+    common = st.sampled_from([*COMMON, *SUSPECTS])
+    piece = st.one_of(st.sampled_from(pieces(syntax)), common, st.text(max_size=3))
+    if draw(st.booleans()):
+        return syntax, "".join(draw(st.lists(piece, max_size=25)))
+    arguments: dict[str, JSON] = draw(
+        st.sampled_from([{"a": 1, "s": "x<y"}, {"v": ["p", {"k": None}], "s": "\n"}])
     )
-    return syntax, "".join(draw(st.lists(piece, max_size=25)))
+    said = draw(st.sampled_from(["", "Hi there.", "Set {x} [1]\n"]))
+    turn = syntax.write(
+        [ToolCall("add", arguments)] * draw(st.integers(0, 2)), "Hm, a {thought}.", said, [ADD]
+    )
+    for _ in range(draw(st.integers(0, 3))):
+        at, length = draw(st.integers(0, len(turn))), draw(st.integers(0, 4))
+        turn = turn[:at] + draw(piece) + turn[at + length :]
+    return syntax, turn
 
 
 def streamed(
@@ -137,9 +153,8 @@ def test_any_text_is_read_and_in_any_chunking_the_same(
     case: tuple[CallSyntax, str], cuts: list[int], thinking: bool
 ) -> None:
     syntax, text = case
-    tools = (ToolSpec("add", "", {"type": "object", "properties": {}}),)
-    deltas, reading = streamed(syntax, tools, text, cuts, thinking)
-    assert reading == syntax.read(text, tools, thinking=thinking), text
+    deltas, reading = streamed(syntax, (ADD,), text, cuts, thinking)
+    assert reading == syntax.read(text, (ADD,), thinking=thinking), text
     assert "".join(delta.text for delta in deltas) == reading.text
     assert "".join(delta.thoughts for delta in deltas) == reading.thoughts
     assert [delta.call for delta in deltas if delta.call] == list(reading.calls)

@@ -15,7 +15,8 @@ __all__ = ["Event", "ObjectScanner"]
 DEPTH = 4
 """How deep events go, in levels: what a reader acts on lies near the top, and paths cost their length."""
 
-_PLAIN = re.compile(r'[^"\\]+')
+_PLAIN = re.compile(r'(?:[^"\\]|\\["\\/bfnrt])+')
+_SHORT = re.compile(r"\\(.)")
 _OUTSIDE = re.compile(r'[^"{}\[\],:]+')
 _SCALAR = re.compile(r"[\s\d.+\-Eaeflnrstu]*")
 """What numbers, true, false and null are made of."""
@@ -110,7 +111,10 @@ class ObjectScanner:
             return self._escaped(text, at)
         plain = _PLAIN.match(text, at)
         if plain:
-            self._take(plain.group(), plain.end())
+            found = plain.group()
+            if "\\" in found:
+                found = _SHORT.sub(_unescaped, found)
+            self._take(found, plain.end())
             return plain.end()
         if text[at] == "\\":
             self._escape = "\\"
@@ -162,3 +166,7 @@ class ObjectScanner:
             self._key += text
         else:
             self._emit("string", at, text)
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    return _ESCAPES.get(escape.group(1), escape.group(1))

@@ -6,10 +6,11 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from bridle.messages import Finish, ToolCall, ToolSpec
 from bridle.wrappers.reading import recover
-from bridle.wrappers.segments import Segment, join, neutralise
+from bridle.wrappers.segments import Segment, neutralise
 from bridle.wrappers.syntax import (
     Arguments,
     CallId,
@@ -85,19 +86,17 @@ class Declared:
         >>> [segment.text for segment in turn if segment.control]
         ['<tool_call>', '</tool_call>']
         """
-        found = join(
-            Segment(piece, control=markup)
-            for piece, markup in self._pieces(calls, thoughts, text, tools, ids)
-        )
-        strings = sorted((one for one in control if one), key=len, reverse=True)
-        if not strings:
-            return join(Segment(one.text) for one in found)
-        split = re.compile("(" + "|".join(map(re.escape, strings)) + ")")
-        return join(
-            Segment(text, control=one.control and at % 2 == 1)
-            for one in found
-            for at, text in enumerate(split.split(one.text) if one.control else [one.text])
-        )
+        strings = tuple(control)
+        out: list[Segment] = []
+        markup = ""
+        for piece, is_markup in self._pieces(calls, thoughts, text, tools, ids):
+            if is_markup:
+                markup += piece
+            elif piece:
+                out += _cut(markup, strings)
+                out.append(Segment(piece))
+                markup = ""
+        return (*out, *_cut(markup, strings))
 
     def reader(self, tools: Sequence[ToolSpec], *, thinking: bool = False) -> StreamReader:
         """Start reading one turn; `thinking` when the prompt has already opened the thinking block."""
@@ -113,7 +112,13 @@ class Declared:
         >>> Hermes().read('<tool_call>\\n{"name": "f", "arguments": {"x": 1}}\\n</tool_call>', [tool]).calls
         (ToolCall(name='f', arguments={'x': 1}),)
         """
-        return recover(text, tools, self.dialect or None, finish, thinking=thinking)
+        if not _holds_thoughts(self.shape):
+            return recover(text, tools, self.dialect or None, finish, thinking=thinking)
+        reader = self.reader(
+            tools, thinking=thinking
+        )  # keeps the thoughts of a call that turned out to be none
+        reader.feed(text)
+        return reader.close(finish)[1]
 
     def _pieces(
         self,
@@ -173,6 +178,14 @@ class Declared:
                 return [(_string(thoughts), False)]
 
 
+@lru_cache(maxsize=1024)
+def _cut(markup: str, control: tuple[str, ...]) -> tuple[Segment, ...]:
+    """Markup as segments, in which the strings of `control` are control text."""
+    strings = "|".join(map(re.escape, sorted(filter(None, control), key=len, reverse=True)))
+    pieces: list[str] = re.split(f"({strings})", markup) if strings else [markup]
+    return tuple(Segment(piece, control=at % 2 == 1) for at, piece in enumerate(pieces) if piece)
+
+
 def _members(members: Members, call: ToolCall, tool: ToolSpec | None) -> list[Piece]:
     out: list[Piece] = []
     for index, (key, value) in enumerate(call.arguments.items()):
@@ -192,6 +205,7 @@ def _holds_thoughts(shape: CallShape) -> bool:
     )
 
 
+@lru_cache(maxsize=256)
 def _marks(shape: CallShape) -> tuple[str, ...]:
     """The tags and words in the literals of a shape that begin or end something."""
     literals = [

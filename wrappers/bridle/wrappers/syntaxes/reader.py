@@ -44,6 +44,7 @@ class Reader:
         self._held = ""
         self._since: list[str] = []
         self._said_before = 0
+        self._thought = self._addressed = False
         self._follower = CallFollower(shape, self._sink)
         self._scanner = ObjectScanner()
         self._marks = _marks(shape)
@@ -97,18 +98,22 @@ class Reader:
         """Where a place for thoughts or text may open."""
         rest = rest.lstrip()
         marks = self._marks
-        if marks.after_think and rest.startswith(marks.after_think):
+        if self._thought and not self._addressed and rest.startswith(marks.after_think):
+            self._addressed = bool(marks.after_think)
+            self._thought = False
             return rest[len(marks.after_think) :]
         if marks.think_open and rest.startswith(marks.think_open):
-            self._state = "think"
+            self._state = "rest" if self._sink.said else "think"
             return rest[len(marks.think_open) :]
         if marks.text_open and rest.startswith(marks.text_open):
             self._state = "text"
             return rest[len(marks.text_open) :]
         if rest and not any(mark.startswith(rest) for mark in marks.openings):
             self._state = "text"
-            if marks.unmarked:
+            if marks.unmarked or (self._addressed and rest.startswith(marks.trigger)):
                 self._begin_calls()
+            elif self._addressed:
+                self._give_up()
         return rest
 
     def _in_text(self, rest: str, deltas: list[Delta]) -> str:
@@ -154,8 +159,9 @@ class Reader:
             return rest[at:]
         if found.group() == marks.think_close:
             self._state = "rest" if self._text.pieces else "start"
+            self._thought = True
             return rest[found.end() :]
-        if not any(mark != found.group() and mark.startswith(rest[at:]) for mark in _MARKUP):
+        if not any(mark != found.group() and mark.startswith(rest[at:]) for mark in marks.think_endings):
             self._give_up()
         return rest[at:]
 
@@ -177,7 +183,7 @@ class Reader:
         self._since.append(rest[:used])
         if self._scanner.done:
             found = "".join(self._since)
-            if _OTHERS.search(found) or is_call_like(found, self._tools):
+            if _OTHERS.search(found) or _LIKE_A_MARK.fullmatch(found) or is_call_like(found, self._tools):
                 self._give_up()
             else:
                 self._state = "text"
@@ -198,6 +204,7 @@ class _Marks:
     openings: tuple[str, ...]
     suspects: re.Pattern[str]
     beginnings: frozenset[str]
+    think_endings: tuple[str, ...]
     think_end: re.Pattern[str]
     think_beginnings: frozenset[str]
 
@@ -210,7 +217,7 @@ def _marks(shape: CallShape) -> _Marks:
     think_close = first.group() if first else closing
     after_think = closing[len(think_close) :].strip()
     suspects = [mark for mark in (*SUSPECTS, trigger, think_open) if mark]
-    endings = [*_MARKUP, think_close]
+    endings = (*_MARKUP, think_close)
     return _Marks(
         trigger=trigger,
         unmarked=not compact(shape.open) and not isinstance(shape.call[0], str),
@@ -218,9 +225,12 @@ def _marks(shape: CallShape) -> _Marks:
         think_close=think_close,
         after_think=after_think,
         text_open=text_open,
-        openings=tuple(mark for mark in (after_think, think_open, text_open) if mark),
+        openings=tuple(
+            mark for mark in (*([after_think, trigger] if after_think else []), think_open, text_open) if mark
+        ),
         suspects=_pattern(suspects),
         beginnings=_beginnings(suspects),
+        think_endings=endings,
         think_end=_pattern(endings),
         think_beginnings=_beginnings(endings),
     )
@@ -248,6 +258,7 @@ def _with_shown(shown: str, found: str) -> str:
 
 
 _MARKS = (*CALL_OPEN, *CALL_CLOSE, *SPECIAL, *TURN_END, *THINKING, *THINKING.values())
-_MARKUP = tuple(mark for mark in _MARKS if mark[0] in "<[◁")
+_MARKUP = ("<|", "<｜", *(mark for mark in _MARKS if mark[0] in "<[◁"))
 _OTHERS = _pattern(mark for mark in (*SUSPECTS, *_MARKS) if mark not in "{[")
+_LIKE_A_MARK = re.compile(r"\[/?[A-Z_]{2,}\]")
 _LONGEST_MARK = max(map(len, (*_MARKS, *SUSPECTS)))
