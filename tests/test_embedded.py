@@ -51,7 +51,7 @@ def test_the_prompt_is_the_one_that_it_was_trained_on() -> None:
 
 def test_its_own_template_chooses_its_wrapper() -> None:
     endpoint = connect("embedded")
-    assert detect(endpoint.chat_template)[0] == "chatml-compact"
+    assert detect(endpoint.chat_template).format == "chatml-compact"
     assert endpoint.name == "embedded"
     assert endpoint.context_tokens == 2048
     endpoint.close()

@@ -333,7 +333,7 @@ def test_the_profile_goes_with_the_wrapper(store: Store, wrapper: str, profile: 
     agent = Agent.open(store, "ada", scripted([]), wrapper=wrapper)
     assert agent.state.profile is profile
     assert agent.wrapper.name == ("chatml" if wrapper == "auto" else wrapper)
-    assert ("no chat template" in agent.wrapper_reason) == (wrapper == "auto")
+    assert ("is the default" in agent.wrapper_reason) == (wrapper == "auto")
     assert (
         Agent.open(store, "eve", scripted([]), wrapper=agent.wrapper, profile=COMPACT).state.profile
         is COMPACT

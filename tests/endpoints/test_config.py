@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridle.endpoints.config import Config, EndpointConfig, config_file, home, load_config, save_endpoint
+from bridle.endpoints.config import (
+    Config,
+    EndpointConfig,
+    config_file,
+    home,
+    load_config,
+    save_endpoint,
+    save_wrapper,
+)
 from bridle.errors import ConfigError
 
 FULL = """
@@ -186,3 +194,26 @@ def test_a_home_that_nobody_has_is_named(variable: str, monkeypatch: pytest.Monk
     monkeypatch.setenv(variable, "~nobody-of-that-name/x")
     with pytest.raises(ConfigError, match=f"{variable} is '~nobody-of-that-name/x'"):
         config_file()
+
+
+def test_a_wrapper_is_saved_for_a_model_and_nothing_else_changes(tmp_path: Path) -> None:
+    file = written(tmp_path, FULL)
+    before = load_config(file)
+    assert save_wrapper('odd "name"\n', "chatml", file=file) == file
+    after = load_config(file)
+    assert after.wrappers == {"qwen2.5": "hermes", 'odd "name"\n': "chatml"}
+    assert (after.endpoints, after.default_endpoint) == (before.endpoints, before.default_endpoint)
+    assert file.with_name("config.toml.bak").read_text("utf-8") == FULL
+    save_wrapper("qwen2.5", "auto", file=file)
+    assert load_config(file).wrappers == {'odd "name"\n': "chatml"}
+
+
+def test_a_wrapper_cannot_be_saved_for_no_model_or_into_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="the model is ''"):
+        save_wrapper("", "chatml", file=tmp_path / "config.toml")
+    (tmp_path / "config.toml").write_text("schema = 9")
+    with pytest.raises(ConfigError, match="schema = 9"):
+        save_wrapper("m", "chatml", file=tmp_path / "config.toml")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot be"):
+        save_wrapper("m", "chatml", file=tmp_path / "file" / "config.toml")

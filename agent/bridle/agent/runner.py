@@ -35,12 +35,13 @@ from bridle.agent.step import step
 from bridle.agent.store import Store, Transaction
 from bridle.agent.tools import run_tool
 from bridle.endpoints.base import Endpoint, Request
+from bridle.endpoints.choose import choose_wrapper
 from bridle.endpoints.connect import connect
 from bridle.endpoints.respond import respond
 from bridle.errors import ContextOverflow, StoreError
 from bridle.grammars import Bounds
 from bridle.messages import JSON, Completion, Message, ToolCall
-from bridle.wrappers import Wrapper, detect, get_wrapper
+from bridle.wrappers import Wrapper
 
 __all__ = ["Agent", "open_agent"]
 
@@ -100,7 +101,7 @@ class Agent:
             InputError: for a name that cannot name an agent.
             StoreError: when the store cannot be used.
         """
-        found, reason = _find_wrapper(endpoint, wrapper)
+        found, reason = choose_wrapper(endpoint, wrapper)
         if profile == "auto":
             profile = COMPACT if found.format.name == COMPACT_WRAPPER else FULL
         new = new_state(name, profile)
@@ -263,15 +264,6 @@ def _write(transaction: Transaction, effect: Effect, turn: int) -> None:
         transaction.record(effect, turn)
     elif isinstance(effect, Edited):
         transaction.edited(effect, turn)
-
-
-def _find_wrapper(endpoint: Endpoint, wrapper: str | Path | Wrapper) -> tuple[Wrapper, str]:
-    if isinstance(wrapper, Wrapper):
-        return wrapper, "given"
-    if wrapper == "auto":
-        name, reason = detect(endpoint.chat_template)
-        return get_wrapper(name), reason
-    return get_wrapper(wrapper), "given"
 
 
 def _cleaned(completion: Completion) -> Completion:

@@ -30,8 +30,8 @@ def open_endpoint(
 ) -> tuple[Endpoint, str]:
     """Open `spec`, else the configured default, else the embedded model; say which wrapper to use.
 
-    The wrapper is the given one, else that of the endpoint's entry in the config file, else the one kept
-    there for the model, else "auto". A wrapper that does not exist is refused before anything is opened.
+    The wrapper is the given one, else that of the endpoint's entry in the config file, else "auto". A wrapper
+    that does not exist is refused before anything is opened.
 
     Raises:
         ConfigError, FormatError: for a spec or a wrapper that does not exist.
@@ -47,4 +47,4 @@ def open_endpoint(
     if chosen and chosen != "auto":
         get_wrapper(chosen)
     endpoint = connect(entry, model=model, offline=offline)
-    return endpoint, chosen or config.wrappers.get(endpoint.model, "auto")
+    return endpoint, chosen or "auto"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from bridle.endpoints.base import Answer, Endpoint, Request, Sampling
+from bridle.endpoints.choose import choose_wrapper
 from bridle.errors import InputError, SchemaError
 from bridle.grammars import Bounds, Grammar, call_grammar, call_schema, check_gbnf, schema_grammar
 from bridle.grammars.schema_keywords import check_schema
@@ -30,7 +31,7 @@ from bridle.messages import (
     as_messages,
     as_tools,
 )
-from bridle.wrappers import JsonLayout, MemGPT, Reading, StreamReader, Wrapper, detect, get_wrapper
+from bridle.wrappers import JsonLayout, MemGPT, Reading, StreamReader, Wrapper
 from bridle.wrappers.checking import check_references
 from bridle.wrappers.toollists import ToolListing, list_tools
 
@@ -98,7 +99,8 @@ def respond(
         function.
         allowed: narrower versions of some of the tools (same names) that the constraint holds the call to.
         thoughts: a JSON Schema that a grammar holds the thoughts before a call to.
-        wrapper: a wrapper, its name, a format file, or "auto": by the model's own chat template, else chatml.
+        wrapper: a wrapper, its name, a format file, or "auto": what the config file keeps for the model, else
+            what its chat template, metadata and name mean.
         constraint: "auto" takes the strongest that the endpoint can hold; "grammar" and "schema" ask for one;
             "off" asks for none.
         schema: hold the whole answer to this JSON Schema instead of to calls; needs no tools.
@@ -178,7 +180,7 @@ def _question(
     specs = as_tools(tools)
     for tool in specs:
         _check_tool(tool)
-    found, reason = _find_wrapper(endpoint, wrapper)
+    found, reason = choose_wrapper(endpoint, wrapper)
     mode, only = _mode(tool_choice, specs)
     return _Question(
         wrapper=found,
@@ -205,15 +207,6 @@ def _check_tool(tool: ToolSpec) -> None:
         raise SchemaError(
             f"tool {tool.name!r}: its schema is nested too deeply", hint="make it flatter"
         ) from error
-
-
-def _find_wrapper(endpoint: Endpoint, wrapper: str | Path | Wrapper) -> tuple[Wrapper, str]:
-    if isinstance(wrapper, Wrapper):
-        return wrapper, "given"
-    if wrapper == "auto":
-        name, reason = detect(endpoint.chat_template)
-        return get_wrapper(name), reason
-    return get_wrapper(wrapper), "given"
 
 
 def _mode(tool_choice: str, tools: Sequence[ToolSpec]) -> tuple[Mode, str | None]:

@@ -1,5 +1,6 @@
 """Prompt wrappers: how a conversation is written for a model, and how its calls are read back."""
 
+from bridle.wrappers.detection import Detection, detect
 from bridle.wrappers.formats import Format, Turn
 from bridle.wrappers.registry import builtin_formats, format_files, load_format, user_folder
 from bridle.wrappers.reading import parse_calls, read_calls
@@ -19,13 +20,14 @@ from bridle.wrappers.syntax import (
     Thoughts,
 )
 from bridle.wrappers.syntaxes import Hermes, MemGPT
-from bridle.wrappers.wrapper import Wrapper, detect, get_wrapper, wrapper_names
+from bridle.wrappers.wrapper import Wrapper, get_wrapper, wrapper_names
 
 __all__ = [
     "Arguments",
     "CallId",
     "CallShape",
     "CallSyntax",
+    "Detection",
     "Format",
     "Hermes",
     "Index",

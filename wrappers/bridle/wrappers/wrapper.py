@@ -18,13 +18,13 @@ from bridle.wrappers import syntaxes as _syntaxes
 from bridle.wrappers.formats import Format
 from bridle.wrappers.layout import Layout, marked
 from bridle.wrappers.memgpt_yaml import load_memgpt_yaml
-from bridle.wrappers.registry import builtin_format, builtin_formats, format_files, load_format
+from bridle.wrappers.registry import builtin_format, format_files, load_format
 from bridle.wrappers.segments import Segment, shield
 from bridle.wrappers.syntax import CallSyntax, JsonLayout, Reading, StreamReader
 from bridle.wrappers.syntaxes import ThoughtsPlace, make_syntax
 from bridle.wrappers.toollists import HINTS, tool_segments
 
-__all__ = ["ALIASES", "Alias", "Wrapper", "detect", "get_wrapper", "wrapper_names"]
+__all__ = ["ALIASES", "Alias", "Wrapper", "get_wrapper", "wrapper_names"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,29 +185,7 @@ def _find(name: str | Path) -> Format:
         return load_format(Path(name))
     files = format_files()
     if name not in files:
-        near = difflib.get_close_matches(name, wrapper_names(), 3) or list(builtin_formats())
-        raise FormatError(
-            f"there is no wrapper {name!r}", hint=f"did you mean {', '.join(near)}? Or give a .toml file"
-        )
+        near = difflib.get_close_matches(name, wrapper_names(), 3)
+        meant = f"did you mean {', '.join(near)}?" if near else "`bridle wrappers list` shows all."
+        raise FormatError(f"there is no wrapper {name!r}", hint=f"{meant} Or give a .toml file")
     return builtin_format(name) if files[name].origin == "bridle" else files[name].load()
-
-
-def detect(chat_template: str | None) -> tuple[str, str]:
-    """The name of the wrapper for a model with this Jinja chat template, and the reason in words.
-
-    The format most of whose marks the template contains is taken; all of them must be there.
-
-    >>> detect("{{ '<|start_header_id|>' }}{{ '<|eot_id|>' }}")[0]
-    'llama3'
-    """
-    if not chat_template:
-        return "chatml", "the model has no chat template; chatml is the default"
-    found = [
-        (len(form.detect), form.name, form.detect)
-        for form in builtin_formats().values()
-        if form.detect and all(mark in chat_template for mark in form.detect)
-    ]
-    if not found:
-        return "chatml", "the model's chat template is of no known format; chatml is the default"
-    _, name, marks = max(found)
-    return name, f"the model's chat template contains {', '.join(marks)}"
