@@ -113,7 +113,11 @@ def _by_template(text: str, what: str) -> _Hint | None:
     own = next(((form, marks) for form, marks in _own_marks() if _all_in(marks, text)), None)
     if own and (rule is None or len(own[1]) >= len(rule.marks)):
         return _Hint(own[0], 0.95, f"{what} contains {', '.join(own[1])}")
-    return rule and _Hint(rule.format, rule.confidence, f"{what} contains {', '.join(rule.marks)}")
+    return (
+        None
+        if rule is None
+        else _Hint(rule.format, rule.confidence, f"{what} contains {', '.join(rule.marks)}")
+    )
 
 
 def _all_in(marks: Sequence[str], text: str) -> bool:

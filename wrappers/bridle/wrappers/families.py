@@ -123,8 +123,8 @@ TEMPLATE_RULES: tuple[TemplateRule, ...] = (
 """The first rule that fits holds."""
 
 _CHATML_LIKE = (
-    "chatml", "hermes", "qwen2.5", "qwen3", "qwen3-coder", "qwq", "smollm2", "smollm3", "lfm2", "lfm2.5", "hammer",
-    "xlam", "dolphin", "dolphin-2.1-mistral-7b",
+    "chatml", "hermes", "qwen2.5", "qwen3", "qwen3-coder", "qwq", "smollm2", "smollm3", "lfm2", "lfm2.5",
+    "hammer", "xlam", "dolphin", "dolphin-2.1-mistral-7b",
 )  # fmt: skip
 _LLAMA_LIKE = (
     "llama3", "llama3.1", "llama3.2", "toolace", "functionary-v3.1", "functionary-v3.2", "firefunction-v2",

@@ -8,6 +8,7 @@ operation that could take long is measured before it runs, and the time is looke
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,7 @@ __all__ = [
     "Queue",
     "budget",
     "check_percent",
+    "seconds",
     "spending",
 ]
 
@@ -54,14 +56,22 @@ class Queue(list[Any]):
     ITEM_CHARS = 200
 
 
-class Budget:
-    """What is left to one rendering. Its limits grow with the conversation that is rendered."""
+def seconds(input_chars: int) -> float:
+    """The processor time of one rendering."""
+    return SECONDS + input_chars * 1e-6
 
-    def __init__(self, input_chars: int = 0) -> None:
+
+class Budget:
+    """What is left to one rendering. Its limits grow with the conversation that is rendered.
+
+    With `until`, a value of `time.thread_time()`, it ends then at the latest: several runs share their time.
+    """
+
+    def __init__(self, input_chars: int = 0, until: float = math.inf) -> None:
         self.largest = OUTPUT_CHARS + 2 * input_chars
         self.depth = 0
         self._chars = SPENT_CHARS + 200 * input_chars
-        self._end = time.thread_time() + SECONDS + input_chars * 1e-6
+        self._end = min(until, time.thread_time() + seconds(input_chars))
         self._steps = 0
 
     def spend(self, steps: int) -> None:

@@ -15,7 +15,9 @@ not enough: in no case does a text of the conversation become control text.
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -29,6 +31,7 @@ from bridle.messages import Message, ToolCall, ToolSpec
 from bridle.wrappers.marking import Marks, choose_marks, is_word, split_at
 from bridle.wrappers.sandbox import compile_template
 from bridle.wrappers.segments import Segment, join, neutralise
+from bridle.wrappers.template_limits import seconds
 from bridle.wrappers.template_values import (
     Change,
     Profile,
@@ -42,6 +45,8 @@ from bridle.wrappers.template_values import (
 
 __all__ = ["ChatTemplate"]
 
+RUNS = 3
+"""How often its time a template has for all the runs that one rendering takes."""
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 _TOKEN = re.compile(r"<[^<>\s{}'\"]{1,60}>|\[/?[A-Z][A-Z_]*\]")
 """What special tokens look like, to find those that a template writes."""
@@ -76,7 +81,7 @@ class ChatTemplate:
         Raises:
             TemplateError: when the template cannot write this conversation, or does more than it may.
         """
-        job = _Job(self, tuple(messages), tuple(tools), generation, extra, trusted)
+        job = _job(self, messages, tools, generation, extra, trusted)
         segments = _segments(job, tuple(control))
         if not control:
             return segments
@@ -95,7 +100,7 @@ class ChatTemplate:
         trusted: bool = False,
     ) -> str:
         """The same as one string, just as the template writes it."""
-        job = _Job(self, tuple(messages), tuple(tools), generation, extra, trusted)
+        job = _job(self, messages, tools, generation, extra, trusted)
         return job.plain()[1]
 
     @property
@@ -115,6 +120,8 @@ class _Job:
     generation: bool
     extra: Mapping[str, object]
     trusted: bool
+    n_chars: int
+    until: float
 
     def write(self, profile: Profile, change: Change = unchanged) -> str:
         template = self.template
@@ -133,8 +140,7 @@ class _Job:
                 "datetime": f"{datetime.now():%Y-%m-%d}",
             }
         values |= self.extra
-        n_chars = sum(map(len, contents_of(self.messages, self.tools)))
-        return program.write(values, n_chars)
+        return program.write(values, self.n_chars, self.until)
 
     def plain(self) -> tuple[Profile, str]:
         """The first way to hand over this conversation that the template accepts, and what it writes then."""
@@ -156,6 +162,19 @@ class _Job:
             return marks.read(self.write(profile, change))
         except TemplateError:
             return None
+
+
+def _job(
+    template: ChatTemplate,
+    messages: Sequence[Message],
+    tools: Sequence[ToolSpec],
+    generation: bool,
+    extra: Mapping[str, object],
+    trusted: bool,
+) -> _Job:
+    n_chars = sum(map(len, contents_of(messages, tools)))
+    until = math.inf if trusted else time.thread_time() + RUNS * seconds(n_chars)
+    return _Job(template, tuple(messages), tuple(tools), generation, extra, trusted, n_chars, until)
 
 
 def _segments(job: _Job, control: Sequence[str]) -> tuple[Segment, ...]:
@@ -263,10 +282,12 @@ _RESULT = Message("tool", "probe_result", name="probe_tool")
 @lru_cache(maxsize=64)
 def _profile(template: ChatTemplate, trusted: bool) -> Profile:
     """Find out what a template wants by trying."""
+    compile_template(template.source, template.name, trusted)
+    job = _job(template, (), (), True, _NOTHING, trusted)
 
     def tried(profile: Profile, *messages: Message, tools: tuple[ToolSpec, ...] = ()) -> str:
         try:
-            return _Job(template, messages, tools, True, _NOTHING, trusted).write(profile)
+            return replace(job, messages=messages, tools=tools).write(profile)
         except TemplateError as error:
             if isinstance(error.__cause__, SecurityError):
                 raise
