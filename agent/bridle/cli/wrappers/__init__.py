@@ -16,6 +16,7 @@ WRAPPER_COMMANDS: Mapping[str, Entry] = {
     "use": Entry("bridle.cli.wrappers.listing:use", "Keep which wrapper a model gets."),
     "render": Entry("bridle.cli.wrappers.rendering:render", "Write a conversation as a prompt."),
     "parse": Entry("bridle.cli.wrappers.reading:parse", "Read the calls in a model's text."),
+    "detect": Entry("bridle.cli.wrappers.detecting:detect", "Say which wrapper a model needs, and why."),
     "check": Entry("bridle.cli.wrappers.checking:check", "Check a format, a file's or against a server's."),
 }
 
