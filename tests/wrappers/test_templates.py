@@ -10,6 +10,7 @@ import json
 import os
 import threading
 import time
+import tomllib
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -28,7 +29,8 @@ from bridle.wrappers.segments import Segment
 from bridle.wrappers.templates import ChatTemplate
 
 ROOT = Path(__file__).resolve().parents[2]
-OWN = sorted((ROOT / "tests" / "data" / "templates").glob("*.jinja"))
+DATA = ROOT / "tests" / "data"
+OWN = sorted((DATA / "templates").glob("*.jinja"))
 FOLDER = os.environ.get("BRIDLE_CHAT_TEMPLATES", "")
 REAL = sorted(Path(FOLDER).glob("*.jinja")) if FOLDER else []
 NO_REAL = pytest.param(
@@ -129,7 +131,8 @@ def test_thoughts_stand_where_a_template_looks_for_them() -> None:
         ("{% for m in messages %}({{ m['reasoning'] }}){{ m.content }}{% endfor %}", "(hm)yes"),
         ("{% for m in messages %}{{ m.content }}{% endfor %}", "yes"),
         (
-            "{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}{% for p in m.content %}"
+            "{% for m in messages %}{% if m.content is string %}{{ m.content }}"
+            "{% else %}{% for p in m.content %}"
             "{% if p['type'] == 'thinking' %}({{ p['thinking'] }}){% else %}{{ p['text'] }}{% endif %}"
             "{% endfor %}{% endif %}{% endfor %}",
             "(hm)yes",
@@ -140,8 +143,8 @@ def test_thoughts_stand_where_a_template_looks_for_them() -> None:
 
 def test_thoughts_are_left_out_where_a_template_refuses_them() -> None:
     template = ChatTemplate(
-        "{% for m in messages %}{% if m.reasoning_content and m.content %}{{ raise_exception('one of both') }}"
-        "{% endif %}{{ m.content }}{% endfor %}"
+        "{% for m in messages %}{% if m.reasoning_content and m.content %}"
+        "{{ raise_exception('one of both') }}{% endif %}{{ m.content }}{% endfor %}"
     )
     assert template.render_text([Message("assistant", "yes", thoughts="hm")]) == "yes"
 
@@ -154,7 +157,7 @@ def test_variables_of_a_template_can_be_given() -> None:
 def test_a_template_of_our_own_may_do_what_it_likes() -> None:
     template = ChatTemplate("{{ 'a' * 5000000 }}")
     assert len(template.render_text([], trusted=True)) == 5_000_000
-    with pytest.raises(TemplateError, match="a value of more than 40000.. characters"):
+    with pytest.raises(TemplateError, match=r"a value of more than 40000.. characters"):
         template.render_text([])
 
 
@@ -176,39 +179,31 @@ def test_text_is_split_at_control_strings() -> None:
 @own_templates
 def test_our_templates_render_the_same_with_and_without_marks(file: Path) -> None:
     template = template_of(file)
-    rendered = 0
-    for messages, tools in conversations():
-        try:
-            text = template.render_text(messages, tools)
-        except TemplateError as error:
-            assert "refuses" in str(error)
-            continue
-        rendered += 1
-        assert text_of(template.render(messages, tools)) == text
-    assert rendered >= 2
+    assert sum(rendered(template, messages, tools) for messages, tools in conversations()) >= 2
 
 
 @real_templates
 def test_real_templates_render_as_plain_jinja_does(file: Path) -> None:
     template = template_of(file)
-    rendered = sum(_rendered(template, messages, tools) for messages, tools in conversations())
-    assert rendered >= 4
+    assert sum(rendered(template, messages, tools) for messages, tools in conversations()) >= 4
 
 
-def _rendered(template: ChatTemplate, messages: tuple[Message, ...], tools: tuple[ToolSpec, ...]) -> bool:
+def rendered(template: ChatTemplate, messages: tuple[Message, ...], tools: tuple[ToolSpec, ...]) -> bool:
+    """Render with and without marks and compare; false when the template refuses the conversation."""
     try:
         text = template.render_text(messages, tools)
     except TemplateError as error:
-        assert "refuses" in str(error)
+        if "refuses" not in str(error):
+            raise
         return False
-    assert text_of(template.render(messages, tools)) == text
     last = messages[-1]
     assert last.role == "tool" or last.content.strip() in text or json.dumps(last.content)[1:-1] in text
+    assert text_of(template.render(messages, tools)) == text
     return True
 
 
-PIECES = [*CONTROL, "<think>", "</think>", "<tool_call>", "<tool_response>", "\n", " ", "{{ bos_token }}", "{%", "\ufdd6",
-          "</s>", "<s>", "<call", "[INST]", '"', "\\", "'", "x", "<|odd|>"]  # fmt: skip
+PIECES = [*CONTROL, "<think>", "</think>", "<tool_call>", "<tool_response>", "\n", " ", "{{ bos_token }}",
+          "{%", "\ufdd6", "</s>", "<s>", "<call", "[INST]", '"', "\\", "'", "x", "<|odd|>"]  # fmt: skip
 HOSTILE = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=3)), min_size=1, max_size=5).map(
     "".join
 )
@@ -281,91 +276,13 @@ def test_content_never_becomes_control_text_of_real_templates(file: Path, texts:
     check_that_content_stays_content(file, texts)
 
 
-ATTACKS = {
-    "reads a class": "{{ ''.__class__.__mro__[1].__subclasses__() }}",
-    "reads a class by key": "{{ ''['__class__'] }}",
-    "reads a class by map": "{{ [1] | map(attribute='__class__') | list }}",
-    "reads a class while formatting": "{{ '{0.__class__}'.format(1) }}",
-    "reads globals of a helper": "{{ cycler.__init__.__globals__ }}",
-    "reads globals of a function": "{{ strftime_now.__globals__ }}",
-    "reads globals of a macro": "{% macro m() %}{% endmacro %}{{ m._func.__globals__ }}",
-    "encodes": "{{ 'x'.encode('utf-8') }}",
-    "makes a dict's keys": "{{ dict.fromkeys(range(9)) }}",
-    "calls a value": "{{ messages() }}",
-    "uses a missing filter": "{{ 'x' | attr('__class__') }}",
-    "changes the messages": "{{ messages.append(1) }}",
-    "changes a message": "{{ messages[0].update(a=1) }}",
-    "includes a file": "{% include '/etc/passwd' %}",
-    "imports a file": "{% import 'x' as y %}",
-    "extends a file": "{% extends 'x' %}",
-    "changes escaping": "{% autoescape true %}{% endautoescape %}",
-    "long range": "{% for a in range(10 ** 9) %}x{% endfor %}",
-    "nested loops": "{% set r = range(99999) %}{% for a in r %}{% for b in r %}{% endfor %}{% endfor %}",
-    "loops with a test": "{% set r = range(99999) %}{% for a in r for b in r if 1 > 2 %}{% endfor %}",
-    "tests in nested loops": "{% set r = range(99999) %}{% for a in r %}{% for b in r if b > 99999 %}{% endfor %}{% endfor %}",
-    "compares large values": "{% set a = 'a' * 3999999 %}{% for i in range(99999) %}{% if a + 'b' == a + 'c' %}{% endif %}{% endfor %}",
-    "recursive macro": "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
-    "branching macro": "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(45) }}",
-    "recursive loop": "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}",
-    "repeated text": "{{ 'a' * 10 ** 9 }}",
-    "repeated list": "{{ [1] * 10 ** 9 }}",
-    "doubled text": "{% set n = namespace(x='a') %}{% for i in range(99) %}{% set n.x = n.x + n.x %}{% endfor %}",
-    "joined text": "{% set n = namespace(x='a') %}{% for i in range(99) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
-    "block of text": "{% set n = namespace(x='a') %}{% for i in range(99) %}{% set n.x %}{{ n.x }}{{ n.x }}{% endset %}{% endfor %}",
-    "doubled list": "{% set n = namespace(x=[1]) %}{% for i in range(99) %}{% set n.x = n.x + n.x %}{% endfor %}",
-    "list in itself": "{% set n = namespace(x=[1]) %}{% for i in range(99) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x }}",
-    "tuple as key": "{% set n = namespace(x=(1,)) %}{% for i in range(99) %}{% set n.x = (n.x, n.x) %}{% endfor %}{{ {n.x: 1} }}",
-    "dict in itself": "{% set n = namespace(x=1) %}{% for i in range(99) %}{% set n.x = {'a': n.x, 'b': n.x} %}{% endfor %}",
-    "many large values": "{% set n = namespace(x=[]) %}{% for i in range(99999) %}{% set n.x = n.x + ['a' * 99999 ~ i] %}{% endfor %}",
-    "much output": "{% for i in range(99999) %}{{ 'a' * 999 }}{% endfor %}",
-    "power": "{{ 9 ** 9 ** 9 * 9 ** (9 ** 9) }}",
-    "squares": "{% set n = namespace(x=3) %}{% for i in range(99) %}{% set n.x = n.x * n.x %}{% endfor %}",
+ATTACKS: dict[str, str] = tomllib.loads((DATA / "hostile_templates.toml").read_text(encoding="utf-8")) | {
     "long literal": "{{ 0x" + "f" * 5000 + " }}",
-    "long number": "{{ ('9' * 4001) | int }}",
-    "percent": "{{ '%999999999d' % 1 }}",
-    "percent star": "{{ '%*d' % (10 ** 9, 1) }}",
-    "percent often": "{{ ('%s' * 999) % ('a' * 99999) }}",
-    "percent names": "{{ '%(' * 99999 % {} }}",
-    "format": "{{ '{:999999999}'.format(1) }}",
-    "format nested": "{{ '{:{}}'.format(1, 10 ** 9) }}",
-    "format often": "{{ ('{0}' * 5000).format('a' * 99999) }}",
-    "format long": "{{ ('{}' * 99999).format(1) }}",
     "format specification": "{{ '{:" + "<" * 200 + "}'.format(1) }}",
-    "format filter": "{{ '%999999999d' | format(1) }}",
-    "center filter": "{{ 'a' | center(10 ** 9) }}",
-    "center": "{{ 'a'.center(10 ** 9) }}",
-    "zfill": "{{ 'a'.zfill(10 ** 9) }}",
-    "tabs": "{{ ('\t' * 999).expandtabs(10 ** 9) }}",
-    "many tabs": "{{ ('\t' * 999999).expandtabs(9999) }}",
-    "indent": "{{ 'a\\nb' | indent(10 ** 9) }}",
-    "indent with text": "{{ ('\\n' * 9999) | indent('a' * 9999) }}",
-    "batch": "{{ [1] | batch(10 ** 9, 'x') | list }}",
-    "slice": "{{ [1] | slice(10 ** 9) | list }}",
-    "round": "{{ 1.5 | round(10 ** 9, 'ceil') }}",
-    "sum of lists": "{{ ([[1]] * 9999) | sum(start=[]) }}",
-    "replace": "{{ ('a' * 99999).replace('a', 'b' * 99999) }}",
-    "replace between": "{{ ('a' * 99999).replace('', 'b' * 99999) }}",
-    "replace filter": "{{ ('a' * 99999) | replace('a', 'b' * 99999) }}",
-    "join": "{{ ('a' * 99999).join('b' * 99999) }}",
-    "join filter": "{{ range(99999) | list | join('b' * 99999) }}",
-    "join a number": "{{ 'a'.join(3) }}",
-    "search from the right": "{{ ('a' * 999999).rfind('b' + 'a' * 99999) }}",
-    "strip much": "{{ 'a'.strip('abc' * 999) }}",
-    "lipsum": "{{ lipsum(10 ** 9) }}",
-    "wide JSON": "{{ [1] | tojson(indent=10 ** 9) }}",
-    "separators": "{{ [1, 2] | tojson(separators=('a' * 999999, 'b')) }}",
-    "JSON of JSON": "{{ 3 | from_json }}",
-    "long time": "{{ strftime_now('%c' * 99) }}",
-    "appends for ever": "{% set x = [] %}{% for i in range(9999) %}{% set _ = x.append('a') %}{% endfor %}",
-    "appends much": "{% set x = [] %}{% set _ = x.append('a' * 999) %}",
-    "appends itself": "{% set x = [] %}{% set _ = x.append(x) %}{{ x }}",
-    "divides by zero": "{{ 1 / 0 }}",
     "deep source": "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
     "long sum": "{{ 1" + " + 1" * 20000 + " }}",
     "long source": "x" * 300_000,
-    "no template": "{% for %}",
-    "undefined": "{{ nothing.at.all }}",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("source", ATTACKS.values(), ids=ATTACKS)
@@ -389,22 +306,7 @@ def test_an_error_names_the_line() -> None:
 
 
 def test_what_real_templates_use_is_allowed() -> None:
-    source = """
-    {%- set ns = namespace(x=[], y={}) -%}
-    {%- set _ = ns.x.append('a') -%}{{ ns.x | tojson }}{{ ns.x.pop(0) }}{{ ns.x | length }}
-    {%- for k, v in {'b': 1, 'a': 2} | dictsort %}{{ loop.index }}{{ k }}{{ v }}{{ loop.cycle('x', 'y') }}{% endfor -%}
-    {%- for x in [3, 1] | sort if x > 1 %}{% if x == 9 %}{% break %}{% endif %}{{ x }}{% endfor -%}
-    {%- generation %}{{ 'b' in 'abc' }}{{ 'x-y'.split('-')[-1:] }}{% endgeneration -%}
-    {{- '%s|%5.1f' % ('a', 2.5) }}{{ '{:>4}|{}'.format(1, 'z') }}{{ 'a,b' | replace(',', ';') | upper }}
-    {{- {'a': [1, {'b': 'é'}]} | tojson(indent=1) }}{{ '[1]' | from_json | first }}{{ (1, 2) | join('-') }}
-    {{- 'a' ~ 1 ~ none }}{{ [1, 2, 3][1:] | map('string') | list }}{{ ' x '.strip() }}{{ '<b>' | safe + '&' }}
-    {%- macro m(a, b=2) %}{{ a }}{{ b }}{{ caller() if caller is defined }}{% endmacro %}{{ m(1) }}
-    {%- call m(3) %}!{% endcall %}{% filter upper %}up{% endfilter %}{{ ns }}
-    {{- [{'n': 1}, {'n': 2}] | selectattr('n', 'equalto', 2) | map(attribute='n') | list }}{{ 2 ** 3 }}{{ 7 % 4 }}
-    {{- joiner(',')() }}{{ 'A\tb'.expandtabs(4) }}{{ 'x'.center(3) }}{{ 'ab' | indent(2, true) }}{{ 1.25 | round(1) }}
-    {{- ['a', 'b'] | batch(3, '-') | list }}{{ 'ab'.rfind('b') }}{{ '7' | int + 1 }}{{ [1, 2] | sum }}{{ 'a'.join(['b', 'c']) }}
-    {{- {'a': 1}.get('z', 'none') }}{{ [1] + [2] }}{{ [0] * 2 }}{{ {'k': 1} == {'k': 1} }}{{ 3 is odd }}{{ 2 is in [2] }}
-    """
+    source = (DATA / "allowed.jinja").read_text(encoding="utf-8")
     text = compile_template(source, "all").write({})
     assert text.startswith('["a"]a01a2x2b1y3True')
     assert "<Namespace>" in text
