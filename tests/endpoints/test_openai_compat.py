@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bridle.endpoints import respond
 from bridle.endpoints.base import Request, Sampling, Supports
 from bridle.endpoints.driver import HttpEndpoint, Piece, base_url
 from bridle.endpoints.http import Http
@@ -270,3 +271,33 @@ def test_json_that_is_nested_without_end_is_said(server: Server, content_type: s
     server.routes["*"] = lambda _: Response(200, (text.encode(),), content_type)
     with pytest.raises(BadResponse, match="not the expected JSON"):
         endpoint(server).complete(HELLO)
+
+
+def test_the_template_is_asked_for_once_and_only_when_it_is_wanted(server: Server) -> None:
+    server.routes["GET /props"] = lambda _: json_response({"chat_template": "{{ messages }}"})
+    one = endpoint(server)
+    assert server.seen == []
+    assert (one.chat_template, one.chat_template) == ("{{ messages }}", "{{ messages }}")
+    assert [seen.path for seen in server.seen] == ["/props"]
+    one.close()
+
+
+@pytest.mark.parametrize("answer", [json_response({}, 500), json_response({"chat_template": 3})])
+def test_a_server_that_tells_no_template_has_none(server: Server, answer: Response) -> None:
+    server.routes["GET /props"] = lambda _: answer
+    assert endpoint(server).chat_template is None
+    assert HttpEndpoint(OFFICIAL, Http()).chat_template is None
+
+
+def test_the_wrapper_is_that_of_the_servers_template(server: Server) -> None:
+    server.routes["GET /props"] = lambda _: json_response(
+        {"chat_template": "<|start_header_id|>{{ m }}<|eot_id|>"}
+    )
+    server.routes["POST /v1/completions"] = lambda _: json_response(
+        {"choices": [{"text": "yes", "finish_reason": "stop"}]}
+    )
+    one = endpoint(server)
+    completion = respond(one, [{"role": "user", "content": "hi"}])
+    assert (completion.wrapper, completion.message.content) == ("llama3", "yes")
+    assert "<|eot_id|>" in completion.wrapper_reason
+    one.close()

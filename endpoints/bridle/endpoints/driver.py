@@ -15,12 +15,12 @@ from typing import ClassVar
 from urllib.parse import urlsplit, urlunsplit
 
 from bridle.endpoints.base import Answer, Request, Sampling, Supports
-from bridle.endpoints.http import Http, HttpCall
+from bridle.endpoints.http import Http, HttpCall, Timeouts
 from bridle.endpoints.http_errors import bad_body, error_message, refusal
 from bridle.endpoints.http_reply import Reply
 from bridle.endpoints.sse import DONE, Event
 from bridle.endpoints.stops import StopCutter
-from bridle.errors import Cancelled, ConfigError, ContextOverflow, InputError
+from bridle.errors import Cancelled, ConfigError, ContextOverflow, EndpointError, InputError
 from bridle.messages import JSON, Finish, Usage
 from bridle.wrappers import flatten
 
@@ -97,6 +97,10 @@ class Driver(ABC):
         """Count the prompt's tokens where the server can do that exactly."""
         return None
 
+    def chat_template(self, ask: Ask) -> str | None:
+        """Ask for the model's own chat template where this kind of server tells it."""
+        return None
+
     def check(self, request: Request, answer: Answer) -> None:  # noqa: B027 - most servers hide nothing
         """Raise an `EndpointError` for an answer in which this server hides a failure."""
 
@@ -143,6 +147,8 @@ class HttpEndpoint:
         self.http = http
         self._model = model
         self._context_tokens = context_tokens
+        self._template: str | None = None
+        self._template_asked = False
 
     @property
     def name(self) -> str:
@@ -163,7 +169,17 @@ class HttpEndpoint:
 
     @property
     def chat_template(self) -> str | None:
-        return None
+        """The model's template where the server tells it; asked once, when it is first wanted."""
+        if not self._template_asked:
+            self._template_asked = True
+            quick = replace(self.http, timeouts=Timeouts(3.0, 5.0, 5.0), retries=0)
+            try:
+                self._template = self.driver.chat_template(quick.ask)
+            except EndpointError:
+                self._template = None  # it has no such route, and can be asked all the same
+            finally:
+                quick.close()
+        return self._template
 
     def discover(self) -> None:
         """Ask the server which model answers and how large its window is; what was given stays.

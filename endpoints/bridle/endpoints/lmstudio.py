@@ -37,6 +37,10 @@ class LMStudio(OpenAICompat):
         form: JSON = {"name": "answer", "schema": schema, "strict": True}
         return {"type": "json_schema", "json_schema": form}
 
+    def chat_template(self, ask: Ask) -> str | None:
+        """Return None: this server does not tell it."""
+        return None
+
     def discover(self, ask: Ask, model: str) -> Found:
         """Choose the model that is loaded, or the first one, and read the window it was loaded with.
 

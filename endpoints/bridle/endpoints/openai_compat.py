@@ -57,6 +57,12 @@ class OpenAICompat(Driver):
             body["response_format"] = self.response_format(dict(request.schema))
         return HttpCall(f"{self.base}/chat/completions", body)
 
+    def chat_template(self, ask: Ask) -> str | None:
+        """Ask llama.cpp's server, which is one of this kind; others answer that they have no such route."""
+        return (
+            None if self.official else text_at(ask(HttpCall(f"{self.root}/props")), "chat_template") or None
+        )
+
     def response_format(self, schema: dict[str, JSON]) -> dict[str, JSON]:
         """Write the field that asks for one JSON value of a schema."""
         form: JSON = {"name": "answer", "schema": schema, "strict": _is_strict(schema)}

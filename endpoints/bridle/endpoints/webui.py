@@ -47,6 +47,10 @@ class WebUI(OpenAICompat):
             body["grammar_string"] = grammar
         return HttpCall(call.url, body)
 
+    def chat_template(self, ask: Ask) -> str | None:
+        """Return None: this server does not tell it."""
+        return None
+
     def discover(self, ask: Ask, model: str) -> Found:
         """Ask which model is loaded.
 
