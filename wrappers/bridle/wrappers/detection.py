@@ -33,7 +33,7 @@ _SURE = 0.75
 _NAME_KEYS = ("general.name", "general.basename", "general.finetune", "general.base_model.0.name")
 _WORD = re.compile(r"\d+(?:\.\d+)*|[^\W\d_]+")
 _QUANTISATION = re.compile(
-    r"(?<![a-z0-9])(?:i?q\d+(?:_[a-z0-9]+)*|[bf]p?\d+|awq|gptq|gguf|ggml|mlx|\d+bit)(?![a-z0-9])"
+    r"(?<![a-z0-9])(?:i?q\d+(?:_[a-z0-9]+)*|(?:bf|fp|f)\d+|awq|gptq|gguf|ggml|mlx|\d+bit)(?![a-z0-9])"
 )
 
 
