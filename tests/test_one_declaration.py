@@ -92,7 +92,6 @@ def test_text_or_a_call_is_read_as_text_or_a_call(syntax: CallSyntax, case: Case
     reading = syntax.read(sample(grammar, random.Random(seed)), tools)
     assert reading.refusals == ()
     assert len(reading.calls) <= 1
-    assert reading.text or reading.calls
 
 
 def check(calls: tuple[ToolCall, ...], tools: tuple[ToolSpec, ...]) -> None:

@@ -19,11 +19,14 @@ from bridle.grammars import (
     choice_grammar,
     matches,
     sample,
+    shape_schema,
 )
 from bridle.grammars.free_text import text_unlike, text_without
 from bridle.grammars.schema_keywords import validator_of
 from bridle.messages import JSON, ToolSpec
-from bridle.wrappers.syntax import Arguments, CallShape, JsonLayout, Name, Thoughts
+from bridle.wrappers import Hermes, MemGPT
+from bridle.wrappers.syntax import Arguments, CallId, CallShape, Index, JsonLayout, Name, Thoughts
+from bridle.wrappers.syntaxes import SYNTAXES, make_syntax
 
 INNER = CallShape(
     ('{"function": ', Name(), ', "params": ', Arguments(1, "thoughts"), "}"), JsonLayout(), trigger="{"
@@ -37,6 +40,21 @@ OUTER = CallShape(
     gap="\n",
 )
 TAGGED = CallShape(("<fn=", Name(quoted=False), ">", Arguments(), "</fn>"), JsonLayout(2), trigger="<fn=")
+NUMBERED = CallShape(
+    ('{"id": ', Index(), CallId(', "was": "', '"'), ', "name": ', Name(), ', "args": ', Arguments(1), "}"),
+    JsonLayout(),
+    trigger="[TOOLS]",
+    between=", ",
+    parallel=True,
+    text_first=True,
+    gap=" ",
+    open="[TOOLS][",
+    close="]<end>",
+    text_open="<text>",
+    text_close="</text>",
+    think_open="<think>\n",
+    think_close="\n</think>\n",
+)
 NOW = ToolSpec("clock.now")
 ADD = ToolSpec(
     "add",
@@ -112,6 +130,72 @@ def test_text_goes_before_a_call_only_where_the_shape_lets_it() -> None:
     assert matches(inner, '{"function": "clock.now", "params": {"thoughts": ""}}')
     assert not matches(inner, '{"function": "clock.now", "params": {"thoughts": ""}}{')
     assert not matches(inner, "  {}")
+
+
+def test_calls_stand_between_marks_and_have_numbers() -> None:
+    one, two, three = (f'{{"id": {i}, "name": "clock.now", "args": {{}}}}' for i in range(3))
+    grammar = call_grammar([NOW], NUMBERED, "call", parallel=2)
+    for text in (f"[TOOLS][{one}]<end>", f"[TOOLS][{one}, {two}]<end>"):
+        assert matches(grammar, text), text
+    for text in (
+        one,
+        f"[TOOLS][{two}]<end>",
+        f"[TOOLS][{one}, {one}]<end>",
+        f"[TOOLS][{one}, {two}, {three}]<end>",
+    ):
+        assert not matches(grammar, text), text
+
+
+def test_text_and_thinking_stand_between_their_marks() -> None:
+    call = '[TOOLS][{"id": 0, "name": "clock.now", "args": {}}]<end>'
+    grammar = call_grammar([NOW], NUMBERED, "text_or_call", think=True)
+    for text in (
+        "<text>Hello.</text>",
+        call,
+        f"<text>So.</text> {call}",
+        f"<think>\nHm < 2.\n</think>\n{call}",
+    ):
+        assert matches(grammar, text), text
+    for text in ("Hello.", "<text>a</text>b</text>", f" {call}", f"<think>\n[TOOLS]\n</think>\n{call}"):
+        assert not matches(grammar, text), text
+    assert matches(grammar, "<think>\n\n</think>\n<text>Hello.</text>")
+    assert not matches(call_grammar([NOW], NUMBERED, "text_or_call"), f"<think>\nHm.\n</think>\n{call}")
+    assert matches(
+        call_grammar([], NUMBERED, "text", think=True), "<think>\nHm.\n</think>\n<text>Hello.</text>"
+    )
+    none = call_grammar([NOW], NUMBERED, "call", think=True, bounds=Bounds(thoughts_chars=0))
+    assert matches(none, call)
+    assert not matches(none, f"<think>\n\n</think>\n{call}")
+
+
+def test_the_gap_may_come_without_text() -> None:
+    call = '[TOOLS][{"id": 0, "name": "clock.now", "args": {}}]<end>'
+    for mode in ("call", "text_or_call"):
+        assert matches(call_grammar([NOW], NUMBERED, mode, gap=True), f" {call}")
+        assert matches(call_grammar([NOW], NUMBERED, mode, gap=True), call)
+        assert not matches(call_grammar([NOW], NUMBERED, mode), f" {call}")
+        assert call_grammar([NOW], INNER, mode, gap=True) == call_grammar([NOW], INNER, mode)
+
+
+def test_a_turn_ends_before_the_mark_that_the_model_is_stopped_at() -> None:
+    grammar = call_grammar([NOW], NUMBERED, "text_or_call", stop=["<end>", "</text>", ">"])
+    assert matches(grammar, '[TOOLS][{"id": 0, "name": "clock.now", "args": {}}]')
+    assert matches(grammar, "<text>So.</text>")  # a call may come behind it
+    assert matches(call_grammar([NOW], NUMBERED, "text", stop=["</text>"]), "<text>So.")
+    assert matches(call_grammar([NOW], TAGGED, "call", stop=["</fn>"]), "<fn=clock.now>{}")
+    assert matches(
+        call_grammar([NOW], INNER, "call", stop=["</fn>"]),
+        '{"function": "clock.now", "params": {"thoughts": ""}}',
+    )
+    several = call_grammar([NOW], OUTER, "call", stop=["</call>"], parallel=2)
+    assert matches(several, '<call>{"why": "", "name": "clock.now", "args": {}}</call>')
+    bare = CallShape((Name(), Arguments()), JsonLayout(), trigger='"')
+    assert matches(call_grammar([NOW], bare, "call", stop=["}"]), '"clock.now"{}')
+
+
+def test_bare_names_are_escaped() -> None:
+    grammar = call_grammar([ToolSpec('a<b>&"c"')], TAGGED, "call")
+    assert matches(grammar, "<fn=a&lt;b&gt;&amp;&quot;c&quot;>{}</fn>")
 
 
 @pytest.mark.parametrize("mode", ["text", "text_or_call"])
@@ -229,6 +313,32 @@ def test_the_schema_of_one_call_has_its_own_keys() -> None:
         call_schema([], None)
     with pytest.raises(SchemaError):
         call_schema([ToolSpec("f", "", {"type": "nothing"})], None)
+
+
+def test_the_schema_of_a_syntax_has_the_keys_that_it_writes() -> None:
+    outer = shape_schema(TOOLS, MemGPT("outer").shape)
+    assert outer == call_schema(TOOLS, "inner_thoughts")
+    llama = make_syntax("llama3_json", "inner", JsonLayout()).shape
+    assert shape_schema(TOOLS, llama, only="add") == call_schema(
+        TOOLS, None, only="add", name_key="name", arguments_key="parameters"
+    )
+
+
+def test_a_syntax_that_is_no_json_has_no_schema() -> None:
+    json_like = {"json", "llama3_json"}
+    for name in set(SYNTAXES) - json_like:
+        with pytest.raises(InputError, match="no JSON objects") as caught:
+            shape_schema(TOOLS, make_syntax(name, "inner", JsonLayout()).shape)
+        assert caught.value.hint
+    with pytest.raises(InputError, match="no JSON objects"):
+        shape_schema(TOOLS, Hermes().shape)
+    was = CallShape(
+        ('{"name": ', Name(), CallId(', "id": "', '"'), ', "x": ', Arguments(), "}"), JsonLayout(), "{"
+    )
+    assert shape_schema([NOW], was)["required"] == ["name", "x"]
+    for listed in (('[{"a": 1}]',), ('{"name": ', Name(), "}"), ("<f>",)):
+        with pytest.raises(InputError, match="no JSON objects"):
+            shape_schema(TOOLS, CallShape(listed, JsonLayout(), trigger="<"))
 
 
 def test_references_still_lead_to_their_places() -> None:

@@ -10,7 +10,7 @@ from bridle.grammars.bounds import Bounds
 from bridle.grammars.calls import Mode, call_grammar, choice_grammar, schema_grammar
 from bridle.grammars.gbnf import to_gbnf
 from bridle.grammars.ir import EMPTY, Alt, Chars, Grammar, Lit, Node, Ref, Repeat, Seq, alt, optional, seq
-from bridle.grammars.json_schema import call_schema
+from bridle.grammars.json_schema import call_schema, shape_schema
 from bridle.grammars.lark import to_lark
 from bridle.grammars.lint import check_gbnf
 from bridle.grammars.sentences import matches, sample
@@ -37,6 +37,7 @@ __all__ = [
     "sample",
     "schema_grammar",
     "seq",
+    "shape_schema",
     "to_gbnf",
     "to_lark",
 ]

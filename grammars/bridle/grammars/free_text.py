@@ -34,9 +34,11 @@ def text_without(mark: str, most: int, *, known: int = _KNOWN, run: int = _RUN) 
     item = char_without(mark, known=known, run=run)
     if len(mark) == 1:
         return Repeat(item, 1, most)
-    known, run = _steps(mark, known, run)
-    cut = seq(Lit(mark[0]), _cut_mark(mark, 1, known, run))
-    return alt(Repeat(item, 1, most), seq(Repeat(item, 0, most - 1), cut))
+    whole = Repeat(item, 1, most)
+    if mark[0] in mark[1:]:  # what is begun at the end could become a whole mark by what comes behind it
+        return whole
+    cut = seq(Lit(mark[0]), _cut_mark(mark, 1, *_steps(mark, known, run)))
+    return alt(whole, seq(Repeat(item, 0, most - 1), cut))
 
 
 def char_without(mark: str, *, known: int = _KNOWN, run: int = _RUN) -> Node:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from bridle.errors import InputError
 from bridle.grammars.bounds import DEFAULT_BOUNDS, Bounds
 from bridle.grammars.schema_keywords import check_schema, pointer_to
 from bridle.messages import JSON, ToolSpec
+from bridle.wrappers.syntax import Arguments, CallId, CallShape, Name, Thoughts
 
-__all__ = ["call_schema"]
+__all__ = ["call_schema", "shape_schema"]
 
 _VALUES = ("enum", "const", "default", "examples", "example")
 
@@ -44,6 +47,60 @@ def call_schema(
         arguments = _moved(dict(tool.parameters), pointer_to(above, "properties", arguments_key))
         branches.append(_branch(tool, arguments, thoughts_key, name_key, arguments_key, bounds))
     return {"anyOf": branches} if len(branches) > 1 else _as_object(branches[0])
+
+
+def shape_schema(
+    tools: Sequence[ToolSpec], shape: CallShape, *, only: str | None = None, bounds: Bounds = DEFAULT_BOUNDS
+) -> dict[str, JSON]:
+    """Return `call_schema` with the keys that a call syntax writes, if its calls are JSON objects.
+
+    Raises:
+        InputError: for a syntax that a JSON Schema cannot describe, or when there is no such tool.
+        SchemaError: for a tool whose schema is invalid.
+
+    >>> from bridle.wrappers.syntaxes import MemGPT
+    >>> list(shape_schema([ToolSpec("now")], MemGPT("outer").shape)["properties"])
+    ['inner_thoughts', 'function', 'params']
+    """
+    keys = _keys(shape)
+    if list(keys) not in (["name", "arguments"], ["thoughts", "name", "arguments"]):
+        raise InputError(
+            "calls of this syntax are no JSON objects of a name and arguments, which a schema could describe",
+            hint="ask for MemGPT's calls with the thoughts outside, or use an endpoint that holds grammars",
+        )
+    return call_schema(
+        tools,
+        keys.get("thoughts"),
+        only=only,
+        name_key=keys["name"],
+        arguments_key=keys["arguments"],
+        bounds=bounds,
+    )
+
+
+def _keys(shape: CallShape) -> dict[str, str]:
+    """Return the keys of a shape's object by what stands there, in order; none where it is no such object."""
+    stand_ins: list[str] = []
+    for part in shape.call:
+        match part:
+            case str():
+                stand_ins.append(part)
+            case Name(quoted=True):
+                stand_ins.append('"name"')
+            case Arguments(thoughts_key=None):
+                stand_ins.append('"arguments"')
+            case Thoughts():
+                stand_ins.append('"thoughts"')
+            case CallId():
+                pass
+            case _:
+                return {}
+    try:
+        body: object = json.loads("".join([shape.open, *stand_ins, shape.close]))
+    except ValueError:
+        return {}
+    pairs = cast("dict[str, object]", body) if isinstance(body, dict) else {}
+    return {str(stands): key for key, stands in pairs.items()}
 
 
 def _branch(
