@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import sys
@@ -19,7 +20,7 @@ DOCS = Path(__file__).resolve().parent
 sys.path[:0] = [str(DOCS.parent / part) for part in ("wrappers", "grammars", "endpoints", "agent")]
 
 from bridle.cli.wrappers.facts import CALL, MESSAGES, TOOLS, call_sample  # noqa: E402
-from bridle.wrappers import JsonLayout, Wrapper, builtin_formats, get_wrapper  # noqa: E402
+from bridle.wrappers import JsonLayout, Reading, Wrapper, builtin_formats, get_wrapper, read_calls  # noqa: E402
 from bridle.wrappers.syntaxes import SYNTAXES, make_syntax  # noqa: E402
 from bridle.wrappers.wrapper import ALIASES  # noqa: E402
 
@@ -32,7 +33,12 @@ def pages() -> Mapping[Path, str]:
     made = {DOCS / "wrappers" / f"{name}.md": page(name) for name in builtin_formats()}
     guide = DOCS / "wrappers.md"
     text = guide.read_text(encoding="utf-8")
-    tables = {"formats": formats_table(), "memgpt": memgpt_table(), "syntaxes": syntaxes_table()}
+    tables = {
+        "formats": formats_table(),
+        "memgpt": memgpt_table(),
+        "reading": reading_table(),
+        "syntaxes": syntaxes_table(),
+    }
     for part, table in tables.items():
         start, end = f"<!-- made: {part} -->", "<!-- end -->"
         pattern = re.compile(f"{re.escape(start)}.*?{re.escape(end)}", re.DOTALL)
@@ -84,6 +90,34 @@ def syntaxes_table() -> str:
         written = " ".join(syntax.write((CALL,), "", "", TOOLS).split())
         lines.append(f"| `{name}` | {_code(written)} | {'yes' if syntax.shape.parallel else 'no'} |")
     return "\n".join(lines)
+
+
+def reading_table() -> str:
+    """One line per example of what is read, repaired or refused, as the reader has it."""
+    lines = ["| a model writes | what is read | by which repairs, or why not |", "|---|---|---|"]
+    for raw, finish in reading_examples():
+        reading = read_calls(raw, TOOLS, {"dialect": "hermes", "finish_reason": finish})
+        calls = [f"{one.name}({_json(dict(one.arguments))})" for one in reading.calls]
+        what = "the call " + _code(" ".join(calls)) if calls else "no call" + _beside(reading)
+        why = [one.reason for one in reading.refusals]
+        why += dict.fromkeys(one.what for one in reading.repairs)
+        cut = " (cut off)" if finish == "length" else ""
+        lines.append(f"| {_code(raw)}{cut} | {what} | {_cell('; '.join(why)) or 'none'} |")
+    return "\n".join(lines)
+
+
+def reading_examples() -> Sequence[tuple[str, str]]:
+    """What models write, and why each ended: `stop` or `length`."""
+    data = tomllib.loads((DOCS / "reading_examples.toml").read_text(encoding="utf-8"))
+    return [(one["raw"], "length" if one.get("cut_off") else "stop") for one in data["examples"]]
+
+
+def _beside(reading: Reading) -> str:
+    return f", the text {_code(reading.text)}" if reading.text else ""
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def memgpt_table() -> str:
@@ -158,12 +192,20 @@ def _differences(wrapper: Wrapper) -> str:
     files = _compared_with().get(wrapper.format.name, ())
     if files:
         named = ", ".join(f"`{file}`" for file in files)
-        lead = f"Compared, byte for byte, with {named} of llama.cpp's `models/templates`" + (
-            ", in 12 conversations. What is not equal:" if found else ": equal in each of 12 conversations."
+        lead = (
+            f"Compared byte for byte, in 12 conversations, with {named} of llama.cpp's `models/templates`. "
         )
+        lead += "What differs, and why:" if found else "Nothing differs."
+    elif any("not compared" in one.lower() for one in found):
+        lead = ""
     else:
-        lead = "Not compared with the real template; the layout is the one that the source describes."
-    return "\n\n".join([lead, "\n".join(f"- {one}" for one in found)]).strip()
+        lead = "Not compared with the real template: the layout is the one that the source describes."
+    listed = "\n".join(f"- {_sentence(_cell(one))}" for one in found)
+    return "\n\n".join(part for part in (lead, listed) if part)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
 @lru_cache(maxsize=1)

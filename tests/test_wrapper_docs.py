@@ -44,7 +44,7 @@ def test_a_page_that_is_out_of_date_is_named(tmp_path: Path, capsys: pytest.Capt
     main = cast("Callable[[bool], int]", MAKER["main"])
     scope = main.__globals__
     (tmp_path / "wrappers").mkdir()
-    for name in ("wrappers.md", "memgpt_names.toml"):
+    for name in ("wrappers.md", "memgpt_names.toml", "reading_examples.toml"):
         (tmp_path / name).write_bytes((DOCS / name).read_bytes())
     (tmp_path / "wrappers" / "gone.md").write_text("a format that is no more", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
@@ -104,6 +104,18 @@ def test_every_name_of_memgpt_is_in_the_table_and_is_a_wrapper() -> None:
     names = [row.split("`")[1] for row in rows]
     assert len(set(names)) == MEMGPT_NAMES
     assert all(get_wrapper(name).name == name for name in names)
+
+
+def test_the_examples_of_reading_show_calls_repairs_and_refusals() -> None:
+    rows = [re.split(r"(?<!\\\\) \| ", row) for row in part("reading").strip().splitlines()[2:]]
+    called = [row for row in rows if row[1].startswith("the call ")]
+    assert {row[1] for row in called} == {'the call `lamp({"room": "attic", "on": true})`'}
+    assert len([row for row in called if not row[2].startswith("none")]) >= 4
+    refused = [row for row in rows if row[1].startswith("no call")]
+    assert [row for row in refused if "there is no function" in row[2]]
+    assert [row for row in refused if "cut off" in row[0] and "cut off" in row[2]]
+    assert [row for row in refused if "<think>" in row[0]]
+    assert len(called) + len(refused) == len(rows)
 
 
 def test_the_commands_of_the_guide_exist() -> None:
