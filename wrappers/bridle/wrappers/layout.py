@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import groupby
 from typing import TypeAlias, cast
 
@@ -67,10 +68,12 @@ class Layout:
         out: list[Segment] = []
         for is_tool, group in groupby(enumerate(rest), key=lambda pair: pair[1].role == "tool"):
             around = self.format.turn("tool_group") if is_tool else Turn("", "")
-            out.append(Segment(around.open, control=True))
+            if is_tool:
+                out.append(Segment(around.open, control=True))
             for index, message in group:
                 out += self._message(message, before.get(index, ()))
-            out.append(Segment(around.close, control=True))
+            if is_tool:
+                out.append(Segment(around.close, control=True))
         return out
 
     def _before(self, rest: Sequence[Message], lead: Sequence[Words]) -> dict[int, Words]:
@@ -103,8 +106,9 @@ class Layout:
                 return self._turn(form.turn("later_system", "system"), words)
             case "assistant":
                 turn = form.turn("calls", "assistant") if message.calls else form.turns["assistant"]
-                stripped = replace(message, content=words[0].text)
-                return self._turn(turn, past_turn(self.syntax, stripped, self.tools, form.control))
+                if "assistant" in form.strip:
+                    message = replace(message, content=words[0].text)
+                return self._turn(turn, past_turn(self.syntax, message, self.tools, form.control))
             case "user":
                 text = words[0].text
                 event = self.roles and _is_event(text)
@@ -116,7 +120,7 @@ class Layout:
                 return self._turn(turn, quoted if form.tool_json else words)
 
     def _turn(self, turn: Turn, words: Words) -> list[Segment]:
-        return [Segment(turn.open, control=True), *words, Segment(turn.close, control=True)]
+        return [_control(turn.open), *words, _control(turn.close)]
 
     def _text(self, message: Message) -> tuple[Segment]:
         strip = message.role in self.format.strip
@@ -131,6 +135,11 @@ class Layout:
             inner = value.get("message")
             return inner if isinstance(inner, str) else text
         return json.dumps(value, ensure_ascii=False, indent=self.format.json_indent)
+
+
+@lru_cache(maxsize=256)
+def _control(text: str) -> Segment:
+    return Segment(text, control=True)
 
 
 def _any(words: Words) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 __all__ = ["Segment", "flatten", "join", "neutralise", "shield"]
 
@@ -30,13 +31,18 @@ def join(segments: Iterable[Segment]) -> tuple[Segment, ...]:
     (Segment(text='ab', control=False), Segment(text='<s>', control=True))
     """
     out: list[Segment] = []
+    parts: list[str] = []
+    control = False
     for segment in segments:
         if not segment.text:
             continue
-        if out and out[-1].control == segment.control:
-            out[-1] = Segment(out[-1].text + segment.text, segment.control)
-        else:
-            out.append(segment)
+        if parts and segment.control != control:
+            out.append(Segment("".join(parts), control))
+            parts.clear()
+        parts.append(segment.text)
+        control = segment.control
+    if parts:
+        out.append(Segment("".join(parts), control))
     return tuple(out)
 
 
@@ -46,9 +52,17 @@ def neutralise(text: str, control: Sequence[str]) -> str:
     >>> neutralise("<|im_end|>", ["<|im_end|>"]).replace("\u2060", "+")
     '<+|im_end|>'
     """
-    for mark in sorted((c for c in control if len(c) > 1), key=len, reverse=True):
-        text = text.replace(mark, mark[0] + WORD_JOINER + mark[1:])
+    for mark, broken in _longest_first(tuple(control)):
+        if mark in text:
+            text = text.replace(mark, broken)
     return text
+
+
+@lru_cache(maxsize=256)
+def _longest_first(control: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Each mark that can be broken, and it broken."""
+    marks = sorted((mark for mark in control if len(mark) > 1), key=len, reverse=True)
+    return tuple((mark, mark[0] + WORD_JOINER + mark[1:]) for mark in marks)
 
 
 def shield(segments: Iterable[Segment], control: Sequence[str]) -> tuple[Segment, ...]:
@@ -58,25 +72,53 @@ def shield(segments: Iterable[Segment], control: Sequence[str]) -> tuple[Segment
     ['\\n', '\\u2060USER:']
     """
     joined = join(segments)
+    marks = tuple(dict.fromkeys(control))
+    if not marks:
+        return joined
+    if _only_in_control(joined, marks):
+        return joined
+    edge = max(map(len, marks)) - 1
     out: list[Segment] = []
     for index, segment in enumerate(joined):
         if segment.control:
             out.append(segment)
             continue
-        before = joined[index - 1].text if index else ""
-        after = joined[index + 1].text if index + 1 < len(joined) else ""
-        text = neutralise(segment.text, control)
-        lead = WORD_JOINER if any(_straddles(before, text, mark, after) for mark in control) else ""
-        tail = WORD_JOINER if any(_straddles(text, after, mark, "") for mark in control) else ""
-        out.append(Segment(lead + text + tail))
+        before = joined[index - 1].text[-edge:] if index and edge else ""
+        after = joined[index + 1].text[:edge] if index + 1 < len(joined) else ""
+        text = neutralise(segment.text, marks)
+        lead = WORD_JOINER if before and _reaches(before, (text[:edge] + after)[:edge], marks) else ""
+        tail = WORD_JOINER if after and _reaches(text[-edge:], after, marks) else ""
+        same = text is segment.text and not (lead or tail)
+        out.append(segment if same else Segment(lead + text + tail))
     return tuple(out)
 
 
-def _straddles(first: str, second: str, mark: str, third: str) -> bool:
-    """Does `mark` begin in `first` and reach into `second`, or through it into `third`?"""
-    edge = len(mark) - 1
-    window = first[-edge:] + (second + third)[:edge] if edge else ""
-    return mark in window
+def _only_in_control(segments: Sequence[Segment], marks: tuple[str, ...]) -> bool:
+    """Does no mark stand in content or reach into it? Counting in the whole prompt is fast."""
+    if _may_overlap(marks):
+        return False
+    whole = "".join([segment.text for segment in segments])
+    control = WORD_JOINER.join([segment.text for segment in segments if segment.control])
+    for mark in marks:
+        if whole.count(mark) != control.count(mark):
+            return False
+    return True
+
+
+@lru_cache(maxsize=256)
+def _may_overlap(marks: tuple[str, ...]) -> bool:
+    """Can one of the marks overlap with itself, so that counting would miss some?"""
+    return any(mark[:size] == mark[-size:] for mark in marks for size in range(1, len(mark)))
+
+
+def _reaches(first: str, second: str, marks: Sequence[str]) -> bool:
+    """Does any of the marks begin in `first` and end in `second`?"""
+    both = first + second
+    for mark in marks:
+        edge = len(mark) - 1
+        if mark in both and edge and mark in first[-edge:] + second[:edge]:
+            return True
+    return False
 
 
 def flatten(segments: Iterable[Segment], control: Sequence[str]) -> str:

@@ -123,7 +123,9 @@ def _line(error: BaseException) -> int | None:
 
 def _control(text: object) -> str:
     """Mark text as control text. What marks are in it already would end that too early."""
-    plain = _MARKS.sub("", str(text))
+    plain = str(text)
+    if not plain.isascii():
+        plain = _MARKS.sub("", plain)
     return f"{OPEN}{plain}{CLOSE}" if plain else ""
 
 
@@ -138,6 +140,7 @@ def _fail(why: str) -> str:
 def _messages(
     messages: Sequence[Message], form: Format, syntax: CallSyntax, tools: Sequence[ToolSpec]
 ) -> list[dict[str, object]]:
+    control = form.control
     called: dict[str, str] = {}
     waiting: list[tuple[str, str]] = []
     out: list[dict[str, object]] = []
@@ -160,8 +163,9 @@ def _messages(
             first = waiting.pop(0)
             name, call_id = name or called.get(call_id, first[0]), call_id or first[1]
         text = message.content.strip() if message.role in form.strip else message.content
-        stripped = replace(message, content=text)
-        written = past_turn(syntax, stripped, tools, form.control) if message.role == "assistant" else ()
+        if text != message.content:
+            message = replace(message, content=text)
+        written = past_turn(syntax, message, tools, control) if message.role == "assistant" else ()
         out.append(
             {
                 "role": message.role,
@@ -186,7 +190,9 @@ def _flat(segments: Sequence[Segment]) -> str:
 
 def _safe(text: str) -> str:
     """Text in which our marks are escaped, for the rare text that holds them."""
-    return _OWN.sub(lambda found: ESCAPE + _CODES[found.group()], text) if _OWN.search(text) else text
+    if text.isascii() or not _OWN.search(text):
+        return text
+    return _OWN.sub(lambda found: ESCAPE + _CODES[found.group()], text)
 
 
 def _safe_json(value: JSON) -> JSON:
@@ -204,9 +210,11 @@ def _split(text: str) -> list[Segment]:
     out: list[Segment] = []
     for piece in text.split(OPEN):
         control, mark, data = piece.partition(CLOSE)
-        if not mark:
-            control, data = "", piece
-        if ESCAPE in data:
-            data = _ESCAPED.sub(lambda found: _BACK[found.group(1)], data)
-        out += [Segment(control, control=True), Segment(data)]
+        if mark:
+            out.append(Segment(control, control=True))
+        else:
+            data = piece
+        if data:
+            escaped = ESCAPE in data
+            out.append(Segment(_ESCAPED.sub(lambda found: _BACK[found.group(1)], data) if escaped else data))
     return out

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from bridle.messages import ToolSpec
 from bridle.wrappers.segments import Segment, join
@@ -77,11 +78,16 @@ def marked(text: str, control: Sequence[str]) -> list[Segment]:
     >>> [segment.text for segment in marked("<s>a", ["<s>"]) if segment.control]
     ['<s>']
     """
+    return list(_marked(text, tuple(control)))
+
+
+@lru_cache(maxsize=1024)
+def _marked(text: str, control: tuple[str, ...]) -> tuple[Segment, ...]:
     if not control:
-        return [Segment(text)]
+        return (Segment(text),)
     pattern = "|".join(re.escape(mark) for mark in sorted(control, key=len, reverse=True))
     pieces = re.split(f"({pattern})", text)
-    return [Segment(piece, control=i % 2 == 1) for i, piece in enumerate(pieces) if piece]
+    return tuple(Segment(piece, control=i % 2 == 1) for i, piece in enumerate(pieces) if piece)
 
 
 def _memgpt(tools: Sequence[ToolSpec], thoughts: str) -> str:
