@@ -81,15 +81,16 @@ def main() -> int:
     source = ((given.folder or OWN.parent) / reference.file).read_text(encoding="utf-8")
     messages, listed = conversation(), tools()
     compiled = real.plain_template(source)
-    dicts = [tool_to_dict(tool) for tool in listed]
+    tool_dicts = [tool_to_dict(tool) for tool in listed]
+    message_dicts = real.plain_messages(messages, reference)
     wrapper = get_wrapper(given.format)
     template = ChatTemplate(source, reference.bos, reference.eos)
 
     def plain() -> str:
-        """As transformers' callers do: dicts in, text out."""
+        """As transformers does: dicts in, text out."""
         return compiled.render(
-            messages=real.plain_messages(messages, reference),
-            tools=dicts,
+            messages=message_dicts,
+            tools=tool_dicts,
             documents=None,
             add_generation_prompt=True,
             bos_token=reference.bos,

@@ -51,3 +51,29 @@ def test_control_segments_are_left_alone(segments: list[Segment]) -> None:
 def test_a_mark_that_only_forms_together_with_its_neighbours_is_broken() -> None:
     segments = [Segment("\n", control=True), Segment("USER"), Segment(": hi", control=True)]
     assert "\nUSER:" not in flatten(segments, ["\nUSER:"])
+
+
+OVERLAPPING = ["aa", "\n\n", "<|x|><|x|>", "a<", "<|x|>"]
+PIECES = st.lists(st.sampled_from(["a", "\n", "<|x|>", "<", "|x|>", "b", ""]), max_size=4).map("".join)
+
+
+@given(st.lists(st.builds(Segment, PIECES, st.booleans()), max_size=6), st.sets(st.sampled_from(OVERLAPPING)))
+@example([Segment("a", control=True), Segment("a")], {"aa"})
+@example([Segment("a"), Segment("a<|x|>", control=True), Segment("<|x|>")], {"<|x|><|x|>"})
+def test_every_mark_of_a_flat_prompt_stands_in_control_text(segments: list[Segment], marks: set[str]) -> None:
+    control = sorted(marks)
+    flat = flatten(segments, control)
+    pieces = [segment.text for segment in shield(segments, control) if segment.control]
+    for mark in control:
+        assert occurrences(flat, mark) == sum(occurrences(piece, mark) for piece in pieces)
+
+
+def test_a_prompt_in_which_content_holds_no_mark_stays_as_it_is() -> None:
+    segments = (Segment("<s>", control=True), Segment("hi"), Segment("</s>", control=True))
+    assert shield(segments, ["<s>", "</s>"]) == segments
+    assert shield(segments, []) == segments
+    assert (
+        flatten((Segment("a"), Segment("a", control=True), Segment("<s>")), ["<s>", "aa"])
+        == "a\u2060a<\u2060s>"
+    )
+    assert neutralise("a\u2060b", ["a\u2060", "x"]) == "a\u2060b"

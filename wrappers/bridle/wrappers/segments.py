@@ -53,7 +53,7 @@ def neutralise(text: str, control: Sequence[str]) -> str:
     '<+|im_end|>'
     """
     for mark, broken in _longest_first(tuple(control)):
-        if mark in text:
+        while mark in text:  # more than once for a mark that overlaps with itself
             text = text.replace(mark, broken)
     return text
 
@@ -61,7 +61,9 @@ def neutralise(text: str, control: Sequence[str]) -> str:
 @lru_cache(maxsize=256)
 def _longest_first(control: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """Each mark that can be broken, and it broken."""
-    marks = sorted((mark for mark in control if len(mark) > 1), key=len, reverse=True)
+    marks = sorted(
+        (mark for mark in control if len(mark) > 1 and WORD_JOINER not in mark), key=len, reverse=True
+    )
     return tuple((mark, mark[0] + WORD_JOINER + mark[1:]) for mark in marks)
 
 
@@ -99,10 +101,7 @@ def _only_in_control(segments: Sequence[Segment], marks: tuple[str, ...]) -> boo
         return False
     whole = "".join([segment.text for segment in segments])
     control = WORD_JOINER.join([segment.text for segment in segments if segment.control])
-    for mark in marks:
-        if whole.count(mark) != control.count(mark):
-            return False
-    return True
+    return all(whole.count(mark) == control.count(mark) for mark in marks)
 
 
 @lru_cache(maxsize=256)
