@@ -163,9 +163,8 @@ def _messages(
             first = waiting.pop(0)
             name, call_id = name or called.get(call_id, first[0]), call_id or first[1]
         text = message.content.strip() if message.role in form.strip else message.content
-        if text != message.content:
-            message = replace(message, content=text)
-        written = past_turn(syntax, message, tools, control) if message.role == "assistant" else ()
+        turn = message if text == message.content else replace(message, content=text)
+        written = past_turn(syntax, turn, tools, control) if message.role == "assistant" else ()
         out.append(
             {
                 "role": message.role,
