@@ -23,6 +23,8 @@ FOLDER = os.environ.get("BRIDLE_CHAT_TEMPLATES", "")
 FORMATS = builtin_formats()
 
 SURE: Mapping[str, tuple[str, ...]] = {
+    "apertus": ("Apertus-8B-Instruct",),
+    "bielik": ("Bielik-11B-v3.0-Instruct",),
     "command-r": ("CohereForAI-c4ai-command-r-plus-tool_use",),
     "command-r7b": ("CohereForAI-c4ai-command-r7b-12-2024-tool_use",),
     "deepseek-r1": (
@@ -49,6 +51,14 @@ SURE: Mapping[str, tuple[str, ...]] = {
     "kimi-k2-thinking": ("Kimi-K2-Thinking",),
     "lfm2": ("LFM2-8B-A1B",),
     "lfm2.5": ("LFM2.5-8B-A1B", "LFM2.5-Instruct"),
+    "ling3": ("inclusionai-ling-3.0-flash",),
+    "mimo": ("MiMo-VL",),
+    "nemotron-3-nano": ("NVIDIA-Nemotron-3-Nano-30B-A3B-BF16",),
+    "nemotron-nano-v2": ("NVIDIA-Nemotron-Nano-v2",),
+    "qwen3.5": ("Qwen3.5-4B",),
+    "reka-edge": ("Reka-Edge",),
+    "seed-oss": ("ByteDance-Seed-OSS",),
+    "step3.5": ("StepFun3.5-Flash",),
     "llama3.1": ("meta-llama-Llama-3.1-8B-Instruct", "meta-llama-Llama-3.3-70B-Instruct"),
     "llama3.2": ("meta-llama-Llama-3.2-3B-Instruct",),
     "minimax-m1": ("MiniMax-M1",),
@@ -73,18 +83,14 @@ NEAR: Mapping[str, tuple[str, ...]] = {
         "deepseek-ai-DeepSeek-V4",
         "deepseek-ai-DeepSeek-V4-Flash-0731",
     ),
-    "hermes": ("Bielik-11B-v3.0-Instruct",),
     "minimax-m2": ("MiniMax-M3",),
-    "qwen2.5": ("MiMo-VL",),
-    "qwen3-coder": ("NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", "Qwen3.5-4B", "StepFun3.5-Flash"),
+    "rwkv-world": ("llama-cpp-rwkv-world",),
 }
 """Those that are like a format and not quite of it: the confidence says so."""
 STRANGERS = (
-    "Apertus-8B-Instruct", "Apriel-1.6-15b-Thinker-fixed", "ByteDance-Seed-OSS", "GigaChat3-10B-A1.8B",
-    "GigaChat3.1-10B-A1.8B", "Kimi-K3", "NVIDIA-Nemotron-Nano-v2", "Reka-Edge", "Spark2.5",
-    "inclusionai-ling-3.0-flash", "llama-cpp-rwkv-world", "muse-glimmer", "poolside-Laguna-S-2.1",
-    "poolside-Laguna-XS-2.1", "poolside-Laguna-XS.2", "tencent-Hy3", "unsloth-Apriel-1.5",
-    "upstage-Solar-Open-100B",
+    "Apriel-1.6-15b-Thinker-fixed", "GigaChat3-10B-A1.8B", "GigaChat3.1-10B-A1.8B", "Kimi-K3", "Spark2.5",
+    "muse-glimmer", "poolside-Laguna-S-2.1", "poolside-Laguna-XS-2.1", "poolside-Laguna-XS.2", "tencent-Hy3",
+    "unsloth-Apriel-1.5", "upstage-Solar-Open-100B",
 )  # fmt: skip
 """Those of families that have no format here."""
 REAL = [
