@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bridle.messages import JSON, Repair
+from bridle.messages import JSON, Refusal, Repair
 
-__all__ = ["Heard", "Region"]
+__all__ = ["Heard", "Parts", "Region"]
 
 
 def _none() -> dict[str, JSON]:
@@ -49,3 +49,33 @@ class Region:
     heard: list[Heard]
     notes: list[Repair] = field(default_factory=_no_notes)
     sure: bool = False
+
+
+def _texts() -> list[str]:
+    return []
+
+
+def _regions() -> list[Region]:
+    return []
+
+
+def _refusals() -> list[Refusal]:
+    return []
+
+
+@dataclass(slots=True)
+class Parts:
+    """What a text is made of."""
+
+    text: list[str] = field(default_factory=_texts)
+    thoughts: list[str] = field(default_factory=_texts)
+    regions: list[Region] = field(default_factory=_regions)
+    notes: list[Repair] = field(default_factory=_no_notes)
+    refusals: list[Refusal] = field(default_factory=_refusals)
+    unmarked: int = -1
+    """Where thinking ended that no mark had begun."""
+
+    @property
+    def count(self) -> int:
+        """How many things like calls there are."""
+        return len(self.regions) + len(self.refusals)

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from typing import Literal
 
 from bridle.messages import JSON, Repair
-from bridle.wrappers.reading.marks import CALL_CLOSE
 from bridle.wrappers.reading.keys import ARGUMENT_KEYS, NAME_KEYS, THOUGHT_KEYS, WRAPPER_KEYS
+from bridle.wrappers.reading.marks import CALL_CLOSE
 from bridle.wrappers.reading.quoting import CLOSERS, Style, unescape
 from bridle.wrappers.reading.source import Known, Source, Unreadable
 from bridle.wrappers.reading.strings import KEY, MARK, Place, Where, read_string, skip_blanks
@@ -43,7 +43,14 @@ STRICT_LITERALS = frozenset({"true", "false", "null"})
 
 
 def read_value(
-    source: Source, at: int, known: Known, style: Style = "json", *, zone: Zone, tool: str = "", final: bool = True
+    source: Source,
+    at: int,
+    known: Known,
+    style: Style = "json",
+    *,
+    zone: Zone,
+    tool: str = "",
+    final: bool = True,
 ) -> tuple[JSON, Lenient]:
     """Read one value, first as if every quote inside strings were escaped, then guessing which are not.
 

@@ -17,7 +17,7 @@ from bridle.wrappers.reading.source import Known, Source, Unreadable
 from bridle.wrappers.reading.strings import skip_blanks
 from bridle.wrappers.values import read_name, unescape_mark
 
-__all__ = ["Members", "read_function", "read_gemma", "read_glm", "read_object", "read_separated", "separated"]
+__all__ = ["Members", "read_function", "read_gemma", "read_glm", "read_object", "read_separated"]
 
 _FUNCTION = re.compile(r"<function(?:\s*=\s*|\s+name\s*=\s*)([^>\n]*?)\s*(?:>|(?=\n\s*<param))")
 _INVOKE = re.compile(r"<invoke(?:\s+name)?\s*=\s*([^>\n]*?)\s*>")
@@ -222,19 +222,6 @@ def read_gemma(
     notes += reader.notes
     problem = "it is not complete" if any(one is not value for one in reader.open) else ""
     return Heard(name, value, problem=problem), reader.at
-
-
-_BETWEEN = (
-    r"<｜tool▁sep｜>|<\|tool_call_argument_begin\|>|\[CALL_ID\][^\[\n]{0,80}|\[/?\w{1,20}\]"
-    r"|<\|?/?\w{1,30}\|?>|\s++|:|->|```(?:json)?"
-)
-
-
-def separated(names: NameFinder) -> re.Pattern[str]:
-    """What finds a name, some marks, and the beginning of an object."""
-    name = rf"(?P<name>{names.pattern}|[^\s<\[{{(:｜\"'`>]{{1,120}})"
-    prefix = r"(?:function<｜tool▁sep｜>)?(?:functions\.|default_api\.)?"
-    return re.compile(rf"{prefix}{name}(?::\d+)?(?P<between>(?:{_BETWEEN}){{0,12}}+)(?=\{{)")
 
 
 def read_separated(

@@ -12,25 +12,24 @@ from typing import cast
 from bridle.messages import JSON, Repair
 from bridle.wrappers.reading.heard import Heard
 from bridle.wrappers.reading.lenient import Lenient
+from bridle.wrappers.reading.patterns import Patterns
 from bridle.wrappers.reading.source import Known, Source, Unreadable
 from bridle.wrappers.reading.strings import skip_blanks
-from bridle.wrappers.values import read_name, write_name
+from bridle.wrappers.values import read_name
 
 __all__ = ["NameFinder", "read_call", "read_list"]
 
 _ANY_NAME = re.compile(r"[^\W\d][\w.\-/:]*")
 _KEYWORD = re.compile(r"""\s*(?:([^\W\d]\w*)|["']([^"'\n]{1,80})["'])\s*(?:=(?!=)|:)\s*""")
+_MOST = 256
 _NOT_A_KEY = frozenset({"True", "False", "None", "true", "false", "null"})
 
 
 class NameFinder:
     """Finds the name of a tool, as it is or with `& < > "` written as in HTML, at one place of a text."""
 
-    def __init__(self, known: Known) -> None:
-        forms = {form for name in known.tools for form in (name, write_name(name))}
-        ordered = "|".join(re.escape(form) for form in sorted(filter(None, forms), key=len, reverse=True))
-        self.pattern = ordered or r"(?!)"
-        self._known = re.compile(self.pattern)
+    def __init__(self, known: Known, looked_for: Patterns) -> None:
+        self._known = looked_for.known
         self.tools = known.tools
 
     def at(self, text: str, at: int, after: re.Pattern[str]) -> tuple[str, int] | None:
@@ -60,7 +59,7 @@ def read_list(
     if first is None:
         return None
     heard: list[Heard] = []
-    while True:
+    while len(heard) <= _MOST:
         here = skip_blanks(text, here)
         if here >= source.size:
             notes.append(Repair("missing bracket", here, "", "]"))
@@ -80,6 +79,7 @@ def read_list(
         here = one[1]
         if one[0].problem:
             return heard, here
+    return heard, source.size
 
 
 def read_call(

@@ -21,6 +21,7 @@ from bridle.wrappers.syntax import Reading
 
 __all__ = ["is_call_like", "recover"]
 
+_MOST = 256
 _ONLY_ARGUMENTS = "args_only:"
 
 
@@ -112,7 +113,7 @@ def _judged(parts: Parts, known: Known, source: Source, once: bool) -> Reading:
     for region in parts.regions:
         text = source.text[region.start : region.end]
         good = False
-        for heard in region.heard:
+        for heard in region.heard[:_MOST]:
             verdict = judge(heard, known, region.start, text)
             thoughts += verdict.thoughts if verdict.call else ()
             if verdict.refusal:

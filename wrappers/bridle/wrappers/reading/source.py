@@ -39,11 +39,13 @@ class Source:
     def __init__(self, text: str) -> None:
         self.text = text
         self.size = len(text)
-        self.steps = 30_000 + self.size // 50
+        self.steps = 20_000 + self.size // 100
         """How many values may still be read in vain."""
         self.chars = 2_000_000 + 4 * self.size
         """How many characters may still be looked at in vain."""
-        self._found: dict[str, tuple[int, int]] = {}
+        self.extent = 500_000
+        """How many characters may still be looked through for the end of what is broken."""
+        self._found: dict[str | tuple[str, ...], tuple[int, int]] = {}
 
     def find(self, mark: str, at: int) -> int:
         """The next place of `mark` from `at` on, or -1. Searching again from further on costs nothing."""
@@ -53,10 +55,14 @@ class Source:
             self._found[mark] = (at, found)
         return found
 
-    def first(self, marks: Sequence[str], at: int) -> int:
+    def first(self, marks: tuple[str, ...], at: int) -> int:
         """The next place of any of `marks`, or the end of the text."""
-        places = [place for mark in marks if (place := self.find(mark, at)) >= 0]
-        return min(places, default=self.size)
+        since, found = self._found.get(marks, (0, -1))
+        if found < at or at < since:
+            places = [place for mark in marks if (place := self.find(mark, at)) >= 0]
+            found = min(places, default=self.size)
+            self._found[marks] = (at, found)
+        return found
 
     def strict(self, at: int) -> tuple[JSON, int]:
         """Read the strict JSON value that begins at `at`; return it with its end.
