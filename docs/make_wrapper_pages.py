@@ -19,7 +19,7 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 sys.path[:0] = [str(DOCS.parent / part) for part in ("wrappers", "grammars", "endpoints", "agent")]
 
-from bridle.cli.wrappers.facts import CALL, MESSAGES, TOOLS, call_sample  # noqa: E402
+from bridle.cli.wrappers.facts import CALL, MESSAGES, TOOLS, call_sample, thoughts_place  # noqa: E402
 from bridle.wrappers import JsonLayout, Reading, Wrapper, builtin_formats, get_wrapper, read_calls  # noqa: E402
 from bridle.wrappers.syntaxes import SYNTAXES, make_syntax  # noqa: E402
 from bridle.wrappers.wrapper import ALIASES  # noqa: E402
@@ -149,7 +149,7 @@ def _facts(wrapper: Wrapper) -> str:
     rows = [
         ("source", _linked(form.source)),
         ("call syntax", f"`{wrapper.syntax.dialect}`{', several calls in a turn' * _parallel(wrapper)}"),
-        ("thoughts", _thoughts(wrapper)),
+        ("thoughts", _cell(thoughts_place(wrapper))),
         ("system role", "yes" if form.system_role else "no: its text stands before the first user's"),
         ("begins with", _code(form.bos) if form.bos else "nothing (no BOS is written)"),
         ("the answer follows", _code(form.generation) if form.generation else "(the template writes it)"),
@@ -164,19 +164,6 @@ def _facts(wrapper: Wrapper) -> str:
 
 def _parallel(wrapper: Wrapper) -> bool:
     return wrapper.syntax.shape.parallel
-
-
-def _thoughts(wrapper: Wrapper) -> str:
-    shape = wrapper.syntax.shape
-    if wrapper.format.thinking:
-        return f"the prompt opens them; the model ends them with {_code(shape.think_close)}"
-    if shape.think_open:
-        return f"between {_code(shape.think_open)} and {_code(shape.think_close)}"
-    return {
-        "inner": "`inner_thoughts`, the first of the call's arguments (no argument of the function)",
-        "outer": "`inner_thoughts`, before the function's name",
-        "none": "no place of their own",
-    }[wrapper.thoughts]
 
 
 def _options(wrapper: Wrapper) -> str:

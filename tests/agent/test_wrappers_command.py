@@ -168,6 +168,12 @@ def test_what_is_shown_is_also_json(tmp_path: Path, capsys: Captured) -> None:
     assert facts["differences"] == ["it is shorter"]
 
 
+def test_labels_are_dim_in_a_terminal_and_facts_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = in_terminal(monkeypatch)
+    assert main(["wrappers", "show", "hermes"]) == 0
+    assert "\x1b[2m  call syntax:       \x1b[0mhermes\n" in terminal.getvalue()
+
+
 def test_differences_and_controls_are_shown_safely(tmp_path: Path, capsys: Captured) -> None:
     assert main(["wrappers", "show", saved(tmp_path / "mine.toml", MINE)]) == 0
     shown = capsys.readouterr().out
@@ -425,7 +431,7 @@ def test_a_template_that_fails_is_told(tmp_path: Path, capsys: Captured) -> None
     path = saved(tmp_path / "mine.toml", 'template = "t.jinja"\n' + MINE)
     assert main(["wrappers", "check", path]) == 1
     shown = capsys.readouterr().err
-    assert "there is no prompt" in shown
+    assert len(shown.splitlines()) == 1
     assert "wrong: the template of the format 'mine' fails" in shown
 
 
@@ -649,3 +655,19 @@ def test_what_cannot_be_detected(
     shown = capsys.readouterr().err
     assert says in shown
     assert shown.startswith("error: ")
+
+
+def test_the_list_of_tools_is_shown_as_a_template_writes_it(capsys: Captured) -> None:
+    assert main(["wrappers", "show", "mistral-v3", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["layout"] == "template"
+    assert facts["tools"].startswith("[AVAILABLE_TOOLS]")
+    assert '"name": "lamp"' in facts["tools"]
+    assert "attic" not in facts["tools"]
+
+
+def test_a_template_that_fails_lists_no_tools(tmp_path: Path, capsys: Captured) -> None:
+    saved(tmp_path / "t.jinja", "{{ nothing.at.all }}")
+    path = saved(tmp_path / "mine.toml", 'template = "t.jinja"\n' + MINE)
+    assert main(["wrappers", "show", path, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["tools"] == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -50,12 +51,10 @@ def check(name: str, against: str | None, model: str, offline: bool, quiet: bool
     if against is not None:
         return _compare(wrapper, against, model, offline)
     faults = find_faults(wrapper)
-    try:
+    with suppress(FormatError):  # a template that fails is among the faults
         if not quiet:
             print_prompt(wrapper.render(MESSAGES, TOOLS), wrapper.control)
             click.echo()
-    except FormatError as error:
-        output.print_note(f"there is no prompt: {error}")
     for note in find_notes(wrapper):
         output.print_note(f"note: {note}")
     return _told(name, faults)

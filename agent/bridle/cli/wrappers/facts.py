@@ -13,6 +13,7 @@ from bridle.wrappers.toollists import list_tools
 from bridle.wrappers.wrapper import ALIASES
 
 if TYPE_CHECKING:
+    from bridle.wrappers import Segment
     from bridle.wrappers.registry import FormatFile
 
 __all__ = [
@@ -92,8 +93,51 @@ def call_sample(wrapper: Wrapper) -> str:
 
 
 def tools_sample(wrapper: Wrapper) -> str:
-    """The list of the sample's tools; empty where a template of the format's own lists them."""
-    return list_tools(wrapper.format.tools, TOOLS, wrapper.thoughts)
+    """The list of the sample's tools; where a template writes it, what tools add to the prompt."""
+    if not wrapper.format.template:
+        return list_tools(wrapper.format.tools, TOOLS, wrapper.thoughts)
+    try:
+        without, with_tools = (_text(wrapper.render(MESSAGES[:2], tools)) for tools in ((), TOOLS))
+    except FormatError:
+        return ""
+    start = _whole(with_tools, _common(without, with_tools), wrapper.control)
+    rest, added = without[start:], with_tools[start:]
+    return added[: len(added) - _common(rest[::-1], added[::-1])]
+
+
+def _common(one: str, other: str) -> int:
+    """How many characters two texts begin with in common."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _whole(text: str, at: int, marks: Sequence[str]) -> int:
+    """The place `at`, or where the mark begins that it lies in."""
+    starts = [at - i for mark in marks for i in range(1, len(mark)) if text.startswith(mark, at - i)]
+    return min(starts, default=at)
+
+
+def _text(segments: Sequence[Segment]) -> str:
+    return "".join(segment.text for segment in segments)
+
+
+def thoughts_place(wrapper: Wrapper) -> str:
+    """Say where thoughts stand in a turn of the assistant."""
+    shape = wrapper.syntax.shape
+    opened, closed = (_escaped(mark) for mark in (shape.think_open, shape.think_close))
+    if wrapper.format.thinking:
+        return f"the prompt opens them; the model ends them with `{closed or '</think>'}`"
+    if opened:
+        return f"between `{opened}` and `{closed}`"
+    return {
+        "inner": "`inner_thoughts`, the first of the call's arguments (no argument of the function)",
+        "outer": "`inner_thoughts`, before the function's name",
+        "none": "no place of their own",
+    }[wrapper.thoughts]
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\n", "\\n")
 
 
 def describe(wrapper: Wrapper, origin: str = "") -> Mapping[str, JSON]:
@@ -107,6 +151,7 @@ def describe(wrapper: Wrapper, origin: str = "") -> Mapping[str, JSON]:
         "origin": origin,
         "syntax": wrapper.syntax.dialect,
         "thoughts": wrapper.thoughts,
+        "thoughts_place": thoughts_place(wrapper),
         "thinking": form.thinking,
         "hints": wrapper.hints,
         "roles": wrapper.roles,

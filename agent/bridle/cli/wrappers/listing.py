@@ -104,8 +104,7 @@ _LABELS: Mapping[str, str] = {
     "source": "source",
     "origin": "comes from",
     "syntax": "call syntax",
-    "thoughts": "thoughts",
-    "thinking": "answer begins inside the thinking",
+    "thoughts_place": "thoughts",
     "layout": "written by",
     "system_role": "has system turns",
     "bos": "begins with",
@@ -124,11 +123,14 @@ def _print_facts(facts: Mapping[str, JSON]) -> None:
 
     console = output.console()
     console.print(Text(f"{facts['name']}: {visible(str(facts['title']))}", style="bold"))
-    for key, label in _LABELS.items():
-        if facts[key] not in ("", [], {}, False) or key == "system_role":
-            console.print(Text(f"  {label + ':':<18} ", style="dim") + Text(_shown(facts[key])))
-    for line in _listed(facts["differences"]):
-        console.print(Text("  differs:           ", style="dim") + Text(visible(line)))
+    lines = [
+        (label, _shown(facts[key]))
+        for key, label in _LABELS.items()
+        if facts[key] not in ("", [], {}) or key == "system_role"
+    ]
+    lines += [("differs", visible(line)) for line in _listed(facts["differences"])]
+    for label, text in lines:
+        console.print(Text.assemble((f"  {label + ':':<18} ", "dim"), text))
     for title, key in (("A call looks like this", "call"), ("Tools are listed like this", "tools")):
         text = str(facts[key])
         if text:
