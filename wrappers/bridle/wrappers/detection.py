@@ -37,6 +37,10 @@ _QUANTISATION = re.compile(
 )
 
 
+_RULED = {rule.format for rule in TEMPLATE_RULES} | {"dolphin", "dolphin-2.1-mistral-7b", "zephyr-7B"}
+"""The formats that the rules tell apart, and those that only a name does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Detection:
     """A format's name, how sure that is (0 to 1), and what was seen, in words."""
@@ -111,7 +115,7 @@ def _by_template(text: str, what: str) -> _Hint | None:
         (one for one in TEMPLATE_RULES if _all_in(one.marks, text) and not _any_in(one.lacks, text)), None
     )
     own = next(((form, marks) for form, marks in _own_marks() if _all_in(marks, text)), None)
-    if own and (rule is None or len(own[1]) >= len(rule.marks)):
+    if own and (rule is None or rule.confidence < _SURE or len(own[1]) >= len(rule.marks)):
         return _Hint(own[0], 0.95, f"{what} contains {', '.join(own[1])}")
     return (
         None
@@ -129,10 +133,10 @@ def _any_in(marks: Sequence[str], text: str) -> bool:
 
 
 def _own_marks() -> list[tuple[str, tuple[str, ...]]]:
-    """The marks of formats that a user or a package brought, those with most marks first."""
+    """The marks of formats that no rule is of: a user's, a package's. Those with most marks come first."""
     found: list[tuple[str, tuple[str, ...]]] = []
     for file in format_files().values():
-        if file.origin == "bridle":
+        if file.origin == "bridle" and file.name in _RULED:
             continue
         try:
             marks = file.load().detect
