@@ -1,4 +1,4 @@
-"""What a model answers stands in the next prompt as it was said: the prompt goes on, and reads as the same call.
+"""What a model answers stands in the next prompt as it was said: the prompt goes on, and reads the same.
 
 So a server can keep what it has read of a conversation, and a model sees its own words, not a retelling.
 """
@@ -32,7 +32,7 @@ OPENS_ANEW = {
 
 
 def said(wrapper: Wrapper, answer: Message) -> str | None:
-    """What the model has to have said for the next prompt to go on so; None if that prompt begins otherwise."""
+    """What the model said if the next prompt goes on from the one before; None if it does not."""
     before = "".join(segment.text for segment in wrapper.render(ASKED, TOOLS))
     after = "".join(segment.text for segment in wrapper.render((*ASKED, answer), TOOLS))
     if not after.startswith(before):
