@@ -671,3 +671,34 @@ def test_a_template_that_fails_lists_no_tools(tmp_path: Path, capsys: Captured) 
     path = saved(tmp_path / "mine.toml", 'template = "t.jinja"\n' + MINE)
     assert main(["wrappers", "show", path, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["tools"] == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "to", "template", "says"),
+    [
+        (
+            'syntax = "hermes"\n',
+            "",
+            '[calls]\ncall = "CALL ${name} WITH ${arguments}"\ntrigger = "CALL "\n',
+            "does not read back: it is read as something else",
+        ),
+        (
+            'name = "mine"',
+            'name = "mine"\ntemplate = "t.jinja"',
+            "",
+            "a message that holds 'U:' gets control text",
+        ),
+        ('differences = ["it is shorter"]\n', "", "", "note: differences is empty"),
+        ('syntax = "hermes"', 'syntax = "pythonic"\nthinking = true', "", "nothing is wrong"),
+    ],
+)
+def test_what_a_format_does_with_a_model_is_told(
+    change: str, to: str, template: str, says: str, tmp_path: Path, capsys: Captured
+) -> None:
+    assert change in MINE
+    saved(tmp_path / "t.jinja", "{% for m in messages %}U:{{ m.content | control }}{% endfor %}A:")
+    path = saved(tmp_path / "mine.toml", MINE.replace(change, to, 1) + template)
+    code = main(["wrappers", "check", path, "--quiet"])
+    shown = capsys.readouterr().err
+    assert says in shown
+    assert code == ("wrong: " in shown)
