@@ -31,19 +31,25 @@ def join(segments: Iterable[Segment]) -> tuple[Segment, ...]:
     (Segment(text='ab', control=False), Segment(text='<s>', control=True))
     """
     out: list[Segment] = []
-    parts: list[str] = []
-    control = False
+    first: Segment | None = None
+    more: list[str] = []
     for segment in segments:
         if not segment.text:
             continue
-        if parts and segment.control != control:
-            out.append(Segment("".join(parts), control))
-            parts.clear()
-        parts.append(segment.text)
-        control = segment.control
-    if parts:
-        out.append(Segment("".join(parts), control))
+        if first is None:
+            first = segment
+        elif segment.control is first.control:
+            more.append(segment.text)
+        else:
+            out.append(_joined(first, more) if more else first)
+            first, more = segment, []
+    if first is not None:
+        out.append(_joined(first, more) if more else first)
     return tuple(out)
+
+
+def _joined(first: Segment, more: list[str]) -> Segment:
+    return Segment(first.text + "".join(more), first.control)
 
 
 def neutralise(text: str, control: Sequence[str]) -> str:
