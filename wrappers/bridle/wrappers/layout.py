@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import groupby
 from typing import TypeAlias, cast
 
 from bridle.messages import Message, ToolSpec
@@ -66,15 +65,13 @@ class Layout:
         if -1 in before:
             rest, before = [Message("user"), *rest], {0: before[-1]}
         out: list[Segment] = []
-        for is_tool, group in groupby(enumerate(rest), key=lambda pair: pair[1].role == "tool"):
-            around = self.format.turn("tool_group") if is_tool else Turn("", "")
-            if is_tool:
-                out.append(Segment(around.open, control=True))
-            for index, message in group:
-                out += self._message(message, before.get(index, ()))
-            if is_tool:
-                out.append(Segment(around.close, control=True))
-        return out
+        group, inside = self.format.turn("tool_group"), False
+        for index, message in enumerate(rest):
+            if (message.role == "tool") != inside:
+                out.append(_control(group.close if inside else group.open))
+                inside = not inside
+            out += self._message(message, before.get(index, ()))
+        return [*out, _control(group.close)] if inside else out
 
     def _before(self, rest: Sequence[Message], lead: Sequence[Words]) -> dict[int, Words]:
         """What stands before the text of which user turn; at -1 when there is no such turn."""

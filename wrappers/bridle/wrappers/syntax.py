@@ -33,6 +33,9 @@ __all__ = [
 ]
 
 
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
+
+
 @dataclass(frozen=True, slots=True)
 class JsonLayout:
     """The one whitespace of JSON: on one line (`", "`, `": "`), or indented by `indent` blanks."""
@@ -45,8 +48,10 @@ class JsonLayout:
         >>> JsonLayout(2).dump({"a": [1]}, depth=1)
         '{\\n    "a": [\\n      1\\n    ]\\n  }'
         """
+        if self.indent is None:
+            return _ENCODE(value)
         text = json.dumps(value, ensure_ascii=False, indent=self.indent)
-        if self.indent is None or depth == 0:
+        if depth == 0:
             return text
         return text.replace("\n", "\n" + " " * (self.indent * depth))
 

@@ -24,6 +24,7 @@ signature, the inner object after a sentence, or the way of a family."""
 Written: TypeAlias = str | Sequence[Segment]
 """Text, or text with the control text among it marked."""
 
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 GEMMA_QUOTE = Segment('<|"|>', control=True)
 
 
@@ -63,11 +64,15 @@ def type_text(schema: Mapping[str, JSON]) -> str:
 
 
 def _openai(tool: ToolSpec, indent: int | None) -> str:
-    return json.dumps(tool_to_dict(tool), ensure_ascii=False, indent=indent)
+    return _json(tool_to_dict(tool), indent)
 
 
 def _function(tool: ToolSpec, indent: int | None) -> str:
-    return json.dumps(tool_to_dict(tool)["function"], ensure_ascii=False, indent=indent)
+    return _json(tool_to_dict(tool)["function"], indent)
+
+
+def _json(value: JSON, indent: int | None) -> str:
+    return _ENCODE(value) if indent is None else json.dumps(value, ensure_ascii=False, indent=indent)
 
 
 def _described(tool: ToolSpec, indent: int | None) -> str:

@@ -29,6 +29,7 @@ from bridle.wrappers.values import Piece, write_member, write_name
 __all__ = ["Declared"]
 
 _MARK = re.compile(r"<[^\s<>\"]+[>\"]?|\[/?[A-Z_]+\]|>>>|^\w+[\[:]")
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 _NUMBER = re.compile(r"(?:.*:)?(\d{1,4})")
 
 
@@ -146,14 +147,14 @@ class Declared:
     def _calls(
         self, calls: Sequence[ToolCall], thoughts: str, tools: Sequence[ToolSpec], ids: Sequence[str]
     ) -> list[Piece]:
-        known = {tool.name: tool for tool in tools}
         out: list[Piece] = [(self.shape.open, True)]
         for index, call in enumerate(calls):
             if index:
                 out.append((self.shape.between, True))
             given = ids[index] if index < len(ids) else ""
+            tool = next((one for one in tools if one.name == call.name), None)
             for part in self.shape.call:
-                out += self._part(part, call, index, given, thoughts, known.get(call.name))
+                out += self._part(part, call, index, given, thoughts, tool)
         return [*out, (self.shape.close, True)]
 
     def _part(
@@ -195,9 +196,10 @@ def _members(members: Members, call: ToolCall, tool: ToolSpec | None) -> list[Pi
 
 
 def _string(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    return _ENCODE(text)
 
 
+@lru_cache(maxsize=256)
 def _holds_thoughts(shape: CallShape) -> bool:
     return any(
         isinstance(part, Thoughts) or (isinstance(part, Arguments) and part.thoughts_key is not None)
