@@ -25,6 +25,9 @@ __all__ = ["Reader"]
 
 _PIECE = 4096
 """Fragments are taken in pieces of so many characters, so that cutting them costs little."""
+_MOST_BRACKETS, _MOST_ASKED = 1000, 50
+"""How many things in brackets are looked at in a turn, and how many of those as calls, which takes 0.2 ms
+each. Text beyond that waits for the end of the turn."""
 
 
 class Reader:
@@ -45,6 +48,7 @@ class Reader:
         self._since: list[str] = []
         self._said_before = 0
         self._thought = self._addressed = False
+        self._brackets = self._asked = 0
         self._follower = CallFollower(shape, self._sink)
         self._scanner = ObjectScanner()
         self._marks = _marks(shape)
@@ -183,12 +187,22 @@ class Reader:
         self._since.append(rest[:used])
         if self._scanner.done:
             found = "".join(self._since)
-            if _OTHERS.search(found) or _LIKE_A_MARK.fullmatch(found) or is_call_like(found, self._tools):
-                self._give_up()
-            else:
+            if self._is_text(found):
                 self._state = "text"
                 self._say(found, deltas)
+            else:
+                self._give_up()
         return rest[used:]
+
+    def _is_text(self, found: str) -> bool:
+        """Whether something in brackets is certain to be text; that is asked a limited number of times."""
+        self._brackets += 1
+        if not _LETTER.search(found):
+            return self._brackets <= _MOST_BRACKETS
+        self._asked += 1
+        if self._asked > _MOST_ASKED or _OTHERS.search(found) or _LIKE_A_MARK.fullmatch(found):
+            return False
+        return not is_call_like(found, self._tools)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,4 +275,5 @@ _MARKS = (*CALL_OPEN, *CALL_CLOSE, *SPECIAL, *TURN_END, *THINKING, *THINKING.val
 _MARKUP = ("<|", "<｜", *(mark for mark in _MARKS if mark[0] in "<[◁"))
 _OTHERS = _pattern(mark for mark in (*SUSPECTS, *_MARKS) if mark not in "{[")
 _LIKE_A_MARK = re.compile(r"\[/?[A-Z_]{2,}\]")
+_LETTER = re.compile(r"[^\W\d_]")
 _LONGEST_MARK = max(map(len, (*_MARKS, *SUSPECTS)))
