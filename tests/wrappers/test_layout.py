@@ -356,3 +356,27 @@ def test_a_template_lies_beside_its_format(tmp_path: Path) -> None:
         path.write_text(f'{HEAD}\ntemplate = "{name}"\n', encoding="utf-8")
         with pytest.raises(FormatError, match=says):
             get_wrapper(path)
+
+
+@pytest.mark.parametrize(
+    ("keys", "tables", "says"),
+    [
+        ("system_role = 1", LIST, "system_role is 1"),
+        ('strip = ["robot"]', LIST, "strip is 'robot'"),
+        ('tools_place = "roof"', LIST, "tools_place is 'roof'"),
+        ("template_values = 3", LIST, "template_values is 3"),
+        ("tools = 3", "", "tools is 3"),
+        ('tools = "poem"', "", "tools is 'poem'"),
+        ("", LIST + "colour = 1\n", "unknown key tools.colour"),
+        ("", LIST.replace('"name"', '"nickname"'), "tools.item is 'nickname'"),
+        ("", LIST + "indent = 0\n", "tools.indent is 0"),
+        ("", LIST + '[calls]\nlike = "shouting"\n', "calls.like is 'shouting'"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_key_and_value(
+    tmp_path: Path, keys: str, tables: str, says: str
+) -> None:
+    with pytest.raises(FormatError) as caught:
+        wrapper(tmp_path, keys, tables)
+    assert says in str(caught.value)
+    assert "mine" in str(caught.value)

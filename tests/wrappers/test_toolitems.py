@@ -54,6 +54,19 @@ def test_plain_items() -> None:
     assert written("signature", ToolSpec("ring")) == "ring()"
 
 
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ({"const": "a"}, 'f(x?: "a")'),
+        ({"type": ["string", "null"]}, "f(x?: string|null)"),
+        ({"anyOf": [{"type": "string"}, {"type": "array"}]}, "f(x?: string|any[])"),
+        ({}, "f(x?: any)"),
+    ],
+)
+def test_types_in_signatures(schema: dict[str, JSON], said: str) -> None:
+    assert written("signature", with_property(schema)) == said
+
+
 def test_a_described_item_is_a_sentence_and_the_function() -> None:
     assert written("described", PLAIN).startswith(
         "Use the function 'now' to 'Tell the time.'\n{\"name\": \"now\""
