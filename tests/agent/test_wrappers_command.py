@@ -13,6 +13,7 @@ from bridle.cli.wrappers import WRAPPER_COMMANDS
 from bridle.endpoints.config import load_config
 from bridle.wrappers import builtin_formats, user_folder
 from cli_runs import LAMP, MINE, TALK, Captured, Stdin, in_terminal, one_error, saved
+from project import run_python
 
 
 @pytest.fixture
@@ -302,3 +303,15 @@ def test_a_template_that_fails_lists_no_tools(tmp_path: Path, capsys: Captured) 
     path = saved(tmp_path / "mine.toml", 'template = "t.jinja"\n' + MINE)
     assert main(["wrappers", "show", path, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["tools"] == ""
+
+
+@pytest.mark.parametrize("args", [["--help"], *([name, "--help"] for name in WRAPPER_COMMANDS)])
+def test_help_imports_nothing_heavy(args: list[str]) -> None:
+    code = (
+        "import sys; from bridle.cli import main; main(['wrappers', *sys.argv[1:]]);"
+        "heavy = {'requests', 'jinja2', 'jsonschema', 'rich', 'platformdirs', 'bridle.wrappers'};"
+        "print('LOADED', *sorted(heavy & set(sys.modules)))"
+    )
+    done = run_python("-c", code, *args)
+    assert done.stderr == ""
+    assert done.stdout.partition("LOADED")[2].split() == []

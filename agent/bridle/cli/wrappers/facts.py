@@ -25,6 +25,7 @@ __all__ = [
     "call_sample",
     "describe",
     "rows",
+    "thoughts_place",
     "tools_sample",
 ]
 

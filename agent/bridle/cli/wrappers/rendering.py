@@ -57,7 +57,7 @@ def render(
     FILE may be `-` for standard input. In a terminal control text is coloured; in a pipe the prompt is what
     goes to a server, where control text inside a message is broken.
     """
-    messages, tools = load_request(messages_file, tools_file)
+    messages, tools = _load_request(messages_file, tools_file)
     if is_model_file(name):
         if prime or thoughts or hints or roles:
             raise click.UsageError("--prime, --thoughts, --hints and --roles are options of wrappers")
@@ -86,7 +86,7 @@ def _by_own_template(
     return template.render(messages, tools, extra=values), template.tokens
 
 
-def load_request(
+def _load_request(
     messages_file: str, tools_file: str | None
 ) -> tuple[tuple[Message, ...], tuple[ToolSpec, ...]]:
     """Read a conversation: a list of messages, or a request with `messages` and `tools`."""
