@@ -52,6 +52,7 @@ class Reference:
     `ours`: values for our wrapper. `words`: the template's own sentences, each from one string to another,
     both included, that our format says in words of its own, and where ours stand; they are not compared.
     `calls_as_text`: the template knows no past calls, and callers hand over what the model wrote as text.
+    `toolless`: the template lists no tools, so neither side gets any.
     """
 
     file: str
@@ -64,6 +65,7 @@ class Reference:
     mutable: bool = False
     unescaped: bool = False
     calls_as_text: bool = False
+    toolless: bool = False
     ours: Mapping[str, JSON] | None = None
     words: tuple[Words, ...] = ()
 
@@ -192,12 +194,16 @@ REFERENCES: Mapping[str, tuple[Reference, ...]] = {
             words=COMMAND_R7B_WORDS,
         ),
     ),
-    "gemma2": (Reference("google-gemma-2-2b-it.jinja", "<bos>", "<eos>"),),
+    "gemma2": (Reference("google-gemma-2-2b-it.jinja", "<bos>", "<eos>", calls_as_text=True, toolless=True),),
     "gemma4": (
         Reference("google-gemma-4-31B-it.jinja", "<bos>", "<eos>"),
         Reference("google-gemma-4-31B-it-interleaved.jinja", "<bos>", "<eos>"),
     ),
-    "phi3": (Reference("microsoft-Phi-3.5-mini-instruct.jinja", "<s>", "<|endoftext|>"),),
+    "phi3": (
+        Reference(
+            "microsoft-Phi-3.5-mini-instruct.jinja", "<s>", "<|endoftext|>", calls_as_text=True, toolless=True
+        ),
+    ),
     "granite3": (
         Reference(
             "ibm-granite-granite-3.3-2B-Instruct.jinja",
@@ -269,7 +275,7 @@ REFERENCES: Mapping[str, tuple[Reference, ...]] = {
         Reference("LFM2.5-Instruct.jinja", "<|startoftext|>", calls_as_text=True),
         Reference("LFM2.5-8B-A1B.jinja", "<|startoftext|>", thoughts="thinking"),
     ),
-    "smollm3": (Reference("HuggingFaceTB-SmolLM3-3B.jinja"),),
+    "smollm3": (Reference("HuggingFaceTB-SmolLM3-3B.jinja", calls_as_text=True, toolless=True),),
 }
 """The real templates of each format: file names of llama.cpp's `models/templates`."""
 
@@ -423,10 +429,11 @@ def compare(name: str, reference: Reference, folder: Path, only: int | None = No
     """Render every conversation twice and compare."""
     result = Comparison()
     wrapper = get_wrapper(name, values=reference.ours)
-    for number, (title, messages, tools) in enumerate(conversations(), 1):
+    for number, (title, messages, listed) in enumerate(conversations(), 1):
         if only not in (None, number):
             continue
         result.total += 1
+        tools = () if reference.toolless else listed
         try:
             given = as_text(messages, wrapper, tools) if reference.calls_as_text else messages
             real = real_rendering(folder, reference, given, tools)
