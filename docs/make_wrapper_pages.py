@@ -168,9 +168,7 @@ def _parallel(wrapper: Wrapper) -> bool:
 
 def _options(wrapper: Wrapper) -> str:
     values = wrapper.format.template_values.items()
-    return "\n".join(
-        f"- `{key}`, usually {_code(str(value)) if value != '' else 'empty'}" for key, value in values
-    )
+    return "\n".join(f"- `{key}`, usually {_code(_json(value))}" for key, value in values)
 
 
 def _differences(wrapper: Wrapper) -> str:
