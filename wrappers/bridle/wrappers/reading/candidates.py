@@ -17,7 +17,7 @@ from bridle.wrappers.reading.markup import (
     read_separated,
     skip_space,
 )
-from bridle.wrappers.reading.patterns import ESCAPED, JUNK, OPEN, TOKEN, patterns
+from bridle.wrappers.reading.patterns import ESCAPED, FENCE, JUNK, OPEN, TOKEN, patterns
 from bridle.wrappers.reading.pythonic import NameFinder, read_call, read_list
 from bridle.wrappers.reading.quoting import unescape
 from bridle.wrappers.reading.source import Known, Source, Unreadable
@@ -67,8 +67,11 @@ class Candidates:
             return end if end >= 0 else self._read_json(at, sure=True)
         if char == '"':
             return self._read_quoted(at)
-        if self.text.startswith("```", at):
-            return self._fence(at)
+        fence = FENCE.match(self.text, at)
+        if fence and self.text[fence.end() : fence.end() + 1] in ("{", "["):
+            end = self._inside(fence.end())
+            closed = skip_space(self.text, end)
+            return closed + 3 if end >= 0 and self.text.startswith("```", closed) else end
         region = Region(at, at, [], sure=True)
         for read in (read_function, read_gemma):
             found = read(self.source, at, self.known, self.names, region.notes, final=self.final)
@@ -144,7 +147,10 @@ class Candidates:
 
     def _escaped(self, at: int) -> int:
         """An object that was put in quotes once too often, or its inside at least."""
-        end = self.source.first(("```", "\n\n", *CALL_CLOSE, *TURN_END), at)
+        end = min(self.source.first(("```", "\n\n", *CALL_CLOSE, *TURN_END), at), at + 200_000)
+        self.source.steps -= (end - at) // 50
+        if self.source.poor:
+            return -1
         written = self.text[at:end].rstrip().removesuffix('"')
         plain = unescape(written, "json")
         inner = Candidates(Source(plain), self.known, self.dialect, final=self.final)

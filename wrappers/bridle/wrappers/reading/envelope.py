@@ -18,6 +18,7 @@ from bridle.wrappers.reading.source import Known
 
 __all__ = ["calls_in", "looks_like_schema"]
 
+_KEYS = frozenset((*NAME_KEYS, *WRAPPER_KEYS))
 _SCHEMA_KEYS = ("properties", "description", "required", "$schema")
 
 
@@ -33,7 +34,7 @@ def calls_in(value: JSON, known: Known, *, sure: bool, depth: int = 0) -> list[H
         if not all(found) and not sure:
             return []
         return [call for calls in found for call in calls]
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or (_KEYS.isdisjoint(value) and known.tools.keys().isdisjoint(value)):
         return []
     return _wrapped(value, known, sure, depth) or _named(value, known, sure) or _keyed(value, known)
 

@@ -18,6 +18,7 @@ __all__ = [
     "FENCE",
     "JUNK",
     "OPEN",
+    "PLACES",
     "SPECIALS",
     "THOUGHT",
     "TOKEN",
@@ -47,6 +48,11 @@ EXAMPLE = re.compile(
 ESCAPED = re.compile(r"[\[{](?:\s|\\n)*\{?(?:\s|\\n)*\\[\"']")
 """An object whose quotes were escaped once too often."""
 
+PLACES = re.compile(
+    r"<[|｜\w/]|\[[^\[\]]|\{(?:\s|\\n)*+\\?[\"'“`\w$.\-]|\{(?:\s|\\n)*+[^\x00-\x7f]"
+    r"|```|>>>|to=functions\.|Action:|call:|functools|◁"
+)
+"""Where anything may begin at all: found fast, since each alternative begins with a character of its own."""
 _KEYS = pattern({*NAME_KEYS, *ARGUMENT_KEYS, *WRAPPER_KEYS, *THOUGHT_KEYS, *BESIDE_KEYS})
 _SEPARATORS = (
     r"<｜tool▁sep｜>|<\|tool_call_argument_begin\|>|\[CALL_ID\][^\[\n]{0,80}|\[/?\w{1,20}\]"
@@ -98,10 +104,9 @@ class Patterns:
             call,
             rf"\[\s*(?:{call}|(?:{names_})\s*\()",
         )
-        self.narrow = re.compile("|".join(f"({head})" for head in heads))
         wide = (*heads, r"\{(?:\s|\\n)*\\?[\"'“`\w]", r"\[\s*[{\"]")
         self.start = re.compile("|".join(f"({head})" for head in wide))
-        """Where anything may begin: the heads in the order that `Walk` has its readers in."""
+        """What may begin at a place, in the order that `Walk` has its readers in."""
 
 
 @lru_cache(maxsize=64)

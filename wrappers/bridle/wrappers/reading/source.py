@@ -43,9 +43,16 @@ class Source:
         """How many values may still be read in vain."""
         self.chars = 2_000_000 + 4 * self.size
         """How many characters may still be looked at in vain."""
+        self.places = 30_000 + self.size // 100
+        """At how many places may still be asked what begins there."""
         self.extent = 500_000
         """How many characters may still be looked through for the end of what is broken."""
         self._found: dict[str | tuple[str, ...], tuple[int, int]] = {}
+
+    @property
+    def poor(self) -> bool:
+        """Whether nothing doubtful can be afforded any more."""
+        return self.steps < 0
 
     def find(self, mark: str, at: int) -> int:
         """The next place of `mark` from `at` on, or -1. Searching again from further on costs nothing."""

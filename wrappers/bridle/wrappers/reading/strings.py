@@ -25,7 +25,7 @@ MARK = re.compile(rf"{pattern((*CALL_CLOSE, *TURN_END))}|```|<\||</\w")
 KEY = re.compile(
     r"""\s*(?:"((?:[^"\\\n]|\\.){0,200})"|'([^'\n]{0,200})'|“([^”\n]{0,200})”|"?([\w$.\-]{1,80})["']?)\s*(?::|=>)"""
 )
-_BLANKS = re.compile(r"\s*(?:(?://[^\n]*|#[^\n]*|/\*(?:[^*]|\*(?!/)){0,2000}\*/)\s*)*")
+_BLANKS = re.compile(r"\s*(?:(?://[^\n]*|#[^\n]*|/\*[^*]{0,500}+\*/)\s*)*")
 _BLANK = re.compile(r"\s*")
 _CLOSERS = re.compile(r"[\s}\]]*")
 _LIST_VALUE = re.compile(r"""\s*(?:["'“{\[\d-]|true|false|null|True|False|None|<\|"\|>)""")
@@ -66,7 +66,7 @@ def read_string(source: Source, at: int, place: Place, style: Style, notes: list
     closing = CLOSERS[opening]
     if text.startswith(opening * 3, at) and (found := source.find(opening * 3, at + 3)) > 0:
         end = found + 3
-        if style == "python" or _ends(text, end, place, 0) == "yes":
+        if style == "python" or _ends(text, end, place, 0):
             notes.append(Repair("triple quotes", at, opening * 3, opening)) if style == "json" else None
             return unescape(text[at + 3 : found], style), end
     start, inner = at + 1, 0
@@ -85,6 +85,9 @@ def read_string(source: Source, at: int, place: Place, style: Style, notes: list
             return unescape(text[start:end], style), end
         inner += 1
         here += 1
+        source.steps -= 1
+        if source.steps < 0:
+            break
     raise Unreadable("it ends inside a string", cut=True)
 
 

@@ -21,6 +21,7 @@ from bridle.wrappers.reading.patterns import (
     EXAMPLE,
     FENCE,
     OPEN,
+    PLACES,
     SPECIALS,
     THOUGHT,
     TURN_ENDS,
@@ -29,8 +30,6 @@ from bridle.wrappers.reading.pythonic import read_call
 
 __all__ = ["Walk"]
 
-_LAST_MARK = 14
-"""The heads up to this one are marks; those after it are the beginnings of values."""
 _MOST = 256
 """So many calls in one turn are a model that has lost its way."""
 _CALL_FENCES = frozenset({"tool_call", "tool_code", "tool_calls", "function_call", "tool"})
@@ -80,16 +79,27 @@ class Walk(Candidates):
                 why = f"there are more than {_MOST} calls in one turn; make only those that are needed"
                 self.parts.refusals.append(Refusal(why, self.text[at : at + 80]))
                 break
-            pattern = self._patterns.start if self.source.chars > 0 else self._patterns.narrow
-            found = pattern.search(self.text, at)
-            if self._say(at, found.start() if found else self.source.size) or not found:
+            here, head = self._next(at)
+            if self._say(at, here) or not head:
                 break
-            head = found.lastindex or 1
-            at = readers[head - 1](found.start())
+            at = readers[head - 1](here)
             if at < 0:
-                at = found.end() if head <= _LAST_MARK else found.start() + 1
-                self.parts.text.append(self.text[found.start() : at])
+                at = here + 1
+                self.parts.text.append(self.text[here:at])
         return self.parts
+
+    def _next(self, at: int) -> tuple[int, int]:
+        """The next place where something may begin, and the number of what that is; 0 at the end."""
+        while self.source.places > 0:
+            place = PLACES.search(self.text, at)
+            if not place:
+                break
+            self.source.places -= 1
+            found = self._patterns.start.match(self.text, place.start())
+            if found:
+                return found.start(), found.lastindex or 0
+            at = place.start() + 1
+        return self.source.size, 0
 
     def _say(self, at: int, end: int) -> bool:
         """Take text in; whether another role's turn begins in it, which ends the model's own."""
@@ -168,7 +178,7 @@ class Walk(Candidates):
         count = 0
         while True:
             here = self._after_marks(here)
-            if here >= self.source.size:
+            if here >= self.source.size or self.parts.count > _MOST:
                 break
             end = self._inside(here)
             if end < 0:
@@ -193,11 +203,15 @@ class Walk(Candidates):
         return closed.end() if closed else end
 
     def _object(self, at: int) -> int:
+        if self.source.poor:
+            return -1
         if self._is_example(at):
             return self._skip_example(at)
         return self._read_json(at, sure=False)
 
     def _list(self, at: int) -> int:
+        if self.source.poor:
+            return -1
         if self._is_example(at):
             return self._skip_example(at)
         end = self._read_python(at, sure=False)
@@ -263,10 +277,10 @@ class Walk(Candidates):
             return -1
         language = found.group(1).lower()
         here = skip_space(self.text, found.end())
-        if self._is_example(at) or language not in _DATA_FENCES | _CALL_FENCES:
+        if not self._holds_call(here, language) or self._is_example(at):
             return self._code(at, found.end())
         count = 0
-        while here < self.source.size and not self.text.startswith("```", here):
+        while here < self.source.size and not self.text.startswith("```", here) and count <= _MOST:
             end = self._fenced(here, sure=language in _CALL_FENCES)
             if end < 0:
                 break
@@ -276,6 +290,13 @@ class Walk(Candidates):
         if not count:
             return self._code(at, found.end())
         return here + 3 if self.text.startswith("```", here) else here
+
+    def _holds_call(self, at: int, language: str) -> bool:
+        """Whether a block of code begins as a call does."""
+        if self.source.poor or language not in _DATA_FENCES | _CALL_FENCES:
+            return False
+        marked = OPEN.match(self.text, at) or self.text.startswith(("<function", "<invoke"), at)
+        return bool(marked) or language in _CALL_FENCES or self._call_like(at)
 
     def _fenced(self, at: int, *, sure: bool) -> int:
         opened = OPEN.match(self.text, at)
@@ -313,7 +334,7 @@ class Walk(Candidates):
         found = _ACTION_FENCE.match(self.text, at)
         if found:
             return found.end()
-        found = _ACTION.match(self.text, at)
+        found = _ACTION.match(self.text, at) if self.source.find("Input:", at) >= 0 else None
         if not found:
             return -1
         region = Region(at, at, [], sure=True)
