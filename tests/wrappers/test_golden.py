@@ -49,7 +49,11 @@ def test_what_priming_begins_is_how_the_syntax_begins_a_call(name: str) -> None:
     wrapper = get_wrapper(name)
     call = next(message for message in messages if message.calls)
     written = wrapper.syntax.write(call.calls, "", "", tools)
-    assert written.startswith(wrapper.prime)
+    closing = wrapper.syntax.shape.think_close if wrapper.opens_thinking else ""
+    assert (closing + written).startswith(wrapper.prime)
+    assert (
+        wrapper.read(wrapper.prime + written[len(wrapper.prime) - len(closing) :], tools).calls == call.calls
+    )
 
 
 if __name__ == "__main__":

@@ -92,11 +92,15 @@ class Wrapper:
 
     @property
     def prime(self) -> str:
-        """How a call begins, up to where the model chooses; empty where a call begins with its name."""
+        """How a call begins, up to where the model chooses; empty where a call begins with its name.
+
+        Where the prompt has opened the thinking, it is closed first.
+        """
         shape = self.syntax.shape
+        closing = shape.think_close if self.opens_thinking else ""
         lead = shape.open + "".join(map(str, takewhile(lambda part: isinstance(part, str), shape.call)))
         written = self.syntax.write((ToolCall(""),), "", "", ())
-        return written[: written.find(lead) + len(lead)].rstrip()
+        return closing + written[: written.find(lead) + len(lead)].rstrip()
 
     def render(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), *, prime: bool = False
@@ -124,10 +128,14 @@ class Wrapper:
             segments += marked(self.prime, self.control)
         return shield(segments, form.marks)
 
+    @property
+    def opens_thinking(self) -> bool:
+        """Whether the prompt ends inside the thinking, so that an answer begins there."""
+        return self.format.opens_thinking({**self.format.template_values, **self.values})
+
     def reader(self, tools: Sequence[ToolSpec]) -> StreamReader:
         """Start reading one answer as it arrives."""
-        values = {**self.format.template_values, **self.values}
-        return self.syntax.reader(tools, thinking=self.format.opens_thinking(values))
+        return self.syntax.reader(tools, thinking=self.opens_thinking)
 
     def read(self, text: str, tools: Sequence[ToolSpec], finish: Finish = "stop") -> Reading:
         """Read one whole answer. Never raises."""
