@@ -95,9 +95,16 @@ def test_the_servers_prompt_is_compared(server: Server, capsys: Captured) -> Non
         f"{one}: equal to llama-server /apply-template" for one in ("a question", "with a system turn")
     ]
     assert lines[2].startswith("with tools: the server refuses it (")
-    assert main(["wrappers", "check", "zephyr", "--against", server.url]) == 1
+    assert main(["wrappers", "check", "zephyr-7B", "--against", server.url]) == 1
     first = capsys.readouterr().out.splitlines()[0]
     assert first.startswith("a question: differs at character 2: ours goes on 'user|>")
+
+
+def test_a_difference_that_the_format_lists_is_told(tmp_path: Path, server: Server, capsys: Captured) -> None:
+    server.routes["POST /apply-template"] = lambda _: json_response({"prompt": "other"})
+    path = saved(tmp_path / "mine.toml", MINE)
+    assert main(["wrappers", "check", path, "--against", server.url]) == 1
+    assert capsys.readouterr().err == "a known difference: it is shorter\n"
 
 
 def test_a_bos_that_a_server_adds_later_is_no_difference(server: Server, capsys: Captured) -> None:

@@ -96,6 +96,8 @@ def _compare(wrapper: Wrapper, url: str, model: str, offline: bool) -> int:
             click.echo(f"{title}: {found or f'equal to {theirs.kind} {theirs.route}'}")
     finally:
         http.close()
+    for known in wrapper.format.differences if n_different else ():
+        output.print_note(f"a known difference: {known}")
     return 1 if n_different else 0
 
 
