@@ -35,7 +35,7 @@ ROOMY = Bounds(string_chars=400, thoughts_chars=60)
 
 def share(test: Callable[..., None]) -> Callable[..., None]:
     """Give one syntax its share of the examples: all of them together make five laws of the usual count."""
-    return settings(max_examples=max(10, settings().max_examples // 8))(test)
+    return settings(max_examples=max(10, settings().max_examples // 10))(test)
 
 
 @every_syntax
