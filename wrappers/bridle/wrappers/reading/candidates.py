@@ -21,6 +21,7 @@ from bridle.wrappers.reading.patterns import ESCAPED, FENCE, JUNK, OPEN, TOKEN, 
 from bridle.wrappers.reading.pythonic import NameFinder, read_call, read_list
 from bridle.wrappers.reading.quoting import unescape
 from bridle.wrappers.reading.source import Known, Source, Unreadable
+from bridle.wrappers.reading.strings import KEY
 
 __all__ = ["MESSAGE_END", "Candidates"]
 
@@ -66,7 +67,12 @@ class Candidates:
             end = self._read_python(at, sure=True)
             return end if end >= 0 else self._read_json(at, sure=True)
         if char == '"':
-            return self._read_quoted(at)
+            end = self._read_quoted(at)
+            return (
+                end
+                if end >= 0 or not KEY.match(self.text, at)
+                else self._repair(at, sure=True, braceless=True)
+            )
         fence = FENCE.match(self.text, at)
         if fence and self.text[fence.end() : fence.end() + 1] in ("{", "["):
             end = self._inside(fence.end())
@@ -132,7 +138,8 @@ class Candidates:
                 return self._refuse(at, error.why)
             return self._repair(at, sure=sure)
         heard = calls_in(value, self.known, sure=sure)
-        if not heard:
+        whole = sure or not any(one.alone for one in heard) or self.text.strip() == self.text[at:end]
+        if not heard or not whole:
             return self._data(at, end, sure)
         return self._keep(Region(at, end, heard, notes, sure), end)
 
@@ -168,10 +175,12 @@ class Candidates:
             self._patterns.call_object.match(self.text, at) or self._patterns.call_list.match(self.text, at)
         )
 
-    def _repair(self, at: int, *, sure: bool) -> int:
+    def _repair(self, at: int, *, sure: bool, braceless: bool = False) -> int:
         source = self.source
         try:
-            value, reader = read_value(source, at, self.known, zone="call", final=self.final)
+            value, reader = read_value(
+                source, at, self.known, zone="call", final=self.final, braceless=braceless
+            )
         except Unreadable as error:
             source.steps -= 20
             if not sure and not self._plainly_call(at, error.at):

@@ -97,6 +97,7 @@ def _heard(
         thoughts=_thoughts(value),
         problem=f"the key {twice[0]!r} is given twice" if twice else "",
         flat=flat,
+        alone=key == "name" and holder is None and spare.keys() <= set(BESIDE_KEYS),
     )
 
 

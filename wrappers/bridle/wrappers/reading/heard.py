@@ -35,6 +35,8 @@ class Heard:
     problem: str = ""
     flat: bool = False
     """Whether the arguments stood beside the name, in no object of their own."""
+    alone: bool = False
+    """Whether there is nothing but the word `name` and a name, which data may hold too."""
 
 
 @dataclass(slots=True)

@@ -51,6 +51,7 @@ def read_value(
     zone: Zone,
     tool: str = "",
     final: bool = True,
+    braceless: bool = False,
 ) -> tuple[JSON, Lenient]:
     """Read one value, first as if every quote inside strings were escaped, then guessing which are not.
 
@@ -62,7 +63,7 @@ def read_value(
         reader = Lenient(source, at, known, style, zone=zone, tool=tool)
         reader.final, reader.exact = final, exact
         try:
-            value = reader.value()
+            value = reader.members() if braceless else reader.value()
         except Unreadable as error:
             if not exact:
                 error.at = reader.at
@@ -121,7 +122,7 @@ class Lenient:
         char = self._char()
         if char == "{":
             return self._object()
-        if char == "[" or (char == "(" and self.style == "python"):
+        if char == "[" or (char == "(" and self.style != "gemma"):
             return self._list(char)
         if char in CLOSERS or self.text.startswith(GEMMA_QUOTE, self.at):
             return self._string(where, given or {})
@@ -245,6 +246,12 @@ class Lenient:
         return unescape(word.strip(), "json")
 
     # Objects and lists
+
+    def members(self) -> dict[str, JSON]:
+        """Read the members of an object whose opening brace is missing."""
+        self._note("missing bracket", self.at, "", "{")
+        self.at -= 1
+        return self._object()
 
     def _object(self) -> dict[str, JSON]:
         out: dict[str, JSON] = {}
@@ -375,9 +382,9 @@ class Lenient:
     def _is_foreign(self, found: re.Match[str], out: dict[str, JSON], comma: bool) -> bool:
         """Whether what looks like a bare key is more likely a line of something else."""
         key = found.group(4)
-        if key is None or not out or self._is_key(key, out):
+        if key is None or not out:
             return False
-        return not comma or not self._bare_keys
+        return not comma or not (self._bare_keys or self._is_key(key, out))
 
     def _no_key(self) -> str:
         return f"it is not valid JSON at character {self.at - self._start}: there is no key"
@@ -385,6 +392,8 @@ class Lenient:
     def _list(self, opener: str) -> list[JSON]:
         out: list[JSON] = []
         bracket = "]" if opener == "[" else ")"
+        if opener == "(" and self.style == "json":
+            self._note("tuple", self.at, "(…)", "[…]")
         self._brackets.append(opener)
         self.at += 1
         comma = True

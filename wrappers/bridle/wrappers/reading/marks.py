@@ -14,6 +14,7 @@ __all__ = [
     "CALL_CLOSE",
     "CALL_OPEN",
     "LEAK",
+    "OTHER_TURN",
     "SPECIAL",
     "SUSPECTS",
     "THINKING",
@@ -53,6 +54,7 @@ CALL_OPEN = (
     "<|tool_call_begin|>",
     "functools",  # FireFunction
     "<|tools_prefix|>",  # Apertus
+    "function<｜tool▁sep｜>",  # DeepSeek V3, its first marks lost
 )
 """What stands before one call or several."""
 
@@ -119,10 +121,14 @@ TURN_END = (
     "<｜end▁of▁sentence｜>",
     "<|END_OF_TURN_TOKEN|>",
     "<|return|>",
-    "<|user|>",
-    "<|observation|>",
     "<|endofprompt|>",
     "[e~[",
+)
+"""What ends the model's turn. Nothing after it is the model's."""
+
+OTHER_TURN = (
+    "<|user|>",
+    "<|observation|>",
     "<|im_start|>user",
     "<|im_start|>tool",
     "<|start_header_id|>user",
@@ -132,7 +138,7 @@ TURN_END = (
     "<tool_response>",
     "<|tool_response>",
 )
-"""What ends the model's turn. Nothing after it is the model's."""
+"""What begins the turn of another role, which is not the model's to write."""
 
 SPECIAL = (
     "<|im_start|>assistant",

@@ -105,6 +105,8 @@ def read_glm(
         return None
     after = skip_blanks(source.text, found.end())
     name = names.plain(found.group(1).strip())
+    if source.text.startswith("<param", after):
+        return _members(source, after, name, _QWEN, known, notes)
     here = source.text.startswith(("<arg_key>", "</tool_call>"), after)
     if not here and not (after >= source.size and name in names.tools):
         return None
@@ -137,12 +139,12 @@ def _members(
         limit = _limit(source, start, close, style, known)
         if limit < 0:
             return Heard(name, problem="it is not complete"), source.size
-        if limit == close:
-            value = text[start:close]
-            at = close + len(style.close)
+        if text.startswith(style.close, limit):
+            value = text[start:limit]
+            at = limit + len(style.close)
         else:
             notes.append(Repair("missing closing mark", limit, "", style.close))
-            value = text[start:limit]
+            value = text[start:limit].strip("\n")
             at = limit
         if key in raw and raw[key] != value:
             return Heard(name, problem=f"the parameter {key!r} is given twice"), at
@@ -168,12 +170,26 @@ def _limit(source: Source, start: int, close: int, style: Members, known: Known)
     end = close if close >= 0 else source.size
     foreign = close < 0 or _begins_another(source, start, close, style, known)
     if not foreign:
-        return close
+        return _proper(source, close, style)
     places = [place for mark in style.ends if 0 <= (place := source.find(mark, start)) < end]
     opened = style.open.search(text, start, min(places, default=end))
     if opened:
         places.append(opened.start())
     return min(places, default=-1)
+
+
+def _proper(source: Source, close: int, style: Members) -> int:
+    """The closing mark that another argument or the end follows; one that text follows is part of the value."""
+    here = close
+    for _ in range(8):
+        after = skip_space(source.text, here + len(style.close))
+        known = source.text.startswith((*style.ends, "<param", "<arg_key>", "</", "<|"), after)
+        if known or after >= source.size:
+            return here
+        here = source.find(style.close, here + 1)
+        if here < 0:
+            break
+    return close
 
 
 def _begins_another(source: Source, start: int, close: int, style: Members, known: Known) -> bool:

@@ -6,7 +6,15 @@ import re
 from functools import lru_cache
 
 from bridle.wrappers.reading.keys import ARGUMENT_KEYS, BESIDE_KEYS, NAME_KEYS, THOUGHT_KEYS, WRAPPER_KEYS
-from bridle.wrappers.reading.marks import CALL_CLOSE, CALL_OPEN, SPECIAL, THINKING, TURN_END, pattern
+from bridle.wrappers.reading.marks import (
+    CALL_CLOSE,
+    CALL_OPEN,
+    OTHER_TURN,
+    SPECIAL,
+    THINKING,
+    TURN_END,
+    pattern,
+)
 from bridle.wrappers.values import write_name
 
 __all__ = [
@@ -30,7 +38,7 @@ __all__ = [
 OPEN = re.compile(pattern(CALL_OPEN))
 CLOSE = re.compile(rf"(?:\s*(?:{pattern(CALL_CLOSE)}))+")
 SPECIALS = re.compile(pattern(SPECIAL))
-TURN_ENDS = re.compile(pattern(TURN_END))
+TURN_ENDS = re.compile(pattern((*TURN_END, *OTHER_TURN)))
 THOUGHT = re.compile(pattern(THINKING.values()))
 FENCE = re.compile(r"```[ \t]*([\w+-]*)[ \t]*\r?\n?")
 CHANNEL = re.compile(
@@ -50,7 +58,7 @@ ESCAPED = re.compile(r"[\[{](?:\s|\\n)*\{?(?:\s|\\n)*\\[\"']")
 
 PLACES = re.compile(
     r"<[|｜\w/]|\[[^\[\]]|\{(?:\s|\\n)*+\\?[\"'“`\w$.\-]|\{(?:\s|\\n)*+[^\x00-\x7f]"
-    r"|```|>>>|to=functions\.|Action:|call:|functools|◁"
+    r"|```|>>>|to=functions\.|Action:|call:|functools|function<｜|◁"
 )
 """Where anything may begin at all: found fast, since each alternative begins with a character of its own."""
 _KEYS = pattern({*NAME_KEYS, *ARGUMENT_KEYS, *WRAPPER_KEYS, *THOUGHT_KEYS, *BESIDE_KEYS})

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bridle.messages import Repair
-from bridle.wrappers.reading.marks import CALL_CLOSE, TURN_END, pattern
+from bridle.wrappers.reading.marks import CALL_CLOSE, OTHER_TURN, TURN_END, pattern
 from bridle.wrappers.reading.quoting import CLOSERS, Style, has_odd_escapes, unescape
 from bridle.wrappers.reading.source import Source, Unreadable
 from bridle.wrappers.values import GEMMA_QUOTE, unescape_mark
 
 __all__ = ["KEY", "MARK", "Place", "read_string", "skip_blanks"]
 
-MARK = re.compile(rf"{pattern((*CALL_CLOSE, *TURN_END))}|```|<\||</\w")
+MARK = re.compile(rf"{pattern((*CALL_CLOSE, *TURN_END, *OTHER_TURN))}|```|<\||</\w")
 """What stands after a call and never inside one, outside of its strings."""
 KEY = re.compile(
     r"""\s*(?:"((?:[^"\\\n]|\\.){0,200})"|'([^'\n]{0,200})'|“([^”\n]{0,200})”|"?([\w$.\-]{1,80})["']?)\s*(?::|=>)"""
@@ -75,7 +75,7 @@ def read_string(source: Source, at: int, place: Place, style: Style, notes: list
     while True:
         found_quote = reading.match(text, here)
         here = found_quote.end() if found_quote else here
-        if here >= source.size:
+        if here >= source.size or text[here] != closing:
             break
         verdict = place.depth < 0 or _ends(text, here + 1, place, inner)
         if verdict:

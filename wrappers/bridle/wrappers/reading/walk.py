@@ -12,7 +12,7 @@ import re
 from bridle.messages import Refusal, Repair
 from bridle.wrappers.reading.candidates import MESSAGE_END, Candidates
 from bridle.wrappers.reading.heard import Heard, Parts, Region
-from bridle.wrappers.reading.marks import CALL_CLOSE, LEAK, THINKING
+from bridle.wrappers.reading.marks import CALL_CLOSE, LEAK, OTHER_TURN, THINKING
 from bridle.wrappers.reading.markup import read_gemma, read_object, skip_space
 from bridle.wrappers.reading.patterns import (
     BETWEEN,
@@ -365,7 +365,8 @@ class Walk(Candidates):
         found = TURN_ENDS.match(self.text, at)
         if not found:
             return -1
-        if not (self.parts.regions or any(piece.strip() for piece in self.parts.text[-8:])):
+        foreign = found.group() in OTHER_TURN
+        if not (foreign or self.parts.regions or any(piece.strip() for piece in self.parts.text[-8:])):
             return found.end()
         rest = self.text[found.end() :].strip()
         if rest:
