@@ -39,6 +39,10 @@ class Named(Scripted):
     def metadata(self) -> Mapping[str, JSON]:
         return self._metadata
 
+    @property
+    def special_tokens(self) -> tuple[str, ...]:
+        return ("<|start_header_id|>", "<|eot_id|>") if self._metadata else ()
+
 
 def test_what_is_given_is_taken(tmp_path: Path) -> None:
     save_wrapper("m", "zephyr-7B")
@@ -102,6 +106,9 @@ def test_without_a_template_metadata_or_the_name_decide() -> None:
     found, reason = choose_wrapper(Named("x", None, {"general.architecture": "gemma3"}))
     assert found.name.startswith("gemma3")
     assert "general.architecture" in reason
+    found, reason = choose_wrapper(Named("x", None, {"general.architecture": "new"}))
+    assert found.name == "llama3"
+    assert "vocabulary" in reason
     assert choose_wrapper(Named("qwen2.5-7b-instruct"))[0].name == "qwen2.5"
 
 

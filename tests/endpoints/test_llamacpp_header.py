@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bridle.endpoints.llamacpp import read_header
 from bridle.errors import ModelFileError
-from tiny_gguf import write_tiny_llama
+from tiny_gguf import CONTROL_TOKENS, write_tiny_llama
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +30,7 @@ def test_the_header_says_what_the_model_is(tiny: Path) -> None:
     assert header.metadata["llama.block_count"] == 2
     assert "tokenizer.ggml.tokens" not in header.metadata
     assert (header.bos, header.eos) == ("<|endoftext|>", "<|im_end|>")
+    assert header.special_tokens == CONTROL_TOKENS
     # The writer pads the last tensor, which llama.cpp does not ask for.
     assert 0 <= tiny.stat().st_size - header.size_bytes < 32
 
@@ -50,13 +51,23 @@ def test_a_token_that_the_vocabulary_lacks_is_empty(tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_token_list(["<s>", "</s>", "ü"])
+    writer.add_token_types([3, 1, 4, 3])
     writer.add_bos_token_id(2)
     writer.add_eos_token_id(3)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.close()
     header = read_header(path)
-    assert (header.bos, header.eos) == ("ü", "")
+    assert (header.bos, header.eos, header.special_tokens) == ("ü", "", ("<s>", "ü"))
+
+
+def test_types_of_tokens_that_are_cut_off_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    key = b"tokenizer.ggml.token_type"
+    array = struct.pack("<IIQ", 9, 5, 1 << 60)
+    path.write_bytes(b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, len(key)) + key + array)
+    with pytest.raises(ModelFileError, match="is cut off"):
+        read_header(path)
 
 
 @pytest.mark.parametrize("kind", ["F32", "F16", "Q8_0", "Q4_0", "Q6_K", "IQ4_NL", "BF16"])

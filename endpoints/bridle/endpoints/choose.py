@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -21,6 +21,9 @@ class _Described(Protocol):
 
     @property
     def metadata(self) -> Mapping[str, JSON]: ...
+
+    @property
+    def special_tokens(self) -> Sequence[str]: ...
 
 
 def choose_wrapper(endpoint: Endpoint, wrapper: str | Path | Wrapper = "auto") -> tuple[Wrapper, str]:
@@ -46,6 +49,8 @@ def choose_wrapper(endpoint: Endpoint, wrapper: str | Path | Wrapper = "auto") -
             raise FormatError(
                 f"{config.file}: [wrappers] {endpoint.model!r} = {kept!r}: {error.message}", hint=error.hint
             ) from error
-    metadata = endpoint.metadata if isinstance(endpoint, _Described) else None
+    metadata: Mapping[str, object] = {}
+    if isinstance(endpoint, _Described):
+        metadata = {**endpoint.metadata, "tokenizer.ggml.tokens": endpoint.special_tokens}
     found = detect(endpoint.chat_template, metadata=metadata, name=endpoint.model)
     return get_wrapper(found.format), found.reason

@@ -82,7 +82,7 @@ def _gguf(path: Path) -> ModelFacts:
         header.chat_template or "",
         bos=header.bos,
         eos=header.eos,
-        metadata=header.metadata,
+        metadata={**header.metadata, "tokenizer.ggml.tokens": list(header.special_tokens)},
     )
 
 

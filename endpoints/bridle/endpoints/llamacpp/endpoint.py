@@ -104,6 +104,11 @@ class LlamaCpp:
         return self._header.metadata
 
     @property
+    def special_tokens(self) -> tuple[str, ...]:
+        """The tokens of the vocabulary that are no ordinary text."""
+        return self._header.special_tokens
+
+    @property
     def batch_costs(self) -> Mapping[int, float]:
         """Measured seconds to evaluate so many tokens at once; empty before the first constrained answer."""
         costs = self._runtime.cache.costs

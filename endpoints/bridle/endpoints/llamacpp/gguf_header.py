@@ -22,7 +22,8 @@ __all__ = ["GgufHeader", "read_header"]
 MAGIC = b"GGUF"
 _AGAIN = "copy or download the file again"
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-_STRING, _ARRAY = 8, 9
+_INT32, _STRING, _ARRAY = 5, 8, 9
+_SPECIAL_TYPES = (3, 4)  # control tokens, and those that were added
 _DEEPEST_ARRAY = 4
 _MOST_DIMENSIONS = 4
 
@@ -40,7 +41,8 @@ _BLOCKS = {
 class GgufHeader:
     """What a model file says about itself. `size_bytes` is the least size of a file with these tensors.
 
-    `bos` and `eos` are the texts of the tokens that begin and end a text; empty where the file names none.
+    `bos` and `eos` are the texts of the tokens that begin and end a text, empty where the file names none;
+    `special_tokens` those of all tokens that are control tokens or were added by the model's makers.
     """
 
     version: int
@@ -49,6 +51,7 @@ class GgufHeader:
     metadata: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     bos: str = ""
     eos: str = ""
+    special_tokens: tuple[str, ...] = ()
 
     @property
     def architecture(self) -> str:
@@ -111,6 +114,7 @@ class _Reader:
         self._data = data
         self._at = len(MAGIC)
         self._tokens = (0, 0)  # where the vocabulary's strings begin, and how many there are
+        self._token_types = (0, 0)
 
     def header(self) -> GgufHeader:
         (version,) = self._unpack("<I")
@@ -124,7 +128,7 @@ class _Reader:
             key = self._string()
             (kind,) = self._unpack("<I")
             if kind == _ARRAY:
-                self._skip_array(distinct=key == "tokenizer.ggml.tokens")
+                self._skip_array(key)
             else:
                 metadata[key] = self._scalar(kind)
         ends = [self._tensor_end() for _ in range(n_tensors)]
@@ -132,18 +136,32 @@ class _Reader:
         alignment = given if isinstance(given, int) and given > 0 else 32
         start = -(-self._at // alignment) * alignment
         size = start + max(ends) if ends else self._at
-        bos, eos = (self._token(metadata.get(f"tokenizer.ggml.{one}_token_id")) for one in ("bos", "eos"))
-        return GgufHeader(version, n_tensors, size, metadata, bos, eos)
+        ends_of_text = [metadata.get(f"tokenizer.ggml.{one}_token_id") for one in ("bos", "eos")]
+        special = self._special()
+        texts = self._texts({one for one in (*ends_of_text, *special) if isinstance(one, int)})
+        bos, eos = (texts.get(one, "") if isinstance(one, int) else "" for one in ends_of_text)
+        named = tuple(texts[one] for one in special if one in texts)
+        return GgufHeader(version, n_tensors, size, metadata, bos, eos, named)
 
-    def _token(self, index: JSON) -> str:
-        """The text of one token; empty for an index that the vocabulary does not have."""
+    def _special(self) -> list[int]:
+        """The indexes of the tokens that are no ordinary text."""
+        at, count = self._token_types
+        if at + 4 * count > len(self._data):  # the file is cut off, and is refused for that
+            return []
+        kinds = struct.iter_unpack("<i", self._data[at : at + 4 * count])
+        return [index for index, (kind,) in enumerate(kinds) if kind in _SPECIAL_TYPES]
+
+    def _texts(self, wanted: set[int]) -> dict[int, str]:
+        """The texts of some tokens; an index that the vocabulary does not have is left out."""
         at, count = self._tokens
-        if not isinstance(index, int) or not 0 <= index < count:
-            return ""
         read, data = struct.Struct("<Q").unpack_from, self._data
-        for _ in range(index):
-            at += 8 + read(data, at)[0]
-        return data[at + 8 : at + 8 + read(data, at)[0]].decode("utf-8", "replace")
+        found: dict[int, str] = {}
+        for index in range(min(count, max(wanted, default=-1) + 1)):
+            end = at + 8 + read(data, at)[0]
+            if index in wanted:
+                found[index] = data[at + 8 : end].decode("utf-8", "replace")
+            at = end
+        return found
 
     def _unpack(self, form: str) -> tuple[int, ...]:
         try:
@@ -169,17 +187,19 @@ class _Reader:
         (value,) = self._unpack("<" + _SCALARS[kind])
         return value
 
-    def _skip_array(self, depth: int = 1, *, distinct: bool = False) -> None:
+    def _skip_array(self, key: str = "", depth: int = 1) -> None:
         kind, count = self._unpack("<IQ")
         if kind in _SCALARS:
+            if key == "tokenizer.ggml.token_type" and kind == _INT32:
+                self._token_types = (self._at, count)
             self._at += struct.calcsize("<" + _SCALARS[kind]) * count
         elif kind == _STRING:
-            if distinct:
+            if key == "tokenizer.ggml.tokens":
                 self._tokens = (self._at, count)
-            self._skip_strings(count, distinct=distinct)
+            self._skip_strings(count, distinct=key == "tokenizer.ggml.tokens")
         elif kind == _ARRAY and depth < _DEEPEST_ARRAY:
             for _ in range(count):
-                self._skip_array(depth + 1)
+                self._skip_array(depth=depth + 1)
         else:
             raise _bad(self._path, f"is damaged: its header has an array of type {kind}", _AGAIN, at=self._at)
 
