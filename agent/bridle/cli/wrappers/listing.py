@@ -81,8 +81,8 @@ def _print_rows(found: Sequence[Row]) -> None:
         _print_table(found)
         return
     for row in found:
-        about = row.problem or "\t".join((row.title, row.syntax, row.origin, " ".join(row.aliases)))
-        click.echo(f"{row.name}\t{output.printable(about) if row.problem else about}")
+        about = [row.problem] if row.problem else [row.title, row.syntax, row.origin, " ".join(row.aliases)]
+        click.echo("\t".join(map(output.printable, (row.name, *about))))
 
 
 def _print_table(found: Sequence[Row]) -> None:
