@@ -50,6 +50,8 @@ from bridle.wrappers.template_watch import (
 __all__ = ["Program", "compile_template"]
 
 LARGEST_SOURCE = 256_000
+MOST_NODES = 50_000
+"""A long chat template has 2000 parts; to compile this many takes seconds."""
 _FAILURES = (
     JinjaError, ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, SyntaxError,
     TypeError, ValueError,
@@ -131,6 +133,8 @@ class _Watched(_Trusted):
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
+        if sum(1 for _ in tree.find_all(nodes.Node)) > MOST_NODES:
+            raise SecurityError(f"it has more than {MOST_NODES} parts")
         return cast("nodes.Template", Watch(".append" in source).visit(tree))
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
@@ -144,6 +148,13 @@ class _Watched(_Trusted):
         if isinstance(obj, dict):
             return attr in ("get", "items", "keys", "values", "copy")
         return isinstance(obj, _OPEN) and super().is_safe_attribute(obj, attr, value)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """Look up a key; to take the hash of a long tuple takes milliseconds."""
+        key: object = argument
+        if isinstance(key, tuple):
+            budget().spend(1000)
+        return super().getitem(obj, argument)
 
     def unsafe_undefined(self, obj: Any, attribute: str) -> NoReturn:
         """Stop at once; Jinja would write nothing and go on."""
@@ -166,6 +177,7 @@ class _Watched(_Trusted):
         """Call a macro, a method that is listed, or one of the functions that templates are given."""
         left = budget()
         left.spend(20)
+        left.charge_items(len(args) + len(kwargs))
         owner = getattr(__obj, "__self__", None)
         if isinstance(owner, str):
             STR_METHODS[__obj.__name__](owner, args, kwargs)

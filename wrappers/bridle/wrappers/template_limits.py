@@ -39,6 +39,8 @@ OUTPUT_CHARS = 4_000_000
 SPENT_CHARS = 32_000_000
 """All text that is made on the way, for inputs of no length; see `Budget`."""
 DEEPEST_CALL = 50
+DEEPEST_VALUE = 200
+"""Python takes the hash of a tuple in a tuple by recursion, and looks at no limit when it does."""
 MOST_BITS = 4096
 WIDEST = 10_000
 CHECK_EVERY = 4000
@@ -82,6 +84,10 @@ class Budget:
             if time.thread_time() > self._end:
                 raise SecurityError(f"it runs for more than {SECONDS:g} seconds")
 
+    def charge_items(self, count: int) -> None:
+        """Count the places of a list that is about to be made, or was."""
+        self.charge(_ITEM * count)
+
     def charge(self, chars: int) -> None:
         """Count text that is about to be made, or was."""
         self.fits(chars)
@@ -99,7 +105,7 @@ class Budget:
         if isinstance(value, str):
             self.charge(len(value))
         elif isinstance(value, _HOLDERS):
-            self.charge(_ITEM * len(cast("list[Any]", value)))
+            self.charge_items(len(cast("list[Any]", value)))
             self.weigh(value)
         elif isinstance(value, int):
             check_bits(value.bit_length())
@@ -111,31 +117,36 @@ class Budget:
         A list that holds the same list twice, which holds the same list twice, and so on, is small in memory
         and endless on paper. None is ever built, because each is weighed when it is made.
         """
-        total = visited = 0
-        stack = [value]
-        while stack:
-            one = stack.pop()
-            visited += 1
-            if isinstance(one, str):
-                total += _ITEM + len(one)
-            elif isinstance(one, Queue):
-                total += _QUEUE_WEIGHT
-            elif isinstance(one, dict):
-                held = cast("dict[Any, Any]", cast("object", one))
-                total += 2 * _ITEM * (1 + len(held))
+        total = visited = depth = 0
+        level = [value]
+        while level:
+            deeper: list[Any] = []
+            for one in level:
+                total += self._part(one, deeper)
                 self.fits(total)
-                stack += held.keys()
-                stack += held.values()
-            elif isinstance(one, list | tuple):
-                row = cast("list[Any]", cast("object", one))
-                total += _ITEM * (1 + len(row))
-                self.fits(total)
-                stack += row
-            else:
-                total += _ITEM
-            self.fits(total)
+            visited += len(level)
+            level, depth = deeper, depth + 1
+            if depth > DEEPEST_VALUE:
+                raise SecurityError(f"it nests values more than {DEEPEST_VALUE} deep")
         self.spend(visited)
         return total
+
+    def _part(self, value: Any, deeper: list[Any]) -> int:
+        """The size of a value without what it holds, which is put into `deeper`."""
+        if isinstance(value, str):
+            return _ITEM + len(value)
+        if isinstance(value, Queue):
+            return _QUEUE_WEIGHT
+        if isinstance(value, dict):
+            held = cast("dict[Any, Any]", cast("object", value))
+            self.fits(2 * _ITEM * len(held))
+            deeper += held.keys()
+            deeper += held.values()
+        elif isinstance(value, list | tuple):
+            row = cast("list[Any]", cast("object", value))
+            self.fits(_ITEM * len(row))
+            deeper += row
+        return _ITEM
 
 
 _ACTIVE: ContextVar[Budget] = ContextVar("template_budget")

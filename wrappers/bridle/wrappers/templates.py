@@ -46,7 +46,7 @@ from bridle.wrappers.template_values import (
 __all__ = ["ChatTemplate"]
 
 RUNS = 3
-"""How often its time a template has for all the runs that one rendering takes."""
+"""How often its time a template has for all the runs of one rendering; all that try it out have it once."""
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 _TOKEN = re.compile(r"<[^<>\s{}'\"]{1,60}>|\[/?[A-Z][A-Z_]*\]")
 """What special tokens look like, to find those that a template writes."""
@@ -171,9 +171,10 @@ def _job(
     generation: bool,
     extra: Mapping[str, object],
     trusted: bool,
+    runs: int = RUNS,
 ) -> _Job:
     n_chars = sum(map(len, contents_of(messages, tools)))
-    until = math.inf if trusted else time.thread_time() + RUNS * seconds(n_chars)
+    until = math.inf if trusted else time.thread_time() + runs * seconds(n_chars)
     return _Job(template, tuple(messages), tuple(tools), generation, extra, trusted, n_chars, until)
 
 
@@ -283,7 +284,7 @@ _RESULT = Message("tool", "probe_result", name="probe_tool")
 def _profile(template: ChatTemplate, trusted: bool) -> Profile:
     """Find out what a template wants by trying."""
     compile_template(template.source, template.name, trusted)
-    job = _job(template, (), (), True, _NOTHING, trusted)
+    job = _job(template, (), (), True, _NOTHING, trusted, runs=1)
 
     def tried(profile: Profile, *messages: Message, tools: tuple[ToolSpec, ...] = ()) -> str:
         try:
@@ -300,7 +301,7 @@ def _profile(template: ChatTemplate, trusted: bool) -> Profile:
         for no_tools in (True, False)
     ]
     options += [replace(profile, functions=True)]
-    profile = next((one for one in options if "probe_user" in tried(one, _USER)), profile)
+    profile = next((one for one in options if _shows_user(tried(one, _USER))), profile)
     if "probe_system" not in tried(profile, Message("system", "probe_system"), _USER):
         profile = replace(profile, system=False)
     written = {
@@ -315,6 +316,11 @@ def _profile(template: ChatTemplate, trusted: bool) -> Profile:
     # Some templates write a turn of its own for an empty text beside calls.
     none = replace(best, empty=None)
     return none if _score(written[none]) and len(written[none]) < len(written[best]) else best
+
+
+def _shows_user(text: str) -> bool:
+    """Was a user's text written, and not the list that it is a part of?"""
+    return "probe_user" in text and "'text'" not in text
 
 
 def _score(text: str) -> int:
