@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import random
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ from bridle.grammars import (
 from bridle.grammars.engines import Engine, Matcher
 from bridle.grammars.engines.gbnf import GbnfEngine
 from bridle.grammars.engines.llguidance import LlguidanceEngine
-from bridle.grammars.engines.marks import is_call_mark
+from bridle.grammars.engines.marks import TOKENIZE, is_call_mark, tokenize_with
 from bridle.grammars.engines.native import llama_cpp, token_bytes
 from bridle.messages import JSON, ToolSpec
 from bridle.wrappers import JsonLayout
@@ -68,6 +69,7 @@ class Model:
     pieces: list[bytes]
     engines: tuple[Engine, ...]
     special: frozenset[int]
+    pointer: int
     by_byte: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
 
     def starting(self, byte: int) -> list[int]:
@@ -97,7 +99,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Model]:
     pieces = [token_bytes(llama_cpp(), vocab, i) for i in range(size)]
     special = frozenset(range(size - len(CONTROL) - 3, size))
     engines = (LlguidanceEngine(vocab, size, ends), GbnfEngine(vocab, size, ends))
-    yield Model([b"" if i in ends else piece for i, piece in enumerate(pieces)], engines, special)
+    yield Model([b"" if i in ends else piece for i, piece in enumerate(pieces)], engines, special, vocab)
     loaded.close()
 
 
@@ -156,3 +158,23 @@ def test_other_control_tokens_are_never_text(model: Model) -> None:
         matcher = engine.matcher(Grammar(Alt((Lit("<|im_sep|>"), Lit("no")))))
         assert not matcher.allows(token)
         assert matcher.allows(model.pieces.index(b"<"))
+
+
+def test_texts_around_marks_are_tokenized_as_ever(model: Model) -> None:
+    mark = b"[TOOL_CALLS]"
+    tokenize = TOKENIZE(tokenize_with(llama_cpp(), model.pointer, {mark: model.pieces.index(mark)}))
+
+    def tokens(text: bytes, room: int = 64, *, add: bool = False) -> list[bytes] | int:
+        out = (ctypes.c_int32 * 64)()
+        buffer = ctypes.create_string_buffer(text, len(text))
+        count = tokenize(model.pointer, ctypes.addressof(buffer), len(text), out, room, add, False)
+        return [model.pieces[token] for token in out[:count]] if count >= 0 else count
+
+    assert tokens(b" the" + mark + b" and" + mark) == [b" the", mark, b" and", mark]
+    assert tokens(mark + b" and") == [mark, b" and"]
+    assert tokens(b" the") == [b" the"]
+    assert tokens(b" the" + mark + b" and", room=2) == -3
+    assert tokens(b" the" + mark, room=0) == -2
+    for spelled in (tokens(mark, add=True), tokens(mark + b"\xff")):
+        assert isinstance(spelled, list)
+        assert mark not in spelled

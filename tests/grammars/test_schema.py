@@ -497,3 +497,10 @@ def test_first_members_go_before_an_object_with_alternatives() -> None:
         rules.node({"type": ["object", "null"]}, frame=Frame(rules, first))
     with pytest.raises(SchemaError, match="must be an object"):
         rules.node({"type": "object", "enum": [{}]}, frame=Frame(rules, first))
+
+
+def test_a_frame_without_members_of_its_own_changes_nothing() -> None:
+    free: list[dict[str, JSON]] = [{"type": "object"}, {"additionalProperties": {"type": "null"}}]
+    for schema in free:
+        rules = SchemaRules()
+        assert rules.node(schema, frame=Frame(rules)) == rules.node(schema)

@@ -166,14 +166,11 @@ class _Part:
             if kinds != ("object",) or "enum" in schema or "const" in schema:
                 raise SchemaError("this must be an object with members of its own", pointer=pointer)
             return self._object(schema, pointer, depth, frame)
-        free = kinds is TYPES
-        node = self._any(pointer, depth) if free else self._kinds(schema, kinds, pointer, depth)
+        node = self._any(pointer, depth) if kinds is TYPES else self._kinds(schema, kinds, pointer, depth)
         return alt(node, self._out.null) if schema.get("nullable") is True else node
 
     def _any(self, pointer: str, depth: int) -> Node:
-        self._out.note(
-            f"{self._at(pointer)} additionalProperties"
-        )  # rules cannot say that no key comes twice
+        self._out.note(f"{self._at(pointer)} additionalProperties")  # a key may come twice
         return self._out.any_value(depth)
 
     def _kinds(self, schema: Schema, kinds: Sequence[str], pointer: str, depth: int) -> Node:

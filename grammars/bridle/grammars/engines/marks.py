@@ -10,6 +10,7 @@ import ctypes
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from typing import cast
 
 from bridle.grammars.engines.native import LlamaCpp, token_bytes
 from bridle.wrappers.syntax import CallId, CallShape, JsonLayout, Members
@@ -64,7 +65,8 @@ def _literals(shape: CallShape) -> Iterator[str]:
 
 def tokenize_with(lib: LlamaCpp, vocab: int, marks: Mapping[bytes, int]) -> Callable[..., int]:
     """Return llama.cpp's tokenizer, but one that makes a mark's token where plain text spells the mark."""
-    plain = TOKENIZE(ctypes.cast(lib.llama_tokenize, ctypes.c_void_p).value or 0)
+    # ctypes cannot say what its functions take and return.
+    plain = cast("Callable[..., int]", TOKENIZE(ctypes.cast(lib.llama_tokenize, ctypes.c_void_p).value or 0))
     split = re.compile(b"(" + b"|".join(map(re.escape, sorted(marks, key=len, reverse=True))) + b")")
 
     def spell(text: bytes) -> list[int] | None:
