@@ -13,8 +13,9 @@ from bridle.wrappers.syntax import Reading
 __all__ = ["parse_calls", "read_calls"]
 
 _TYPES: Mapping[str, str] = {
-    "dict": "object", "map": "object", "float": "number", "double": "number", "int": "integer", "long": "integer",
-    "str": "string", "bool": "boolean", "list": "array", "tuple": "array", "set": "array", "none": "null",
+    "dict": "object", "map": "object", "float": "number", "double": "number", "int": "integer",
+    "long": "integer", "str": "string", "bool": "boolean", "list": "array", "tuple": "array",
+    "set": "array", "none": "null",
 }  # fmt: skip
 _JSON_TYPES = frozenset({"object", "number", "integer", "string", "boolean", "array", "null"})
 
@@ -24,9 +25,9 @@ def read_calls(
 ) -> Reading:
     """Read a model's text: its calls, text and thoughts, what was repaired, and why something is no call.
 
-    `tools` are in OpenAI's shape, with the types of other languages (`dict`, `float`) taken for JSON's. `meta`
-    may tell the `dialect` that was asked for, the server's `finish_reason`, and `thinking`: whether the prompt
-    had opened a block of thinking. Calls that repeat another exactly count once.
+    `tools` are in OpenAI's shape, with the types of other languages (`dict`, `float`) taken for JSON's.
+    `meta` may tell the `dialect` that was asked for, the server's `finish_reason`, and `thinking`: whether
+    the prompt had opened a block of thinking. Calls that repeat another exactly count once.
 
     Raises:
         InputError: when a tool has no name or is no object.
@@ -52,8 +53,8 @@ def parse_calls(
 ) -> list[dict[str, object]] | None:
     """Read a model's text as `[{"name", "arguments"}]`, or None when nothing in it may be called.
 
-    Thoughts stay in the arguments only where the tool's own schema declares them. See `read_calls`, which tells
-    more.
+    Thoughts stay in the arguments only where the tool's own schema declares them. See `read_calls`, which
+    tells more.
 
     >>> parse_calls("Hello!", [], {"dialect": None, "finish_reason": "stop"}) is None
     True

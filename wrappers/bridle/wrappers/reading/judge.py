@@ -120,42 +120,49 @@ def _arguments(verdict: Verdict, tool: ToolSpec) -> dict[str, JSON] | None:
     heard = verdict.heard
     if heard.raw is not None:
         return {key: _from_raw(tool, key, text) for key, text in heard.raw.items()}
-    given = heard.arguments
     if heard.flat:
-        used = {
-            key: value
-            for key, value in heard.spare.items()
-            if key not in BESIDE_KEYS or key in tool.properties
-        }
-        if used:
-            verdict.note("arguments beside the name", ", ".join(used), "arguments")
-        return used
+        return _beside(verdict, tool)
+    given = heard.arguments
     if heard.places:
         placed = _placed(verdict, tool)
         if placed is None:
             return None
         given = {**placed, **(given if isinstance(given, dict) else {})}
+    found = _object(verdict, given)
+    if found is not None:
+        return found
+    single = _single(verdict, tool, given)
+    if single is None:
+        verdict.refuse(f"the arguments of {tool.name} are not a JSON object{_expected(tool)}")
+    return single
+
+
+def _beside(verdict: Verdict, tool: ToolSpec) -> dict[str, JSON]:
+    """The arguments that stand beside the name."""
+    spare = verdict.heard.spare
+    used = {key: value for key, value in spare.items() if key not in BESIDE_KEYS or key in tool.properties}
+    if used:
+        verdict.note("arguments beside the name", ", ".join(used), "arguments")
+    return used
+
+
+def _object(verdict: Verdict, given: JSON) -> dict[str, JSON] | None:
+    """The object that arguments are, perhaps in quotes or in a list; nothing at all is an empty one."""
     text = given
     for _ in range(3):
         if not isinstance(given, str):
             break
-        if not given.strip():
-            given = {}
-            break
-        given = as_value(given.strip())
-    if isinstance(text, str) and isinstance(given, dict):
+        given = as_value(given.strip()) if given.strip() else {}
+    if isinstance(text, str):
+        if not isinstance(given, dict):
+            return None
         verdict.note("arguments in quotes", text[:80], "an object")
     if given is None or given == []:
-        given = {} if not isinstance(text, str) else None
+        return {}
     if isinstance(given, list) and len(given) == 1 and isinstance(given[0], dict):
         verdict.note("arguments in a list", "[…]", "{…}")
         given = given[0]
-    if isinstance(given, dict):
-        return given
-    single = _single(verdict, tool, text)
-    if single is None:
-        verdict.refuse(f"the arguments of {tool.name} are not a JSON object{_expected(tool)}")
-    return single
+    return given if isinstance(given, dict) else None
 
 
 def _single(verdict: Verdict, tool: ToolSpec, text: JSON) -> dict[str, JSON] | None:

@@ -1,4 +1,4 @@
-"""How models spell the members of a call: the keys of its name, its arguments, what wraps it, what is thought."""
+"""How models spell the members of a call: its name, its arguments, what wraps it, what is only thought."""
 
 from __future__ import annotations
 

@@ -160,7 +160,8 @@ SPECIAL = (
 """Marks that leak into a turn and say nothing."""
 
 LEAK = re.compile(
-    r"^[ \t]*(?:FUNCTION RETURN|(?:user|human|tool|observation|function)\s*:|### ?(?:instruction|input|user)\b)",
+    r"^[ \t]*(?:FUNCTION RETURN|(?:user|human|tool|observation|function)\s*:"
+    r"|### ?(?:instruction|input|user)\b)",
     re.IGNORECASE | re.MULTILINE,
 )
 """A line that begins another role's turn, where a call came before."""
@@ -201,4 +202,4 @@ SUSPECTS: tuple[str, ...] = (
     *THINKING,
     *THINKING.values(),
 )
-"""Every string at which a call, thinking or leaked markup may begin. Text before the first one is only text."""
+"""Every string at which a call, thinking or leaked markup may begin. Before the first one is only text."""

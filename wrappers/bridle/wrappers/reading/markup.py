@@ -179,7 +179,7 @@ def _limit(source: Source, start: int, close: int, style: Members, known: Known)
 
 
 def _proper(source: Source, close: int, style: Members) -> int:
-    """The closing mark that another argument or the end follows; one that text follows is part of the value."""
+    """The closing mark that an argument or the end follows; one that text follows belongs to the value."""
     here = close
     for _ in range(8):
         after = skip_space(source.text, here + len(style.close))

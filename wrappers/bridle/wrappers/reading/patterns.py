@@ -48,8 +48,8 @@ TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\]]')
 JUNK = re.compile(r"[\]})]+")
 BETWEEN = re.compile(r"[\s,;]*(?:and\b)?[\s,;]*")
 EXAMPLE = re.compile(
-    r"\b(?:for example|for instance|e\.\s?g\.|example|such as|would (?:look|be)|looks? like|not (?:call|use)|schema"
-    r"|format)\b[^.!?\n{]{0,60}[\s`]*$",
+    r"\b(?:for example|for instance|e\.\s?g\.|example|such as|would (?:look|be)|looks? like|not (?:call|use)"
+    r"|schema|format)\b[^.!?\n{]{0,60}[\s`]*$",
     re.IGNORECASE,
 )
 """Prose that what follows it is an example."""
@@ -79,13 +79,15 @@ class Patterns:
         call = rf"\{{(?:\s|\\n)*(?:\\?[\"'“`])?(?:{_KEYS}|{names_})(?:\\?[\"'”`])?\s*[:=]"
         self.call_object = re.compile(call)
         self.call_list = re.compile(rf"\[\s*(?:{call}|(?:{names_})\s*\()")
-        custom = rf"[\[<][\w|/ ]{{1,30}}[\]>]\s*(NAME{names_})\s*(?:\[[\w|/ ]{{1,30}}\]|<[\w|/ ]{{1,30}}>)\s*(?=\{{)"
-        self.custom = re.compile(custom.replace("NAME", "?P<name>"))
+        mark = r"[\[<][\w|/ ]{1,30}[\]>]"
+        custom = rf"{mark}\s*(NAME{names_})\s*{mark}\s*(?=\{{)"
+        self.custom = re.compile(custom.replace("(NAME", "(?P<name>", 1))
         self.line_call = re.compile(rf"(?:{names_})\s*\(")
         self.named_line = re.compile(rf"(?P<name>{names_})[ \t]*\n\s*(?=\{{)")
         self.functionary = re.compile(rf">>>\s*(?P<name>{names_}|[\w.\-]+)[ \t]*\n\s*(?=\{{)|>>>all[ \t]*\n")
         self.recipient = re.compile(
-            rf"to=functions\.(?P<name>(?:{names_})(?=[\s<{{])|[^\s<{{(]{{1,120}}+)[^{{\n]{{0,120}}+\n?+[^{{\n]{{0,120}}+(?=\{{)"
+            rf"to=functions\.(?P<name>(?:{names_})(?=[\s<{{])|[^\s<{{(]{{1,120}}+)"
+            r"[^{\n]{0,120}+\n?+[^{\n]{0,120}+(?=\{)"
         )
         self.addressed = re.compile(
             rf"to=(?:functions\.)?(?P<name>(?:{names_})(?=[\s<{{])|[^\s<{{]{{1,200}})"
@@ -108,7 +110,7 @@ class Patterns:
             "Action:",
             ">>>",
             r"call:[\w.]",
-            custom.replace("NAME", "?:"),
+            custom.replace("(NAME", "(?:", 1),
             call,
             rf"\[\s*(?:{call}|(?:{names_})\s*\()",
         )

@@ -36,9 +36,9 @@ def recover(
 ) -> Reading:
     """Read one whole turn. Never raises, and takes time in proportion to the text.
 
-    `dialect` is the way of writing that was asked for; any other is understood too. `args_only:NAME` says that
-    the text is nothing but the arguments of NAME. `thinking` says that the prompt itself opened a block of
-    thinking. With `once`, calls that repeat an earlier one exactly count as one.
+    `dialect` is the way of writing that was asked for; any other is understood too. `args_only:NAME` says
+    that the text is nothing but the arguments of NAME. `thinking` says that the prompt itself opened a block
+    of thinking. With `once`, calls that repeat an earlier one exactly count as one.
 
     >>> tool = ToolSpec("f", "", {"type": "object", "properties": {"x": {"type": "integer"}}})
     >>> recover("Yes: <tool_call>{'name': 'f', 'arguments': {'x': '1',}}", [tool]).calls

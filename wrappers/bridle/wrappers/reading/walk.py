@@ -151,7 +151,7 @@ class Walk(Candidates):
         channel = name.group(1).lower() if name else ""
         to = self._patterns.addressed.search(header.group())
         if to:
-            return self._body(at, header.end(), to.group("name"))
+            return self._body(at, header.end(), self.names.plain(to.group("name")))
         end = self.source.first(MESSAGE_END, header.end())
         inside = self.text[header.end() : end]
         if channel.startswith("analysis"):
@@ -163,7 +163,7 @@ class Walk(Candidates):
 
     def _recipient(self, at: int) -> int:
         found = self._patterns.recipient.match(self.text, at)
-        return self._body(at, found.end(), found.group(1)) if found else -1
+        return self._body(at, found.end(), self.names.plain(found.group("name"))) if found else -1
 
     def _container(self, at: int) -> int:
         """Read all that stands behind a mark that calls begin with."""
