@@ -276,6 +276,14 @@ def test_content_never_becomes_control_text_of_real_templates(file: Path, texts:
     check_that_content_stays_content(file, texts)
 
 
+@pytest.mark.slow
+@real_templates
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=50)
+@given(texts=st.lists(HOSTILE, min_size=6, max_size=6))
+def test_content_never_becomes_control_text_of_real_templates_at_length(file: Path, texts: list[str]) -> None:
+    check_that_content_stays_content(file, texts)
+
+
 ATTACKS: dict[str, str] = tomllib.loads((DATA / "hostile_templates.toml").read_text(encoding="utf-8")) | {
     "long literal": "{{ 0x" + "f" * 5000 + " }}",
     "format specification": "{{ '{:" + "<" * 200 + "}'.format(1) }}",
