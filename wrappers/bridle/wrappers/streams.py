@@ -134,8 +134,7 @@ class CallSink:
             if index is None:
                 self.announce(call.name)
                 index = len(self.started) - 1
-            else:
-                at = index + 1
+            at = index + 1
             given = "".join(self.started[index].pieces)
             whole = json.dumps(dict(call.arguments), ensure_ascii=False)
             if whole.startswith(given) and whole != given:

@@ -122,7 +122,7 @@ def _steps(shape: CallShape, sink: CallSink) -> Iterator[_Step]:
                 yield _Json(sink)
             case Members():
                 tool = sink.tools[sink.started[-1].name]
-                yield MemberStream(part, following + shape.close, tool, sink.arguments)
+                yield MemberStream(part, following or shape.close, tool, sink.arguments)
             case Thoughts():
                 return
 

@@ -46,7 +46,8 @@ class MemberStream:
         while text and not self.done and not self.failed:
             before = (text, self._gap, self._key, self._middle, self._value)
             text = self._step(text)
-            if (text, self._gap, self._key, self._middle, self._value) == before:
+            after = (text, self._gap, self._key, self._middle, self._value)
+            if after == before and not self.done and not self.failed:
                 self._held, text = text, ""
         return text
 
