@@ -60,10 +60,8 @@ def _escape(mark: str) -> str:
 
 def choose_marks(texts: Iterable[str]) -> Marks | None:
     """Two characters that none of the texts holds, nor their escapes; None when all are taken."""
-    held = list(texts)
-    free = (
-        char for char in _NONCHARACTERS if not any(char in text or _escape(char) in text for text in held)
-    )
+    held = "\n".join(texts)
+    free = (char for char in _NONCHARACTERS if char not in held and _escape(char) not in held)
     first, second = next(free, None), next(free, None)
     return Marks(first, second) if first and second else None
 

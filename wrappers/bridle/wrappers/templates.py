@@ -185,7 +185,7 @@ def _segments(job: _Job, control: Sequence[str]) -> tuple[Segment, ...]:
     marks = choose_marks((job.template.source, *contents))
     if marks is None:
         return _by_tokens(job, profile, tokens)
-    suspect = any(_is_suspect(text, tokens) for text in contents)
+    suspect = _is_suspect("\n".join(contents), tokens)
     ways = [marks.around, marks.inside] if any(text != text.strip() for text in contents) else [marks.inside]
     for change in (*(_all(way) for way in ways), _but_words(marks.inside)):
         segments = job.marked(profile, marks, change)
