@@ -7,7 +7,7 @@ at anything else the follower fails, and the calls are read when the turn is ove
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from bridle.wrappers.jsonstream import Event, ObjectScanner
@@ -264,19 +264,19 @@ class _Object:
         if self.failed:
             return text
         used, events = self._scanner.feed(text)
+        self._think(event for event in events if event.path == self._outer)
         self._arguments.feed(text[:used], events)
-        for event in events:
-            if event.kind == "string" and self._is_thoughts(event):
-                self._sink.think(event.text)
+        tool = self._arguments.tool
+        if self._inner is not None and tool is not None and self._inner[-1] not in tool.properties:
+            self._think(event for event in events if event.path == self._inner)
         self.done = self._scanner.done
-        self.failed = self._scanner.broken or (self.done and self._arguments.tool is None)
+        self.failed = self._scanner.broken or (self.done and tool is None)
         return text[used:]
 
-    def _is_thoughts(self, event: Event) -> bool:
-        tool = self._arguments.tool
-        if event.path == self._outer:
-            return True
-        return event.path == self._inner and tool is not None and event.path[-1] not in tool.properties
+    def _think(self, events: Iterable[Event]) -> None:
+        for event in events:
+            if event.kind == "string":
+                self._sink.think(event.text)
 
 
 def _key_before(parts: tuple[Part, ...], at: int) -> str:
