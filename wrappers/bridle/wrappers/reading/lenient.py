@@ -104,6 +104,8 @@ class Lenient:
         self._start = at
         self._tool = tool
         self._zone: Zone = zone
+        self._around: Zone = zone
+        """What the object is whose members are being read."""
         self._brackets: list[str] = []
         self._rest = -1
         """Where something began that belongs to no object any more."""
@@ -164,13 +166,13 @@ class Lenient:
     def _is_key(self, key: str, given: Mapping[str, JSON]) -> bool:
         if key in given:
             return False
-        if self._zone == "free":
+        if self._around == "free":
             return True
         tool = self.known.tools.get(self._tool)
         declared = tool.properties if tool else self.known.parameters
         if key in declared or key in THOUGHT_KEYS:
             return True
-        return self._zone == "call" and (key in NAME_KEYS or key in ARGUMENT_KEYS)
+        return self._around == "call" and (key in NAME_KEYS or key in ARGUMENT_KEYS)
 
     def _scalar(self, where: Where, given: Mapping[str, JSON]) -> JSON:
         prefix = _PREFIX.match(self.text, self.at)
@@ -260,6 +262,7 @@ class Lenient:
         zone = self._zone
         comma = True
         while True:
+            self._around = zone
             before = self.at
             self._skip()
             if self._over(out, "}", before):

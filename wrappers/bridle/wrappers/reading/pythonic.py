@@ -19,7 +19,7 @@ from bridle.wrappers.values import read_name
 
 __all__ = ["NameFinder", "read_call", "read_list"]
 
-_ANY_NAME = re.compile(r"[^\W\d][\w.\-/:]*")
+_ANY_NAME = re.compile(r"[^\W\d][\w.\-/:]{0,150}+")
 _KEYWORD = re.compile(r"""\s*(?:([^\W\d]\w*)|["']([^"'\n]{1,80})["'])\s*(?:=(?!=)|:)\s*""")
 _MOST = 256
 _NOT_A_KEY = frozenset({"True", "False", "None", "true", "false", "null"})

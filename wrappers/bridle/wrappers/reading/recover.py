@@ -54,7 +54,7 @@ def recover(
         walk = Walk(source, known, dialect, final=final)
         start = _end_of_thinking(source, walk.parts) if thinking else 0
         parts = walk.run(start) if start >= 0 else walk.parts
-    return _judged(parts, known, source, once)
+    return _judged(parts, known, source, once, final)
 
 
 def _only_arguments(source: Source, known: Known, name: str, final: bool) -> Parts:
@@ -105,7 +105,7 @@ def _end_of_thinking(source: Source, parts: Parts) -> int:
     return place + len(mark)
 
 
-def _judged(parts: Parts, known: Known, source: Source, once: bool) -> Reading:
+def _judged(parts: Parts, known: Known, source: Source, once: bool, final: bool) -> Reading:
     calls: list[ToolCall] = []
     repairs = list(parts.notes)
     refusals: list[tuple[int, Refusal]] = []
@@ -114,6 +114,8 @@ def _judged(parts: Parts, known: Known, source: Source, once: bool) -> Reading:
         text = source.text[region.start : region.end]
         good = False
         for heard in region.heard[:_MOST]:
+            if heard.problem == "it is not complete" and not final:
+                heard.problem = "it was cut off at the token limit"
             verdict = judge(heard, known, region.start, text)
             thoughts += verdict.thoughts if verdict.call else ()
             if verdict.refusal:

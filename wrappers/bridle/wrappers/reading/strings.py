@@ -135,7 +135,7 @@ def _ends(text: str, after: int, place: Place, inner: int) -> bool:
     if at >= len(text):
         return not inner
     char = text[at]
-    if MARK.match(text, at) or (place.where == "object" and char == ";"):
+    if MARK.match(text, at):
         return True
     new_line = "\n" in text[after:at]
     if place.where == "call":
@@ -185,8 +185,13 @@ def _ends_at_bracket(text: str, at: int, place: Place, new_line: bool, inner: in
     if after >= len(text):
         return True
     char = text[after]
-    if char in "{[;" or MARK.match(text, after) or (new_line and char not in "\"'"):
+    if MARK.match(text, after) or (new_line and char not in "\"'"):
         return True
+    if char in "{[":
+        return brackets >= place.depth or "\n" in text[at:after]
+    if char == ";":
+        rest = skip_blanks(text, after + 1)
+        return rest >= len(text) or text[rest] in "{["
     if char == ",":
         rest = skip_blanks(text, after + 1)
         bracket = rest >= len(text) or text[rest] in "{[}]"
