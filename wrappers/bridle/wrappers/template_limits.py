@@ -28,7 +28,9 @@ __all__ = [
     "Budget",
     "Queue",
     "budget",
+    "check_bits",
     "check_percent",
+    "check_widths",
     "seconds",
     "spending",
 ]
