@@ -88,8 +88,8 @@ def _run(
     """Return for each kind how often it was read right, wrong or not at all, and the texts read wrongly."""
     tally: dict[str, Counter[str]] = defaultdict(Counter)
     wrong: list[str] = []
-    for name, kind in kinds.items():
-        for case, said in _cases(name, kind, items, dialects):
+    for case in _cases(items, dialects):
+        for name, said in _said(case, kinds):
             meta = {"dialect": case.dialect, "finish_reason": said.finish}
             try:
                 got = parser(said.text, case.item.tools, meta) or []
@@ -106,18 +106,24 @@ def _run(
     return tally, wrong
 
 
-def _cases(
-    name: str, kind: Kind, items: dict[str, list[Item]], dialects: list[str]
-) -> Iterator[tuple[Case, Said]]:
-    for dialect in dialects:
-        for category, those in items.items():
-            if category == "parallel" and (dialect == "memgpt" or name in REFUSE):
-                continue
-            for item in those:
-                case = Case(item, dialect, Random(f"{name} {dialect} {item.id}"))
-                said = kind(case)
-                if said is not None:
-                    yield case, said if isinstance(said, Said) else Said(said)
+def _cases(items: dict[str, list[Item]], dialects: list[str]) -> Iterator[Case]:
+    """Yield each item in each dialect; all texts of an item follow each other, as those of a program do."""
+    for category, those in items.items():
+        spoken = [dialect for dialect in dialects if category != "parallel" or dialect != "memgpt"]
+        for item in those:
+            for dialect in spoken:
+                yield Case(item, dialect, Random())
+
+
+def _said(case: Case, kinds: dict[str, Kind]) -> Iterator[tuple[str, Said]]:
+    """Yield what each kind of fault makes of a case; parallel calls are only damaged, never to be refused."""
+    for name, kind in kinds.items():
+        if case.item.category == "parallel" and name in REFUSE:
+            continue
+        case.rng.seed(f"{name} {case.dialect} {case.item.id}")
+        said = kind(case)
+        if said is not None:
+            yield name, said if isinstance(said, Said) else Said(said)
 
 
 def _verdict(kind: str, item: Item, got: list[dict[str, Any]], said: Said) -> str:
