@@ -17,6 +17,7 @@ from bridle.wrappers.reading.markup import (
     read_separated,
     skip_space,
 )
+from bridle.wrappers.reading.names import tool_name
 from bridle.wrappers.reading.patterns import ESCAPED, FENCE, JUNK, OPEN, TOKEN, patterns
 from bridle.wrappers.reading.pythonic import NameFinder, read_call, read_list
 from bridle.wrappers.reading.quoting import unescape
@@ -89,7 +90,7 @@ class Candidates:
         if found is None:
             found = read_call(self.source, at, self.known, self.names, region.notes)
         if found is None:
-            found = read_glm(self.source, at, self.known, self.names, region.notes)
+            found = read_glm(self.source, at, self.known, self.names, region.notes, final=self.final)
         return -1 if found is None else self._keep_one(region, found)
 
     def _keep_one(self, region: Region, found: tuple[Heard, int]) -> int:
@@ -222,7 +223,7 @@ class Candidates:
     def _read_python(self, at: int, *, sure: bool) -> int:
         region = Region(at, at, [], sure=sure)
         found = read_list(self.source, at, self.known, self.names, region.notes)
-        if found is None or not (sure or any(one.name in self.known.tools for one in found[0])):
+        if found is None or not (sure or any(tool_name(one.name, self.known.tools) for one in found[0])):
             return -1
         region.heard += found[0]
         problem = next((one.problem for one in region.heard if one.problem), "")

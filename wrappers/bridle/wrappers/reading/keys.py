@@ -18,6 +18,7 @@ NAME_KEYS = (
     "toolName",
     "functionName",
     "tool_call_name",
+    "call",
 )
 """Keys whose value is the name of the function, the likeliest first."""
 
@@ -61,6 +62,7 @@ WRAPPER_KEYS = (
     "actions",
     "toolCalls",
     "functionCall",
+    "command",
 )
 """Keys whose value may be a whole call, or a list of them."""
 

@@ -174,6 +174,11 @@ class Lenient:
             return True
         return self._around == "call" and (key in NAME_KEYS or key in ARGUMENT_KEYS)
 
+    def tool_has(self, key: str) -> bool:
+        """Whether the function whose arguments these are has such a parameter."""
+        tool = self.known.tools.get(self._tool)
+        return tool is not None and key in tool.properties
+
     def _scalar(self, where: Where, given: Mapping[str, JSON]) -> JSON:
         prefix = _PREFIX.match(self.text, self.at)
         if prefix and self.style == "python":

@@ -86,7 +86,7 @@ def read_function(
     if text.startswith("{", here):
         arguments, end, problem = read_object(source, here, known, name, notes, final=final)
         return Heard(name, arguments, problem=problem), end
-    return _members(source, found.end(), name, style, known, notes)
+    return _members(source, found.end(), name, style, known, notes, final=final)
 
 
 def _name(written: str, names: NameFinder) -> str:
@@ -97,7 +97,7 @@ def _name(written: str, names: NameFinder) -> str:
 
 
 def read_glm(
-    source: Source, at: int, known: Known, names: NameFinder, notes: list[Repair]
+    source: Source, at: int, known: Known, names: NameFinder, notes: list[Repair], *, final: bool
 ) -> tuple[Heard, int] | None:
     """Read `name`, then `<arg_key>key</arg_key>` and `<arg_value>value</arg_value>` in turn."""
     found = _GLM_NAME.match(source.text, at)
@@ -106,15 +106,22 @@ def read_glm(
     after = skip_blanks(source.text, found.end())
     name = names.plain(found.group(1).strip())
     if source.text.startswith("<param", after):
-        return _members(source, after, name, _QWEN, known, notes)
+        return _members(source, after, name, _QWEN, known, notes, final=final)
     here = source.text.startswith(("<arg_key>", "</tool_call>"), after)
     if not here and not (after >= source.size and name in names.tools):
         return None
-    return _members(source, found.end(), name, _GLM, known, notes)
+    return _members(source, found.end(), name, _GLM, known, notes, final=final)
 
 
 def _members(
-    source: Source, at: int, name: str, style: Members, known: Known, notes: list[Repair]
+    source: Source,
+    at: int,
+    name: str,
+    style: Members,
+    known: Known,
+    notes: list[Repair],
+    *,
+    final: bool,
 ) -> tuple[Heard, int]:
     """Read arguments one by one until something else follows."""
     text = source.text
@@ -124,7 +131,7 @@ def _members(
         here = skip_space(text, at)
         found = style.open.match(text, here)
         if not found:
-            return _closed(source, here, name, raw, style)
+            return _closed(source, here, name, raw, style, final)
         key = read_name(found.group(1))
         if (
             tool
@@ -211,9 +218,13 @@ def _begins_another(source: Source, start: int, close: int, style: Members, know
     return False
 
 
-def _closed(source: Source, at: int, name: str, raw: dict[str, str], style: Members) -> tuple[Heard, int]:
+def _closed(
+    source: Source, at: int, name: str, raw: dict[str, str], style: Members, final: bool
+) -> tuple[Heard, int]:
     """The call at the end of its arguments, and the place after the marks that end it."""
     text = source.text
+    if at >= source.size and not final:
+        return Heard(name, problem="it is not complete"), at
     if at >= source.size or text.startswith(style.ends, at) or not raw:
         closing = next((mark for mark in style.ends[:1] if text.startswith(mark, at)), "")
         return Heard(name, raw=raw), at + len(closing)

@@ -48,8 +48,8 @@ TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\]]')
 JUNK = re.compile(r"[\]})]+")
 BETWEEN = re.compile(r"[\s,;]*(?:and\b)?[\s,;]*")
 EXAMPLE = re.compile(
-    r"\b(?:for example|for instance|e\.\s?g\.|example|such as|would (?:look|be)|looks? like|not (?:call|use)"
-    r"|schema|format)\b[^.!?\n{]{0,60}[\s`]*$",
+    r"\b(?:for example|for instance|e\.\s?g\.|example|such as|would (?:look|be)|looks? like this"
+    r"|not (?:call|use)|schema|format)\b[^.!?\n{]{0,60}[\s`]*$",
     re.IGNORECASE,
 )
 """Prose that what follows it is an example."""
@@ -76,14 +76,18 @@ class Patterns:
         self.names = pattern(forms) or "(?!)"
         self.known = re.compile(self.names)
         names_ = self.names
+        space = r"(?:functions\.|default_api\.)?"
         call = rf"\{{(?:\s|\\n)*(?:\\?[\"'“`])?(?:{_KEYS}|{names_})(?:\\?[\"'”`])?\s*[:=]"
         self.call_object = re.compile(call)
-        self.call_list = re.compile(rf"\[\s*(?:{call}|(?:{names_})\s*\()")
+        self.call_list = re.compile(rf"\[\s*(?:{call}|{space}(?:{names_})\s*\()")
         mark = r"[\[<][\w|/ ]{1,30}[\]>]"
         custom = rf"{mark}\s*(NAME{names_})\s*{mark}\s*(?=\{{)"
         self.custom = re.compile(custom.replace("(NAME", "(?P<name>", 1))
-        self.line_call = re.compile(rf"(?:{names_})\s*\(")
-        self.named_line = re.compile(rf"(?P<name>{names_})[ \t]*\n\s*(?=\{{)")
+        self.line_call = re.compile(rf"{space}(?:{names_})\s*\(")
+        self.named_line = re.compile(
+            rf"(?:functions\.)?(?P<name>{names_})(?::\d{{1,3}})?[ \t]*:?[ \t]*\n?\s*(?=\{{)"
+        )
+        self.lines = re.compile(rf"^[ \t]*(?={space}(?:{names_})\s*\()", re.MULTILINE)
         self.functionary = re.compile(rf">>>\s*(?P<name>{names_}|[\w.\-]+)[ \t]*\n\s*(?=\{{)|>>>all[ \t]*\n")
         self.recipient = re.compile(
             rf"to=functions\.(?P<name>(?:{names_})(?=[\s<{{])|[^\s<{{(]{{1,120}}+)"
@@ -112,7 +116,7 @@ class Patterns:
             r"call:[\w.]",
             custom.replace("(NAME", "(?:", 1),
             call,
-            rf"\[\s*(?:{call}|(?:{names_})\s*\()",
+            rf"\[\s*(?:{call}|{space}(?:{names_})\s*\()",
         )
         wide = (*heads, r"\{(?:\s|\\n)*\\?[\"'“`\w]", r"\[\s*[{\"]")
         self.start = re.compile("|".join(f"({head})" for head in wide))

@@ -128,8 +128,11 @@ def _fill(reader: Lenient, arguments: dict[str, JSON], places: list[JSON]) -> No
             comma = True
             reader.at += 1
             continue
-        if not comma:
+        found = _KEYWORD.match(text, reader.at)
+        if not comma and not (found and reader.tool_has(found.group(1) or "")):
             raise Unreadable("there is no comma between two arguments")
+        if not comma:
+            reader.notes.append(Repair("missing comma", reader.at, "", ","))
         comma = False
         if text.startswith("**", reader.at):
             reader.at += 2
@@ -138,7 +141,6 @@ def _fill(reader: Lenient, arguments: dict[str, JSON], places: list[JSON]) -> No
                 raise Unreadable("what follows ** is not a dict")
             _add(arguments, more)
             continue
-        found = _KEYWORD.match(text, reader.at)
         if found and found.group(1) not in _NOT_A_KEY:
             reader.at = found.end()
             key = cast("str", found.group(1) or found.group(2))

@@ -26,6 +26,8 @@ KEY = re.compile(
     r"""\s*(?:"((?:[^"\\\n]|\\.){0,200})"|'([^'\n]{0,200})'|“([^”\n]{0,200})”|"?([\w$.\-]{1,80})["']?)\s*(?::|=>)"""
 )
 _BLANKS = re.compile(r"\s*(?:(?://[^\n]*|#[^\n]*|/\*[^*]{0,500}+\*/)\s*)*")
+_STRANGE_KEY = re.compile(r"""\s*,\s*"[A-Za-z_]\w{0,60}"\s*:""")
+_KEYWORD = re.compile(r"\s*([^\W\d]\w*)\s*=")
 _BLANK = re.compile(r"\s*")
 _CLOSERS = re.compile(r"[\s}\]]*")
 _LIST_VALUE = re.compile(r"""\s*(?:["'“{\[\d-]|true|false|null|True|False|None|<\|"\|>)""")
@@ -78,6 +80,9 @@ def read_string(source: Source, at: int, place: Place, style: Style, notes: list
         if here >= source.size or text[here] != closing:
             break
         verdict = place.depth < 0 or _ends(text, here + 1, place, inner)
+        if not verdict and inner and _new_key(text, here + 1, place):
+            source.steps -= (here - start) // 500
+            verdict = _balanced(text[start:here])
         if verdict:
             return _finish(text, at, here, inner, style, notes)
         if not inner and (end := _forgotten(text, start, here, place)) > 0:
@@ -125,6 +130,18 @@ def _forgotten(text: str, start: int, here: int, place: Place) -> int:
     return start + len(before[:-1].rstrip())
 
 
+def _new_key(text: str, after: int, place: Place) -> bool:
+    """Whether a comma and a key in quotes follow, of which the tool knows nothing."""
+    found = _STRANGE_KEY.match(text, after) if place.where == "object" else None
+    return found is not None
+
+
+def _balanced(raw: str) -> bool:
+    """Whether all quotes and brackets in `raw` come in pairs, so that a value may end after it."""
+    pairs = ("()", "[]", "{}")
+    return raw.count('"') % 2 == 0 and all(raw.count(one) == raw.count(other) for one, other in pairs)
+
+
 def _key(found: re.Match[str]) -> str:
     return next(group for group in found.groups() if group is not None)
 
@@ -139,7 +156,7 @@ def _ends(text: str, after: int, place: Place, inner: int) -> bool:
         return True
     new_line = "\n" in text[after:at]
     if place.where == "call":
-        return _ends_argument(text, at)
+        return _ends_argument(text, at, place)
     if char == ",":
         return _ends_at_comma(text, skip_blanks(text, at + 1), place, inner)
     if char == "}" or (char == "]" and place.where == "list"):
@@ -158,12 +175,13 @@ def _after_value(text: str, after: int) -> int:
     return at
 
 
-def _ends_argument(text: str, at: int) -> bool:
+def _ends_argument(text: str, at: int, place: Place) -> bool:
     if text[at] in ")]}\"'":
         return True
     if text[at] == ",":
         return bool(_ARGUMENT.match(text, at + 1) or _LIST_VALUE.match(text, at + 1))
-    return False
+    found = _KEYWORD.match(text, at)
+    return found is not None and place.is_key(found.group(1))
 
 
 def _ends_at_comma(text: str, at: int, place: Place, inner: int) -> bool:

@@ -14,6 +14,7 @@ from bridle.wrappers.reading.candidates import MESSAGE_END, Candidates
 from bridle.wrappers.reading.heard import Heard, Parts, Region
 from bridle.wrappers.reading.marks import CALL_CLOSE, LEAK, OTHER_TURN, THINKING
 from bridle.wrappers.reading.markup import read_gemma, read_object, skip_space
+from bridle.wrappers.reading.names import tool_name
 from bridle.wrappers.reading.patterns import (
     BETWEEN,
     CHANNEL,
@@ -36,6 +37,7 @@ _CALL_FENCES = frozenset({"tool_call", "tool_code", "tool_calls", "function_call
 _DATA_FENCES = frozenset(
     {"", "json", "json5", "jsonc", "javascript", "js", "python", "py", "xml", "text", "plaintext", "txt"}
 )
+_PYTHONIC = frozenset({"pythonic", "llama4", "lfm2"})
 _CHANNEL_NAME = re.compile(r"<\|channel\|>\s*(\w+)")
 _ACTION = re.compile(
     r"Action:[ \t]*`?(?P<name>[^\n`{\[]{1,120}?)`?[ \t]*(?:\n\s*|(?=[ \t]Action Input:)[ \t]+)"
@@ -118,8 +120,16 @@ class Walk(Candidates):
             return self._arguments_after(here, named)
         if self.dialect == "functionary32" and self.text.startswith("all\n", here):
             return here + 4
+        here += self.text.startswith("`", here) and not self.text.startswith("```", here)
         if self._patterns.line_call.match(self.text, here):
             return self._line_calls(here, at)
+        if self.dialect in _PYTHONIC:
+            found = self._patterns.lines.search(self.text, at)
+            if found and not PLACES.search(self.text, at, found.start()):
+                end = self._line_calls(found.end(), -1)
+                if end >= 0:
+                    self.parts.text.append(self.text[at : found.start()])
+                    return end
         return at
 
     def _think(self, at: int) -> int:
@@ -259,12 +269,12 @@ class Walk(Candidates):
         region = Region(here, here, [], sure=True)
         while here < self.source.size and len(region.heard) <= _MOST:
             found = read_call(self.source, here, self.known, self.names, region.notes)
-            if found is None or found[0].name not in self.known.tools:
+            if found is None or not tool_name(found[0].name, self.known.tools):
                 return otherwise
             region.heard.append(found[0])
             if found[0].problem:
                 return otherwise if found[1] < self.source.size else self._keep(region, self.source.size)
-            between = BETWEEN.match(self.text, found[1])
+            between = BETWEEN.match(self.text, found[1] + self.text.startswith("`", found[1]))
             here = between.end() if between else found[1]
             closed = TURN_ENDS.match(self.text, here)
             if closed:
@@ -281,7 +291,7 @@ class Walk(Candidates):
             return self._code(at, found.end())
         count = 0
         while here < self.source.size and not self.text.startswith("```", here) and count <= _MOST:
-            end = self._fenced(here, sure=language in _CALL_FENCES)
+            end = self._fenced(here, sure=language in _CALL_FENCES or self._is_only_block())
             if end < 0:
                 break
             count += 1
@@ -295,8 +305,15 @@ class Walk(Candidates):
         """Whether a block of code begins as a call does."""
         if self.source.poor or language not in _DATA_FENCES | _CALL_FENCES:
             return False
+        if self._is_only_block() and self._patterns.line_call.match(self.text, at):
+            return True
         marked = OPEN.match(self.text, at) or self.text.startswith(("<function", "<invoke"), at)
         return bool(marked) or language in _CALL_FENCES or self._call_like(at)
+
+    def _is_only_block(self) -> bool:
+        """Whether there is one block of code and nothing else."""
+        text = self.text.strip()
+        return text.startswith("```") and text.find("```", 3) == len(text) - 3
 
     def _fenced(self, at: int, *, sure: bool) -> int:
         opened = OPEN.match(self.text, at)
