@@ -7,6 +7,7 @@ in proportion to the text. How syntaxes and grammars agree is in `tests/test_one
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridle.messages import JSON, Delta, ToolCall, ToolSpec
-from bridle.wrappers import CallSyntax, JsonLayout, MemGPT, Reading
+from bridle.wrappers import CallSyntax, Hermes, JsonLayout, MemGPT, Reading
 from bridle.wrappers.reading import SUSPECTS
 from bridle.wrappers.syntaxes import SYNTAXES, make_syntax
 from strategies import tool_sets_with_calls
@@ -32,6 +33,7 @@ ALL: list[CallSyntax] = [
     MemGPT("none"),
 ]
 every_syntax = pytest.mark.parametrize("syntax", ALL, ids=repr)
+HARD = ("qwen_xml", "pythonic", "gemma4", "harmony")
 ANY = st.sampled_from(ALL)
 THOUGHTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 CUTS = st.lists(st.integers(0, 2000), max_size=30)
@@ -39,7 +41,7 @@ CUTS = st.lists(st.integers(0, 2000), max_size=30)
 
 def share(test: Callable[..., None]) -> Callable[..., None]:
     """Give one syntax its share of the examples."""
-    return settings(max_examples=max(10, settings().max_examples // 8))(test)
+    return settings(max_examples=max(10, settings().max_examples // 10))(test)
 
 
 def pieces(syntax: CallSyntax) -> list[str]:
@@ -147,7 +149,7 @@ def test_a_stream_reads_as_one_piece(syntax: CallSyntax, case: Case, thoughts: s
         assert json.loads(arguments) == call.arguments
 
 
-@settings(max_examples=settings().max_examples * 10)
+@settings(max_examples=settings().max_examples * 5)
 @given(case=rubble(), cuts=st.lists(st.integers(0, 200), max_size=8), thinking=st.booleans())
 def test_any_text_is_read_and_in_any_chunking_the_same(
     case: tuple[CallSyntax, str], cuts: list[int], thinking: bool
@@ -174,3 +176,50 @@ def test_plain_text_is_handed_on_as_it_comes(syntax: CallSyntax, text: str, cuts
     assert text.startswith(early)
     assert len(early) >= len(text) - 25
     assert syntax.read(written, ()).text == text
+
+
+LONG = [
+    "{",
+    '{"',
+    "[",
+    "<",
+    "</",
+    "&amp;",
+    "\\",
+    '"}',
+    " ",
+    "a",
+    '{"a": 1}',
+    "[1]",
+    "<think>",
+    "<tool_call>{",
+    "add(",
+]
+
+
+@pytest.mark.parametrize("piece", LONG)
+def test_reading_takes_time_in_proportion_to_the_text(piece: str) -> None:
+    """Eight times the text takes eight times as long, give or take; with a second look at all, 64 times."""
+    for syntax in (Hermes(), MemGPT(), *(make_syntax(name, "none", JsonLayout()) for name in HARD)):
+        lead = syntax.write([ToolCall("add", {"s": "@"})], "", "", [ADD]).partition("@")[0]
+        for start in {"", lead, syntax.shape.think_open}:
+            short, long = (feeding(syntax, start + piece * (size // len(piece))) for size in (4_000, 32_000))
+            assert long < 24 * short + 0.05
+
+
+def feeding(syntax: CallSyntax, text: str) -> float:
+    """The processor's seconds for a text that arrives in small pieces."""
+    reader = syntax.reader((ADD,))
+    began = time.process_time()
+    for at in range(0, len(text), 4):
+        reader.feed(text[at : at + 4])
+    return time.process_time() - began
+
+
+def test_a_megabyte_is_streamed() -> None:
+    syntax = make_syntax("qwen_xml", "none", JsonLayout())
+    text = syntax.write([ToolCall("add", {"s": "x<&\n" * 250_000})], "", "", [ADD])
+    reader = syntax.reader((ADD,))
+    reader.feed(text)
+    _, reading = reader.close()
+    assert reading.calls == (ToolCall("add", {"s": "x<&\n" * 250_000}),)

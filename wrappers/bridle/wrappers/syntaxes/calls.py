@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import dropwhile
 from typing import Protocol
 
 from bridle.wrappers.jsonstream import Event, ObjectScanner
@@ -265,10 +266,12 @@ class _Object:
             return text
         used, events = self._scanner.feed(text)
         self._think(event for event in events if event.path == self._outer)
+        named = self._arguments.tool is not None
         self._arguments.feed(text[:used], events)
         tool = self._arguments.tool
         if self._inner is not None and tool is not None and self._inner[-1] not in tool.properties:
-            self._think(event for event in events if event.path == self._inner)
+            known = events if named else dropwhile(lambda event: event.path != self._name, events)
+            self._think(event for event in known if event.path == self._inner)
         self.done = self._scanner.done
         self.failed = self._scanner.broken or (self.done and tool is None)
         return text[used:]
