@@ -35,6 +35,8 @@ class Heard:
     problem: str = ""
     flat: bool = False
     """Whether the arguments stood beside the name, in no object of their own."""
+    loose: bool = False
+    """Whether a bracket was missing, so that an argument may stand deeper than it should."""
     alone: bool = False
     """Whether there is nothing but the word `name` and a name, which data may hold too."""
 

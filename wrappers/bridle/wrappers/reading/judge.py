@@ -71,6 +71,8 @@ def judge(heard: Heard, known: Known, where: int, text: str) -> Verdict:
 
 def _check(verdict: Verdict, tool: ToolSpec, given: dict[str, JSON], known: Known) -> Verdict:
     twice = [key for key in repeated_unlike(given) if key in tool.properties]
+    if verdict.heard.loose:
+        given = _lifted(verdict, tool, given)
     arguments, thoughts = _without_thoughts(tool, given)
     if not twice and not argument_errors(tool, arguments) and not _misplaced(verdict.heard, tool, arguments):
         verdict.notes += key_repairs(given, verdict.where)
@@ -231,6 +233,21 @@ def _without_thoughts(tool: ToolSpec, given: Mapping[str, JSON]) -> tuple[dict[s
 def _near_thoughts(key: str, spelled: set[str]) -> bool:
     """Whether the tool declares thoughts that `key` is another spelling of."""
     return any(fold(form) in spelled for form in (key, key + "s", key.removesuffix("s")))
+
+
+def _lifted(verdict: Verdict, tool: ToolSpec, given: dict[str, JSON]) -> dict[str, JSON]:
+    """The arguments, with those that a missing brace left inside of another one taken out of it."""
+    out = dict(given)
+    for key, value in given.items():
+        declared = tool.properties.get(key, {}).get("properties")
+        if not isinstance(value, dict) or not isinstance(declared, dict):
+            continue
+        strays = [one for one in value if one not in declared and one in tool.properties and one not in given]
+        if strays:
+            verdict.note("argument inside of another", ", ".join(strays), key)
+            out[key] = {one: inner for one, inner in value.items() if one not in strays}
+            out |= {one: value[one] for one in strays}
+    return out
 
 
 def _unwrapped(verdict: Verdict, tool: ToolSpec, arguments: dict[str, JSON], known: Known) -> dict[str, JSON]:

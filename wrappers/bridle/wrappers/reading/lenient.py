@@ -18,7 +18,7 @@ from bridle.wrappers.reading.keys import ARGUMENT_KEYS, NAME_KEYS, THOUGHT_KEYS,
 from bridle.wrappers.reading.marks import CALL_CLOSE
 from bridle.wrappers.reading.quoting import CLOSERS, Style, unescape
 from bridle.wrappers.reading.source import Known, Source, Unreadable
-from bridle.wrappers.reading.strings import KEY, MARK, Place, Where, read_string, skip_blanks
+from bridle.wrappers.reading.strings import KEY, LONELY_KEY, MARK, Place, Where, read_string, skip_blanks
 from bridle.wrappers.values import GEMMA_QUOTE, read_name
 
 __all__ = ["Lenient", "Zone", "read_value"]
@@ -244,6 +244,8 @@ class Lenient:
         quoted = self.text[end] in "\"'" and _AFTER_WORD.match(self.text, end + 1) is not None
         if not quoted and not (_AFTER_WORD.match(self.text, end) or MARK.match(self.text, end)):
             raise Unreadable(f"there is no value at character {self.at - self._start}")
+        if " " in word.strip() and ("[" in self._brackets[-1:] or word[0] in "0123456789+-."):
+            raise Unreadable(f"the value at character {self.at - self._start} is not in quotes")
         if self.text[end] == "," and not (KEY.match(self.text, end + 1) or "[" in self._brackets[-1:]):
             raise Unreadable(f"the value at character {self.at - self._start} is not in quotes")
         if _CALL.match(word):
@@ -286,7 +288,7 @@ class Lenient:
                 self._note("missing comma", self.at, "", ",")
             comma = False
             self._zone = self._zone_of(key, zone)
-            value = self.value("object", out)
+            value = self.members() if self._lacks_brace(zone) else self.value("object", out)
             self._zone = zone
             if zone == "call" and key in NAME_KEYS and isinstance(value, str) and value in self.known.tools:
                 self._tool = value
@@ -295,6 +297,14 @@ class Lenient:
             self._note("extra comma", self.at, ",", "")
         self._brackets.pop()
         return out
+
+    def _lacks_brace(self, zone: Zone) -> bool:
+        """Whether arguments begin here with their first key, without the brace that should come first."""
+        if zone != "call" or self._zone != "arguments":
+            return False
+        self._skip()
+        found = KEY.match(self.text, self.at)
+        return found is not None and found.group(1) is not None
 
     def _add(self, out: dict[str, JSON], key: str, value: JSON) -> None:
         if key in out:
@@ -349,6 +359,11 @@ class Lenient:
                 self.at = found.end()
                 return read_name(found.group(1)).strip("\"'")
         found = KEY.match(self.text, self.at)
+        lonely = None if found else LONELY_KEY.match(self.text, self.at)
+        if lonely and self._is_key(lonely.group(1), out):
+            self._note("missing colon", lonely.end(), "", ":")
+            self.at = lonely.end()
+            return lonely.group(1)
         if not found or self._is_foreign(found, out, comma):
             if out and self._is_loose(before, comma):
                 self._rest = self.at

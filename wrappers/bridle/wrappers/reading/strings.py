@@ -18,7 +18,7 @@ from bridle.wrappers.reading.quoting import CLOSERS, Style, has_odd_escapes, une
 from bridle.wrappers.reading.source import Source, Unreadable
 from bridle.wrappers.values import GEMMA_QUOTE, unescape_mark
 
-__all__ = ["KEY", "MARK", "Place", "read_string", "skip_blanks"]
+__all__ = ["KEY", "LONELY_KEY", "MARK", "Place", "read_string", "skip_blanks"]
 
 MARK = re.compile(rf"{pattern((*CALL_CLOSE, *TURN_END, *OTHER_TURN))}|```|<\||</\w")
 """What stands after a call and never inside one, outside of its strings."""
@@ -26,6 +26,9 @@ KEY = re.compile(
     r"""\s*(?:"((?:[^"\\\n]|\\.){0,200})"|'([^'\n]{0,200})'|“([^”\n]{0,200})”|"?([\w$.\-]{1,80})["']?)\s*(?::|=>)"""
 )
 _BLANKS = re.compile(r"\s*(?:(?://[^\n]*|#[^\n]*|/\*[^*]{0,500}+\*/)\s*)*")
+LONELY_KEY = re.compile(r"""\s*"([\w.$\-]{1,80})"\s*(?=[\[{"\d]|true|false|null|-\d)""")
+"""A key whose colon is missing."""
+_INNER_KEY = re.compile(r"""["'](\w{1,60})["']\s*:""")
 _STRANGE_KEY = re.compile(r"""\s*,\s*"[A-Za-z_]\w{0,60}"\s*:""")
 _KEYWORD = re.compile(r"\s*([^\W\d]\w*)\s*=")
 _BLANK = re.compile(r"\s*")
@@ -72,6 +75,8 @@ def read_string(source: Source, at: int, place: Place, style: Style, notes: list
             notes.append(Repair("triple quotes", at, opening * 3, opening)) if style == "json" else None
             return unescape(text[at + 3 : found], style), end
     start, inner = at + 1, 0
+    if place.depth >= 0 and (found_key := _INNER_KEY.match(text, at)) and place.where == "object":
+        raise Unreadable(f"the key {found_key.group(1)!r} stands where a value should be")
     reading = _TO_QUOTE[closing]
     here = start
     while True:
@@ -84,7 +89,7 @@ def read_string(source: Source, at: int, place: Place, style: Style, notes: list
             source.steps -= (here - start) // 500
             verdict = _balanced(text[start:here])
         if verdict:
-            return _finish(text, at, here, inner, style, notes)
+            return _finish(text, at, here, inner, style, notes, place)
         if not inner and (end := _forgotten(text, start, here, place)) > 0:
             notes.append(Repair("missing quote", end, "", closing))
             return unescape(text[start:end], style), end
@@ -103,8 +108,22 @@ def _marked(source: Source, start: int) -> tuple[str, int]:
     return unescape_mark(source.text[start:end], GEMMA_QUOTE), end + len(GEMMA_QUOTE)
 
 
-def _finish(text: str, at: int, end: int, inner: int, style: Style, notes: list[Repair]) -> tuple[str, int]:
+def _without_double(raw: str) -> str | None:
+    """A string whose one inner quote only repeats the quote at its beginning or its end; `6"` are inches."""
+    if raw.startswith('"'):
+        return raw[1:]
+    return raw[:-1] if raw.endswith('"') and not raw[-2:-1].isdigit() else None
+
+
+def _finish(
+    text: str, at: int, end: int, inner: int, style: Style, notes: list[Repair], place: Place
+) -> tuple[str, int]:
     raw = text[at + 1 : end]
+    if inner == 1 and (doubled := _without_double(raw)) is not None:
+        notes.append(Repair("quote given twice", at, raw[:80], doubled[:80]))
+        return unescape(doubled, style), end + 1
+    if inner % 2 and place.where == "list":
+        raise Unreadable("the quotes in a list do not come in pairs")
     value = unescape(raw, style)
     short = raw if len(raw) <= 80 else raw[:79] + "…"
     if inner:
@@ -150,7 +169,7 @@ def _ends(text: str, after: int, place: Place, inner: int) -> bool:
     """Whether the quote before `after` can close the string that `inner` quotes have been passed in."""
     at = _after_value(text, after)
     if at >= len(text):
-        return not inner
+        return not inner and text[after - 2 : after - 1] not in tuple(" (=,[{:")
     char = text[at]
     if MARK.match(text, at):
         return True
@@ -193,6 +212,9 @@ def _ends_at_comma(text: str, at: int, place: Place, inner: int) -> bool:
     found = KEY.match(text, at)
     if found:
         return place.is_key(_key(found)) or not inner
+    lonely = LONELY_KEY.match(text, at)
+    if lonely and not inner and place.is_key(lonely.group(1)):
+        return True
     return text[at] in "}]" and _ends_at_bracket(text, at, place, "\n" in text[at - 1 : at], inner)
 
 
