@@ -174,6 +174,11 @@ class Lenient:
             return True
         return self._around == "call" and (key in NAME_KEYS or key in ARGUMENT_KEYS)
 
+    def tool_has_any(self) -> bool:
+        """Whether the function whose arguments these are has parameters, or is not known."""
+        tool = self.known.tools.get(self._tool)
+        return tool is None or bool(tool.properties)
+
     def tool_has(self, key: str) -> bool:
         """Whether the function whose arguments these are has such a parameter."""
         tool = self.known.tools.get(self._tool)
@@ -217,7 +222,7 @@ class Lenient:
         end = self.at + len(written)
         if end >= self.source.size:
             raise Unreadable("it ends inside a number", cut=True)
-        if not (_AFTER_WORD.match(self.text, end) or MARK.match(self.text, end) or self.text[end] in "/#"):
+        if not (_AFTER_NUMBER.match(self.text, end) or MARK.match(self.text, end)):
             return None
         try:
             number = _make_number(written)
@@ -324,6 +329,8 @@ class Lenient:
     def _over(self, out: JSON, bracket: str, before: int) -> bool:
         """Whether the object or list ends here, by its bracket or because nothing of it follows."""
         if self.at >= self.source.size:
+            if not out and (self.tool_has_any() or self._around != "arguments"):
+                raise Unreadable("it is not complete", cut=True)
             self._close(out, bracket)
             return True
         char = self.text[self.at]

@@ -23,7 +23,7 @@ __all__ = ["KEY", "LONELY_KEY", "MARK", "Place", "read_string", "skip_blanks"]
 MARK = re.compile(rf"{pattern((*CALL_CLOSE, *TURN_END, *OTHER_TURN))}|```|<\||</\w")
 """What stands after a call and never inside one, outside of its strings."""
 KEY = re.compile(
-    r"""\s*(?:"((?:[^"\\\n]|\\.){0,200})"|'([^'\n]{0,200})'|“([^”\n]{0,200})”|"?([\w$.\-]{1,80})["']?)\s*(?::|=>)"""
+    r"""\s*(?:(?:"(?="\w))?"((?:[^"\\\n]|\\.){0,200})""?|'([^'\n]{0,200})'|“([^”\n]{0,200})”|"?([\w$.\-]{1,80})["']?)\s*(?::|=>)"""
 )
 _BLANKS = re.compile(r"\s*(?:(?://[^\n]*|#[^\n]*|/\*[^*]{0,500}+\*/)\s*)*")
 LONELY_KEY = re.compile(r"""\s*"([\w.$\-]{1,80})"\s*(?=[\[{"\d]|true|false|null|-\d)""")
@@ -84,7 +84,7 @@ def read_string(source: Source, at: int, place: Place, style: Style, notes: list
         here = found_quote.end() if found_quote else here
         if here >= source.size or text[here] != closing:
             break
-        verdict = place.depth < 0 or _ends(text, here + 1, place, inner)
+        verdict = _ends(text, here + 1, place, inner) if place.depth >= 0 else not _stops(text, here)
         if not verdict and inner and _new_key(text, here + 1, place):
             source.steps -= (here - start) // 500
             verdict = _balanced(text[start:here])
@@ -149,6 +149,11 @@ def _forgotten(text: str, start: int, here: int, place: Place) -> int:
     return start + len(before[:-1].rstrip())
 
 
+def _stops(text: str, quote: int) -> bool:
+    """Whether the text stops at a quote that reads as if it opened something."""
+    return text[quote - 1] in " (=,[{:" and not text[quote + 1 : quote + 100].strip()
+
+
 def _new_key(text: str, after: int, place: Place) -> bool:
     """Whether a comma and a key in quotes follow, of which the tool knows nothing."""
     found = _STRANGE_KEY.match(text, after) if place.where == "object" else None
@@ -169,7 +174,7 @@ def _ends(text: str, after: int, place: Place, inner: int) -> bool:
     """Whether the quote before `after` can close the string that `inner` quotes have been passed in."""
     at = _after_value(text, after)
     if at >= len(text):
-        return not inner and text[after - 2 : after - 1] not in tuple(" (=,[{:")
+        return not inner and not _stops(text, after - 1)
     char = text[at]
     if MARK.match(text, at):
         return True
