@@ -92,7 +92,7 @@ def write_tiny_llama(
     """
     tokens, merges = vocabulary(n_vocab, seed)
     if set(marks + control) & set(tokens):
-        raise ValueError(f"some of {marks + control!r} are tokens already; llama.cpp ends the process for that")
+        raise ValueError(f"some of {marks + control!r} are tokens already: llama.cpp ends the process")
     first_control = len(tokens) - len(CONTROL_TOKENS)
     types = [1] * first_control + [3] * len(CONTROL_TOKENS) + [4] * len(marks) + [3] * len(control)
     tokens += marks + control

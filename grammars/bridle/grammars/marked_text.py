@@ -54,9 +54,8 @@ def without_mark(inside: Node, mark: str) -> Node:
     Raises:
         SchemaError: when there are none.
 
-    >>> without_mark(Repeat(Chars(((60, 62),)), 1, 3), "</p>")
-    Alt(items=(Repeat(item=Chars(ranges=((61, 62),), negated=False), least=1, most=3), \
-Repeat(item=Chars(ranges=((60, 61),), negated=False), least=1, most=3)))
+    >>> without_mark(alt(Lit("a"), Lit("</p>")), "</p>")
+    Lit(text='a')
     """
     found: list[Node] = []
     for char in _signs(mark):
