@@ -180,12 +180,13 @@ def test_parameters_are_spelled_dropped_and_put_in_their_place() -> None:
 
 
 def test_what_is_wrong_is_told_with_what_is_expected() -> None:
-    for arguments, reason in (
+    cases: list[tuple[JSON, str]] = [
         (None, "'first_name' is a required property"),
         ([1], "not a JSON object; f takes first_name (string, required), size (integer), box (object)"),
         ({"first_name": "A", "size": "x"}, "'x' is not of type 'integer'"),
         ({"type": "object", "properties": {"first_name": {}}}, "the declaration of f"),
-    ):
+    ]
+    for arguments, reason in cases:
         found, why = verdict(arguments)
         assert found is None
         assert reason in why

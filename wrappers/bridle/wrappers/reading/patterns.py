@@ -44,7 +44,7 @@ FENCE = re.compile(r"```[ \t]*([\w+-]*)[ \t]*\r?\n?")
 CHANNEL = re.compile(
     r"(?:<\|start\|>[^<\n]{0,200})?(?:<\|channel\|>[^<]{0,200})?(?:<\|constrain\|>[^<]{0,60})?<\|message\|>"
 )
-TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\]]')
+TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[{}\[\]]')
 JUNK = re.compile(r"[\]})]+")
 BETWEEN = re.compile(r"[\s,;]*(?:and\b)?[\s,;]*")
 EXAMPLE = re.compile(
