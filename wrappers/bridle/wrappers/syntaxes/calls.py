@@ -196,12 +196,9 @@ class _Optional:
         self.failed = False
         self._after = after
         self._expected = Expected(before, after)
-        self._seen = ""
         self._inside = False
 
     def feed(self, text: str) -> str:
-        text = self._seen + text
-        self._seen = ""
         if self._inside:
             at = text.find(self._after[0])
             self.done = at >= 0

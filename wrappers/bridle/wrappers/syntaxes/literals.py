@@ -84,10 +84,6 @@ class MarkedText:
         self._amps = -1
         return self._plain(text, at, out)
 
-    def rest(self) -> str:
-        """What was held back, when no more comes."""
-        return ("&" + "amp;" * self._amps if self._amps >= 0 else "") + self._held
-
 
 class PythonString:
     """The inside of a Python string up to its closing quote, with its escapes undone."""

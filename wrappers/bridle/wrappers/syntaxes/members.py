@@ -97,9 +97,8 @@ class MemberStream:
         self._key = read_name(text[:at])
         if self._members.values != "raw":
             self._key = self._key.strip()
-            self.failed = not _BARE_KEY.fullmatch(
-                self._key
-            )  # keys in quotes or stars come with the whole call
+            # a key in quotes or after stars comes with the whole call
+            self.failed = not _BARE_KEY.fullmatch(self._key)
         self._middle = Expected(self._members.middle)
         return text[at:]
 
