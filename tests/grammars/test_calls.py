@@ -359,3 +359,12 @@ def test_references_still_lead_to_their_places() -> None:
         assert not check.is_valid({"function": "plant", "params": {"tree": [[1]]}})
     free = ToolSpec("f", "", {"$ref": "#/$defs/o", "$defs": {"o": {"type": "object"}}})
     assert validator_of(call_schema([free], None)).is_valid({"function": "f", "params": {"a": 1}})
+
+
+def test_thinking_that_the_prompt_has_opened_is_closed_before_the_call() -> None:
+    grammar = call_grammar([NOW], NUMBERED, "call", opened=True)
+    call = sample(call_grammar([NOW], NUMBERED, "call"), random.Random(1))
+    assert matches(grammar, f"Hm.\n</think>\n{call}")
+    assert matches(grammar, f"\n</think>\n{call}")
+    assert not matches(grammar, call)
+    assert not matches(grammar, f"<think>\nHm.\n</think>\n{call}<think>")

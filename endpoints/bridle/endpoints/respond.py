@@ -258,6 +258,9 @@ def _plan(
             bounds=question.bounds,
             loosen=question.loosen,
             thoughts=question.thoughts,
+            opened=question.wrapper.opens_thinking,
+            gap=question.wrapper.syntax.gap_always,
+            stop=question.wrapper.stop,
         )
         return _on_prompt(endpoint, question, grammar)
     if constraint == "grammar" and wanted:

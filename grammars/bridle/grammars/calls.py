@@ -47,6 +47,7 @@ def call_grammar(
     loosen: bool = False,
     parallel: int = 1,
     think: bool = False,
+    opened: bool = False,
     gap: bool = False,
     stop: Sequence[str] = (),
     thoughts: Mapping[str, JSON] | None = None,
@@ -55,10 +56,10 @@ def call_grammar(
 
     `only` leaves one function to call. Up to `parallel` calls may follow one another where the shape knows
     how. With `loosen`, schema keywords that cannot be held are left out and listed in `Grammar.weakened`.
-    With `think` the turn may begin with thinking, where the shape has a place for it; with `gap` the shape's
-    gap may stand before a call also where no text does. A turn ends before a mark that is one of `stop`, the
-    texts at which whoever runs the model stops. `thoughts` is a JSON Schema of the inner thoughts of a call;
-    without it they are any text.
+    With `think` the turn may begin with thinking, where the shape has a place for it; with `opened` it begins
+    inside it, because the prompt has opened it. With `gap` the shape's gap may stand before a call also where
+    no text does. A turn ends before a mark that is one of `stop`, the texts at which whoever runs the model
+    stops. `thoughts` is a JSON Schema of the inner thoughts of a call; without it they are any text.
 
     Raises:
         InputError: when there is nothing to call.
@@ -67,7 +68,7 @@ def call_grammar(
     store = Store()
     rules = SchemaRules(shape.layout, bounds, loosen=loosen, store=store)
     offered = _offered(tools, only)
-    start = thinking(shape, bounds) if think else EMPTY
+    start = thinking(shape, bounds, opened=opened) if think or opened else EMPTY
     if mode == "text" or (mode == "text_or_call" and not offered):
         return Grammar(seq(start, store.share("text", free_text(shape, bounds, stop))), store.rules)
     if not offered:

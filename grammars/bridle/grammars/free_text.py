@@ -87,11 +87,16 @@ def without_end(text: str, ends: Sequence[str]) -> str:
     return text[: len(text) - max((len(end) for end in ends if text.endswith(end)), default=0)]
 
 
-def thinking(shape: CallShape, bounds: Bounds) -> Node:
-    """Return rules for thinking, or none, before anything else; a call in there is not a call."""
+def thinking(shape: CallShape, bounds: Bounds, *, opened: bool = False) -> Node:
+    """Return rules for thinking, or none, before anything else; a call in there is not a call.
+
+    Where the prompt has `opened` the thinking, it must be closed.
+    """
     if not shape.think_open or not shape.think_close or not bounds.thoughts_chars:
         return EMPTY
     inside = optional(text_without_any([shape.trigger, shape.think_close.strip()], bounds.thoughts_chars))
+    if opened:
+        return seq(inside, Lit(shape.think_close))
     return optional(seq(Lit(shape.think_open), inside, Lit(shape.think_close)))
 
 

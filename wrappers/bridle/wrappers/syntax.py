@@ -188,6 +188,11 @@ class CallSyntax(Protocol):
         """What the grammars are made of."""
         ...
 
+    @property
+    def gap_always(self) -> bool:
+        """Whether the shape's gap stands before the calls also where there is no text."""
+        ...
+
     def write(
         self,
         calls: Sequence[ToolCall],
