@@ -24,7 +24,7 @@ _INVOKE = re.compile(r"<invoke(?:\s+name)?\s*=\s*([^>\n]*?)\s*>")
 _PARAMETER = re.compile(r"<param(?:eter)?(?:\s*=\s*|\s+name\s*=\s*)([^>\n]*?)\s*>")
 _ARG_KEY = re.compile(r"<arg_key>([^<]{0,300})</arg_key>\s*<arg_value>")
 _GLM_NAME = re.compile(r"([^<\n{}\[\]]{1,200}?)[^\S\n]*(?=<arg_key>|\n|</tool_call>|$)")
-_NEXT = re.compile(r"\n\s*(?:<param(?:eter)?\s*=\s*([^>\n]*)>|<function\s*=\s*([^>\n]*)>)")
+_NEXT = re.compile(r"\n[ \t]*(?:<param(?:eter)?\s*=\s*([^>\n]*)>|<function\s*=\s*([^>\n]*)>)")
 
 
 @dataclass(frozen=True, slots=True)

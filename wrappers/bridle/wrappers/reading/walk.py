@@ -44,7 +44,7 @@ _ACTION = re.compile(
     r"Action[ _]Input:[ \t]*\n?"
 )
 _ACTION_FENCE = re.compile(r"Action:\s*(?=```|[\[{])")
-_OBSERVATION = re.compile(r"\n\s*(?:Observation|Thought|Action)\s*:")
+_OBSERVATION = re.compile(r"\n[ \t]*(?:Observation|Thought|Action)\s*:")
 _NEXT_MESSAGE = re.compile(r"(?:<\|end\|>|<\|return\|>)(?:assistant(?=<\|channel))?")
 _CUSTOM_CLOSE = re.compile(r"\s*[\[<][\w|/ ]{1,30}[\]>]")
 _PRINT = re.compile(r"print\(\s*")
