@@ -9,6 +9,7 @@ import pytest
 
 from bridle.messages import JSON, Delta, ToolCall, ToolSpec
 from bridle.wrappers import CallSyntax, Hermes, JsonLayout, MemGPT
+from bridle.wrappers.syntaxes import make_syntax
 
 ADD = ToolSpec(
     "add",
@@ -199,4 +200,20 @@ def test_a_call_that_was_repaired_keeps_its_number() -> None:
     last, reading = reader.close()
     assert reading.calls == (CALL,)
     assert [(delta.index, delta.call_name) for delta in early if delta.call_name] == [(0, "add")]
+    assert last == [Delta(index=0, call=CALL)]
+
+
+@pytest.mark.parametrize("before", ["", "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant"])
+def test_another_way_of_a_family_to_write_calls_is_followed_too(before: str) -> None:
+    syntax = make_syntax("harmony", "none", JsonLayout())
+    text = (
+        before + '<|channel|>commentary to=functions.add <|constrain|>json<|message|>{"a": 1, "b": 2}<|call|>'
+    )
+    reader = syntax.reader(TOOLS)
+    deltas = [delta for char in text for delta in reader.feed(char)]
+    assert "".join(delta.call_name for delta in deltas) == "add"
+    assert "".join(delta.arguments for delta in deltas) == '{"a": 1, "b": 2}'
+    assert "".join(delta.thoughts for delta in deltas) == ("Hm." if before else "")
+    last, reading = reader.close()
+    assert reading.calls == (CALL,)
     assert last == [Delta(index=0, call=CALL)]

@@ -213,6 +213,7 @@ def test_a_table_may_change_a_known_syntax() -> None:
         ({"dialect": "nothing"}, ("calls.dialect is 'nothing'", "hermes")),
         ({"trigger": ""}, ("calls.trigger is missing", "like")),
         ({"call": "${name} ${colour}"}, ("'${colour}'", "quoted_name")),
+        ({"also": "${colour}"}, ("calls.also has the unknown place", "quoted_name")),
         ({"call": "${name}"}, ("calls.call is '${name}'", "${arguments} and ${members}")),
         ({"call": "${arguments}"}, ("calls.call is", "${name} and ${quoted_name}")),
     ],

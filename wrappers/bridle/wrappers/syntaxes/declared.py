@@ -39,13 +39,15 @@ class Declared:
 
     `dialect` is the name that `bridle.wrappers.read_calls` knows it by. With `empty_thoughts`, the marks of
     thinking stand there also when there are no thoughts. With `gap_always`, the gap before the calls stands
-    there also when there is no text.
+    there also when there is no text. `also` is another way in which the family's models write a call, which
+    is never written here but followed in a stream.
     """
 
     dialect: str
     shape: CallShape
     empty_thoughts: bool = False
     gap_always: bool = False
+    also: tuple[Part, ...] = ()
     label: str = field(default="", compare=False)
 
     def __repr__(self) -> str:
@@ -101,7 +103,7 @@ class Declared:
 
     def reader(self, tools: Sequence[ToolSpec], *, thinking: bool = False) -> StreamReader:
         """Start reading one turn; `thinking` when the prompt has already opened the thinking block."""
-        return Reader(self.dialect, self.shape, tuple(tools), thinking)
+        return Reader(self.dialect, self.shape, tuple(tools), thinking, self.also)
 
     def read(
         self, text: str, tools: Sequence[ToolSpec], finish: Finish = "stop", *, thinking: bool = False

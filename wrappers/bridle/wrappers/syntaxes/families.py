@@ -265,6 +265,7 @@ FAMILIES: Mapping[str, Mapping[str, object]] = {
         "text_open": "<|channel|>final<|message|>",
         "text_close": "<|end|>",
         "call": " to=functions.${name}<|channel|>commentary json<|message|>${arguments}<|call|>",
+        "also": "<|channel|>commentary to=functions.${name} <|constrain|>json<|message|>${arguments}<|call|>",
         "trigger": " to=functions.",
     },
     # Kimi K2.

@@ -18,7 +18,7 @@ from bridle.wrappers.jsonstream import ObjectScanner
 from bridle.wrappers.reading import SUSPECTS, is_call_like, recover
 from bridle.wrappers.reading.marks import CALL_CLOSE, CALL_OPEN, SPECIAL, THINKING, TURN_END
 from bridle.wrappers.streams import CallSink, TextStream, compact
-from bridle.wrappers.syntax import CallShape, Reading
+from bridle.wrappers.syntax import CallShape, Part, Reading
 from bridle.wrappers.syntaxes.calls import CallFollower
 
 __all__ = ["Reader"]
@@ -33,9 +33,17 @@ each. Text beyond that waits for the end of the turn."""
 class Reader:
     """Reads one turn of a syntax as it arrives."""
 
-    def __init__(self, dialect: str, shape: CallShape, tools: tuple[ToolSpec, ...], thinking: bool) -> None:
+    def __init__(
+        self,
+        dialect: str,
+        shape: CallShape,
+        tools: tuple[ToolSpec, ...],
+        thinking: bool,
+        also: tuple[Part, ...] = (),
+    ) -> None:
         self._dialect = dialect
         self._shape = shape
+        self._also = replace(shape, call=also, open="", close="", parallel=False) if also else shape
         self._tools = tools
         self._thinking = thinking
         self._raw: list[str] = []
@@ -51,7 +59,7 @@ class Reader:
         self._brackets = self._asked = 0
         self._follower = CallFollower(shape, self._sink)
         self._scanner = ObjectScanner()
-        self._marks = _marks(shape)
+        self._marks = _marks(shape, str(also[0]) if also else shape.trigger)
 
     def feed(self, fragment: str) -> list[Delta]:
         """Take the next characters."""
@@ -114,8 +122,10 @@ class Reader:
             return rest[len(marks.text_open) :]
         if rest and not any(mark.startswith(rest) for mark in marks.openings):
             self._state = "text"
-            if marks.unmarked or (self._addressed and rest.startswith(marks.trigger)):
-                self._begin_calls()
+            if self._addressed and rest.startswith(marks.also):
+                self._begin_calls(self._also)
+            elif marks.unmarked or (self._addressed and rest.startswith(marks.trigger)):
+                self._begin_calls(self._shape)
             elif self._addressed:
                 self._give_up()
         return rest
@@ -137,18 +147,20 @@ class Reader:
         """Decide what begins at a mark; nothing changes while that cannot be told."""
         marks = self._marks
         if rest.startswith(marks.trigger):
-            self._begin_calls(marks.trigger if marks.unmarked else "")
+            self._begin_calls(self._shape, marks.trigger if marks.unmarked else "")
+        elif rest.startswith(marks.also):
+            self._begin_calls(self._also)
         elif marks.think_open and rest.startswith(marks.think_open) and not self._sink.said:
             self._state = "start"
-        elif not any(mark.startswith(rest) for mark in (marks.trigger, marks.think_open)):
+        elif not any(mark.startswith(rest) for mark in (marks.trigger, marks.also, marks.think_open)):
             self._begin_object() if rest[0] in "{[" else self._give_up()
 
     def _give_up(self) -> None:
         self._state = "rest"
 
-    def _begin_calls(self, lead: str = "") -> None:
+    def _begin_calls(self, shape: CallShape, lead: str = "") -> None:
         self._state, self._since, self._said_before = "calls", [], self._sink.said
-        self._follower = CallFollower(self._shape, self._sink, lead)
+        self._follower = CallFollower(shape, self._sink, lead)
 
     def _begin_object(self) -> None:
         self._state, self._since, self._scanner = "object", [], ObjectScanner()
@@ -210,6 +222,7 @@ class _Marks:
     """What the reader looks for, made once for each shape."""
 
     trigger: str
+    also: str
     unmarked: bool
     think_open: str
     think_close: str
@@ -224,24 +237,24 @@ class _Marks:
 
 
 @lru_cache(maxsize=256)
-def _marks(shape: CallShape) -> _Marks:
+def _marks(shape: CallShape, also: str) -> _Marks:
     trigger, think_open, text_open = shape.trigger.strip(), shape.think_open.strip(), shape.text_open.lstrip()
     closing = shape.think_close.strip() or "</think>"
     first = re.match(r"<[^<>]*>|\[[^\[\]]*\]", closing)
     think_close = first.group() if first else closing
     after_think = closing[len(think_close) :].strip()
     suspects = [mark for mark in (*SUSPECTS, trigger, think_open) if mark]
+    calls = (trigger, also.strip()) if after_think else ()
     endings = (*_MARKUP, think_close)
     return _Marks(
         trigger=trigger,
+        also=also.strip(),
         unmarked=not compact(shape.open) and not isinstance(shape.call[0], str),
         think_open=think_open,
         think_close=think_close,
         after_think=after_think,
         text_open=text_open,
-        openings=tuple(
-            mark for mark in (*([after_think, trigger] if after_think else []), think_open, text_open) if mark
-        ),
+        openings=tuple(mark for mark in (think_open, text_open, after_think, *calls) if mark),
         suspects=_pattern(suspects),
         beginnings=_beginnings(suspects),
         think_endings=endings,

@@ -3,8 +3,8 @@
 `call` is the text of one call with places in it: `${name}` or `${quoted_name}`, `${arguments}` (`:2` says how
 many levels deep the object stands) or `${members}`, and where the family has them `${index}`, `${id}` and
 `${thoughts}`. `${line}`, `${end}` and `${comma}` are the breaks of an outer object that `indent` spreads over
-lines. The other keys are those of `bridle.wrappers.syntax.CallShape`; `like` takes over a known syntax, and
-all other keys change it.
+lines. The other keys are those of `bridle.wrappers.syntax.CallShape`; `also` is another way in which models
+write a call, followed in streams. `like` takes over a known syntax, and all other keys change it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = ["build", "syntax_from_table"]
 
 TEXTS = (
     "call", "trigger", "between", "gap", "open", "close", "text_open", "text_close", "think_open",
-    "think_close", "thoughts_key", "dialect", "like",
+    "think_close", "thoughts_key", "also", "dialect", "like",
 )  # fmt: skip
 SWITCHES = ("parallel", "text_first", "empty_thoughts", "gap_always")
 INNER: Mapping[str, tuple[str, ...]] = {
@@ -77,7 +77,7 @@ def build(
     if layout is None or (layout.indent is None and isinstance(indent, int)):
         layout = JsonLayout(indent if isinstance(indent, int) else None)
     shape = CallShape(
-        call=_parts(table, layout),
+        call=_parts(table, "call", layout),
         layout=layout,
         trigger=_text(table, "trigger"),
         between=_text(table, "between", "\n"),
@@ -91,14 +91,17 @@ def build(
         think_open=_text(table, "think_open"),
         think_close=_text(table, "think_close"),
     )
-    return Declared(dialect, shape, bool(table.get("empty_thoughts")), bool(table.get("gap_always")), label)
+    also = _parts(table, "also", layout)
+    return Declared(
+        dialect, shape, bool(table.get("empty_thoughts")), bool(table.get("gap_always")), also, label
+    )
 
 
-def _parts(table: Mapping[str, object], layout: JsonLayout) -> tuple[Part, ...]:
+def _parts(table: Mapping[str, object], key: str, layout: JsonLayout) -> tuple[Part, ...]:
     literals = {"line": layout.newline(1), "end": layout.newline(0), "comma": layout.comma}
     parts: list[Part] = []
     at = 0
-    text = _text(table, "call")
+    text = _text(table, key)
     for place in _PLACE.finditer(text):
         parts.append(text[at : place.start()])
         parts.append(literals.get(place.group(1)) or _place(place.group(1), place.group(2), table))
@@ -182,11 +185,12 @@ def _check_inner(key: str, value: object, source: str) -> None:
 
 def _check_places(table: Mapping[str, object], source: str) -> None:
     call = _text(table, "call")
+    for key in ("call", "also"):
+        for place in _PLACE.findall(_text(table, key)):
+            if place[0] not in PLACES:
+                hint = f"places are {', '.join(PLACES)}"
+                raise FormatError(f"{source}: calls.{key} has the unknown place '${{{place[0]}}}'", hint=hint)
     found = [place.group(1) for place in _PLACE.finditer(call)]
-    for place in found:
-        if place not in PLACES:
-            hint = f"places are {', '.join(PLACES)}"
-            raise FormatError(f"{source}: calls.call has the unknown place '${{{place}}}'", hint=hint)
     for choice in (("name", "quoted_name"), ("arguments", "members")):
         if sum(found.count(place) for place in choice) != 1:
             hint = f"it must have exactly one of {' and '.join('${' + place + '}' for place in choice)}"
