@@ -157,16 +157,19 @@ class LiteralStream:
         text = self._held + text
         self._held = ""
         at = 0
-        while at < len(text) and not self.done and not self.failed:
+        while at < len(text) and not self._is_over():
             if self._string is not None:
                 at = self._in_string(self._string, text, at)
                 continue
             moved = self._outside(text, at)
-            if moved == at and not self.done and not self.failed:
+            if moved == at and not self._is_over():
                 self._held = text[at:]
                 return ""
             at = moved
         return text[at:]
+
+    def _is_over(self) -> bool:
+        return self.done or self.failed
 
     def _in_string(self, string: MarkedText | PythonString, text: str, at: int) -> int:
         plain, rest = string.feed(text[at:])

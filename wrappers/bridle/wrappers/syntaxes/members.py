@@ -43,13 +43,16 @@ class MemberStream:
         """Take characters; return what does not belong to the members."""
         text = self._held + text
         self._held = ""
-        while text and not self.done and not self.failed:
+        while text and not self._is_over():
             before = (text, self._gap, self._key, self._middle, self._value)
             text = self._step(text)
             after = (text, self._gap, self._key, self._middle, self._value)
-            if after == before and not self.done and not self.failed:
+            if after == before and not self._is_over():
                 self._held, text = text, ""
         return text
+
+    def _is_over(self) -> bool:
+        return self.done or self.failed
 
     def _step(self, text: str) -> str:
         if self._value is not None:
