@@ -2,8 +2,8 @@
 
 from bridle.wrappers.detection import Detection, detect
 from bridle.wrappers.formats import Format, Turn
-from bridle.wrappers.registry import builtin_formats, format_files, load_format, user_folder
 from bridle.wrappers.reading import parse_calls, read_calls
+from bridle.wrappers.registry import builtin_formats, format_files, load_format, user_folder
 from bridle.wrappers.segments import Segment, flatten, neutralise, shield
 from bridle.wrappers.syntax import (
     Arguments,
