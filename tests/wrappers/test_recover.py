@@ -318,6 +318,16 @@ def test_text_and_thoughts_are_kept_apart_from_calls() -> None:
     assert (reading.thoughts, reading.calls) == ("", (ToolCall("muse", {"inner_thoughts": "Hm."}),))
 
 
+def test_a_call_that_was_only_thought_of_is_told() -> None:
+    reading = recover(f"<think>I call {OBJECT}</think>", TOOLS)
+    assert reading.calls == ()
+    assert "a call of book_ride stands in the thinking" in reading.refusals[0].reason
+    reading = recover(f"<think>I call {OBJECT}</think>Done.", TOOLS)
+    assert (reading.calls, reading.refusals, reading.text) == ((), (), "Done.")
+    assert reading.repairs[0].what == "call in thinking"
+    assert recover(f"<think>I call {OBJECT}</think>{OBJECT}", TOOLS).repairs == ()
+
+
 def test_thinking_that_the_prompt_opened_ends_at_its_mark() -> None:
     reading = recover(f"I might {OBJECT}\n</think>\n\n{OBJECT}", TOOLS, thinking=True)
     assert (reading.thoughts, reading.calls) == (f"I might {OBJECT}", (BERN,))

@@ -191,7 +191,7 @@ class Candidates:
         if not heard:
             return self._data(at, reader.at, sure)
         for one in heard:
-            one.loose = bool(reader.open)
+            one.repaired, one.loose = True, bool(reader.open)
             if any(_holds(one.arguments, left) for left in reader.open):
                 one.problem = one.problem or self._incomplete()
         return self._keep(Region(at, reader.at, heard, reader.notes, sure), reader.at)

@@ -35,6 +35,8 @@ class Heard:
     problem: str = ""
     flat: bool = False
     """Whether the arguments stood beside the name, in no object of their own."""
+    repaired: bool = False
+    """Whether what was written is not JSON."""
     loose: bool = False
     """Whether a bracket was missing, so that an argument may stand deeper than it should."""
     alone: bool = False

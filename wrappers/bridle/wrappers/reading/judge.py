@@ -173,6 +173,10 @@ def _single(verdict: Verdict, tool: ToolSpec, text: JSON) -> dict[str, JSON] | N
         return None
     holder = next((key for key in ("action_input", "input") if key in tool.properties), None)
     if holder is None or verdict.heard.spare.get(holder) != text:
+        if verdict.heard.repaired and "action_input" not in verdict.heard.spare:
+            return None
+        if '{"' in text:
+            return None
         wanted = tool.required if len(tool.required) == 1 else tuple(tool.properties)
         if len(wanted) != 1 or not only_strings(tool.properties.get(wanted[0], {}), tool.parameters):
             return None

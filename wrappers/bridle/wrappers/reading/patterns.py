@@ -48,8 +48,7 @@ TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[{}\[\]]')
 JUNK = re.compile(r"[\]})]+")
 BETWEEN = re.compile(r"[\s,;]*(?:and\b)?[\s,;]*")
 EXAMPLE = re.compile(
-    r"\b(?:for example|for instance|e\.\s?g\.|example|such as|would (?:look|be)|looks? like this"
-    r"|not (?:call|use)|schema|format)\b[^.!?\n{]{0,60}[\s`]*$",
+    r"\b(?:for example|for instance|e\.\s?g\.|examples?|such as|not (?:call|use))\b[^.!?\n{]{0,60}[\s`]*$",
     re.IGNORECASE,
 )
 """Prose that what follows it is an example."""

@@ -9,14 +9,15 @@ thinking, unknown functions and values that would have to be invented never make
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bridle.messages import Finish, Refusal, Repair, ToolCall, ToolSpec
-from bridle.wrappers.reading.heard import Heard, Region
+from bridle.wrappers.reading.heard import Heard, Parts, Region
 from bridle.wrappers.reading.judge import Verdict, judge
 from bridle.wrappers.reading.markup import read_object
 from bridle.wrappers.reading.names import tool_name
 from bridle.wrappers.reading.source import Known, Source
-from bridle.wrappers.reading.walk import Parts, Walk
+from bridle.wrappers.reading.walk import Walk
 from bridle.wrappers.syntax import Reading
 
 __all__ = ["is_call_like", "recover"]
@@ -54,7 +55,25 @@ def recover(
         walk = Walk(source, known, dialect, final=final)
         start = _end_of_thinking(source, walk.parts) if thinking else 0
         parts = walk.run(start) if start >= 0 else walk.parts
-    return _judged(parts, known, source, once, final)
+    reading = _judged(parts, known, source, once, final)
+    if reading.calls or not reading.thoughts:
+        return reading
+    return _with_thought_calls(reading, known)
+
+
+def _with_thought_calls(reading: Reading, known: Known) -> Reading:
+    """Say which calls were only thought of, since that is often where a model that made none left them."""
+    inside = Walk(Source(reading.thoughts), known, "", final=False).run()
+    heard = [one for region in inside.regions for one in region.heard[:_MOST]]
+    names = dict.fromkeys(call.name for one in heard if (call := judge(one, known, 0, "").call))
+    if not names:
+        return reading
+    listed = ", ".join(names)
+    if reading.text or reading.refusals:
+        note = Repair("call in thinking", 0, listed, "not made")
+        return replace(reading, repairs=(*reading.repairs, note))
+    why = f"a call of {listed} stands in the thinking, where nothing is called; make it after the thinking"
+    return replace(reading, refusals=(Refusal(why, reading.thoughts),))
 
 
 def _only_arguments(source: Source, known: Known, name: str, final: bool) -> Parts:

@@ -162,7 +162,7 @@ def _new_key(text: str, after: int, place: Place) -> bool:
 
 def _balanced(raw: str) -> bool:
     """Whether all quotes and brackets in `raw` come in pairs, so that a value may end after it."""
-    pairs = ("()", "[]", "{}")
+    pairs = (("(", ")"), ("[", "]"), ("{", "}"))
     return raw.count('"') % 2 == 0 and all(raw.count(one) == raw.count(other) for one, other in pairs)
 
 
