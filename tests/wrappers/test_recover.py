@@ -272,6 +272,10 @@ def test_the_arguments_of_a_known_function_need_no_name() -> None:
     assert calls('{"name": "Ana"}', "args_only:greet") == (ToolCall("greet", {"name": "Ana"}),)
     assert calls("", "args_only:now") == (ToolCall("now"),)
     assert calls("no idea", "args_only:now") == ()
+    assert calls('{}{"place": "Bern"}', "args_only:book_ride") == (BERN,)
+    assert calls('{"place": "Bern"}\n{"place": "Bern"} ok', "args_only:book_ride") == (BERN,)
+    assert calls('{"place": "Bern"}{"place": "Rome"}', "args_only:book_ride") == ()
+    assert calls('"{\\"place\\": \\"Bern\\"}"', "args_only:book_ride") == (BERN,)
 
 
 def test_a_parameter_may_be_called_name() -> None:

@@ -14,8 +14,10 @@ from dataclasses import replace
 from bridle.messages import Finish, Refusal, Repair, ToolCall, ToolSpec
 from bridle.wrappers.reading.heard import Heard, Parts, Region
 from bridle.wrappers.reading.judge import Verdict, judge
-from bridle.wrappers.reading.markup import read_object
+from bridle.wrappers.reading.markup import read_object, skip_space
 from bridle.wrappers.reading.names import tool_name
+from bridle.wrappers.reading.patterns import ESCAPED
+from bridle.wrappers.reading.quoting import unescape
 from bridle.wrappers.reading.source import Known, Source
 from bridle.wrappers.reading.walk import Walk
 from bridle.wrappers.syntax import Reading
@@ -77,15 +79,30 @@ def _with_thought_calls(reading: Reading, known: Known) -> Reading:
 
 
 def _only_arguments(source: Source, known: Known, name: str, final: bool) -> Parts:
-    parts = Parts()
-    start = source.text.find("{")
-    text = source.text.strip()
-    if start < 0:
-        problem = "" if not text else "there is no JSON object in it"
-        parts.regions.append(Region(0, source.size, [Heard(name, {}, problem=problem)], sure=True))
-        return parts
+    """Read a text that is nothing but the arguments of `name`."""
     region = Region(0, source.size, [], sure=True)
+    region.heard.append(_arguments_of(source, known, name, region, final))
+    return Parts(regions=[region])
+
+
+def _arguments_of(source: Source, known: Known, name: str, region: Region, final: bool) -> Heard:
+    text = source.text
+    start = text.find("{")
+    if start < 0:
+        return Heard(name, {}, problem="there is no JSON object in it" if text.strip() else "")
+    if ESCAPED.match(text, start):
+        region.notes.append(Repair("arguments in quotes", start, text[start : start + 80], "an object"))
+        source = Source(unescape(text[start:].rstrip().removesuffix('"'), "json"))
+        text, start = source.text, 0
     arguments, end, problem = read_object(source, start, known, name, region.notes, final=final)
+    while not problem and text.startswith("{", after := skip_space(text, end)):
+        region.notes.append(Repair("text behind the arguments", end, text[end : end + 80], ""))
+        more, end, problem = read_object(source, after, known, name, region.notes, final=final)
+        if arguments and more and more != arguments:
+            problem = "there are two objects of arguments"
+        arguments = arguments or more
+    if text[end:].strip() and not problem:
+        region.notes.append(Repair("text behind the arguments", end, text[end : end + 80].strip(), ""))
     inner = arguments if isinstance(arguments, dict) else {}
     held = inner.get("name")
     if (
@@ -94,12 +111,7 @@ def _only_arguments(source: Source, known: Known, name: str, final: bool) -> Par
         and isinstance(inner.get("arguments"), dict)
     ):
         arguments = inner["arguments"]
-    rest = source.text[end:].strip()
-    if rest and not problem:
-        region.notes.append(Repair("text behind the arguments", end, rest[:80], ""))
-    region.heard.append(Heard(name, arguments, problem=problem))
-    parts.regions.append(region)
-    return parts
+    return Heard(name, arguments, problem=problem)
 
 
 def _end_of_thinking(source: Source, parts: Parts) -> int:
