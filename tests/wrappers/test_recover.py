@@ -92,6 +92,28 @@ DIALECTS = [
 ]
 
 
+DIALECTS += [
+    f"```json\n{OBJECT}\n```",
+    f"```json\n[{OBJECT}]\n```",
+    f"```xml\n<tool_call>\n{OBJECT}\n</tool_call>\n```",
+    f"<tool_call>\n```json\n{OBJECT}\n```\n</tool_call>",
+    '```\n<function=book_ride>{"place": "Bern"}</function>\n```',
+    '```python\nbook_ride(place="Bern")\n```',
+    '```python\n[book_ride(place="Bern")]\n```',
+    '`book_ride(place="Bern")`',
+    'book_ride {"place": "Bern"}',
+    "book_ride(**{'place': 'Bern'})<|im_end|>",
+    '[default_api.book_ride(place="Be" "rn")]',
+    '<tool_call>"{\\"name\\": \\"book_ride\\", \\"arguments\\": {\\"place\\": \\"Bern\\"}}"</tool_call>',
+    "<tool_call>book_ride(place='Bern')</tool_call>",
+    '{"tool": {"name": "book_ride"}, "args": {"place": "Bern"}}',
+    'call:book_ride{place:<|"|>Bern<|"|>}',
+    'all\nSure.>>>book_ride\n{"place": "Bern"}',
+    "<|channel|>commentary to=functions.book_ride<|message|>Bern<|call|>",
+    '{"name": "book_ride", "arguments": {"place": "Bern"}, "id": "1"}; ',
+]
+
+
 @pytest.mark.parametrize("text", DIALECTS)
 def test_a_call_is_found_in_any_dialect(text: str) -> None:
     reading = recover(text, TOOLS)
@@ -166,6 +188,32 @@ def test_a_fault_that_leaves_one_meaning_is_repaired_and_recorded(text: str) -> 
 
 
 NEVER = [
+    "<tool_call></tool_call>",
+    "<tool_call>\nI don't know.\n</tool_call>",
+    "<tool_call>\nwhat",
+    '<tool_call>{"place": "Bern"}</tool_call>',
+    "<tool_call>{'place': 'Bern'}</tool_call>",
+    '<tool_call>"Bern"</tool_call>',
+    '<tool_call>"[1]"</tool_call>',
+    "<|channel|>commentary",
+    "```\nbook_ride is a function\n```",
+    '```json\n{"place": "Bern"}\n```',
+    f"```yaml\n{OBJECT}\n```",
+    f"for example [{OBJECT}]",
+    "book_ride(place='Bern') and more",
+    "book_ride(place=",
+    "[book_ride(place='Bern' 'x' 5)]",
+    "[book_ride(**5)]",
+    "[book_ride(place='Bern', place='Rome')]",
+    '{"tool_calls": []}',
+    '{"tool_calls": [1]}',
+    '{"function": "nothing"}',
+    '{"name": "Ana", "age": 5}',
+    '{"name": "now", "result": 5}',
+    "Action: book_ride",
+    "to=functions.now nothing",
+    "call:nothing{}",
+    ">>>nothing",
     "",
     "Hello.",
     "null",
@@ -262,6 +310,21 @@ def test_quotes_that_were_not_escaped_belong_to_the_text(inner: str) -> None:
     assert calls(f'{{"name": "save", "arguments": {{"file": "a.py", "text": "{inner}"}}}}') == (wanted,)
     assert calls(f'{{"name": "save", "arguments": {{"text": "{inner}", "file": "a.py"}}}}') == (wanted,)
     assert calls(f'{{"text": "{inner}", "file": "a.py"}}', "args_only:save") == (wanted,)
+
+
+@pytest.mark.parametrize("inner", ['a "b" c', "it's", 'x, "y", z'])
+def test_quotes_inside_of_pythons_strings(inner: str) -> None:
+    for quote in "\"'":
+        wanted = ToolCall("save", {"file": "a", "text": inner})
+        assert calls(f"[save(file='a', text={quote}{inner}{quote})]") == (wanted,)
+        assert calls(f"[save(text={quote}{inner}{quote} file='a'), now()]") == (wanted, ToolCall("now"))
+
+
+def test_pythons_calls_may_follow_prose_where_they_were_asked_for() -> None:
+    text = "Sure!\n\nbook_ride(place='Bern')\nnow()"
+    assert calls(text) == ()
+    reading = recover(text, TOOLS, "pythonic")
+    assert (reading.text, reading.calls) == ("Sure!", (BERN, ToolCall("now")))
 
 
 def test_the_arguments_of_a_known_function_need_no_name() -> None:
