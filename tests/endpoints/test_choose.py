@@ -40,8 +40,17 @@ class Named(Scripted):
         return self._metadata
 
     @property
+    def bos(self) -> str:
+        return ""
+
+    @property
+    def eos(self) -> str:
+        return "<|done|>"
+
+    @property
     def special_tokens(self) -> tuple[str, ...]:
-        return ("<|start_header_id|>", "<|eot_id|>") if self._metadata else ()
+        new = self._metadata.get("general.architecture") == "new"
+        return ("<|start_header_id|>", "<|eot_id|>") if new else ()
 
 
 def test_what_is_given_is_taken(tmp_path: Path) -> None:
@@ -115,3 +124,23 @@ def test_without_a_template_metadata_or_the_name_decide() -> None:
 def test_a_model_that_nothing_is_known_of_gets_chatml() -> None:
     found, reason = choose_wrapper(Scripted(["yes"]))
     assert (found.name, "default" in reason) == ("chatml", True)
+
+
+ODD = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|done|>{% endfor %}<|assistant|>"
+
+
+def test_a_template_of_no_family_writes_the_prompt_itself() -> None:
+    found, reason = choose_wrapper(Named("x", ODD, {"general.architecture": "oddity"}))
+    assert found.name == "template"
+    assert "own chat template writes the prompt" in reason
+    assert found.stop == ("<|done|>",)
+    assert found.syntax == get_wrapper("generic").syntax
+
+
+def test_template_asks_for_the_models_own_and_keeps_the_familys_calls() -> None:
+    found, reason = choose_wrapper(Named("x", CHATML), "template")
+    assert found.name == "template"
+    assert found.syntax == get_wrapper("chatml").syntax
+    assert "chatml" in reason
+    with pytest.raises(FormatError, match="does not tell the model's chat template"):
+        choose_wrapper(Named("x"), "template")

@@ -33,6 +33,7 @@ from bridle.messages import (
 )
 from bridle.wrappers import JsonLayout, MemGPT, Reading, StreamReader, Wrapper
 from bridle.wrappers.checking import check_references
+from bridle.wrappers.plain_chat import plain_chat
 from bridle.wrappers.toollists import ToolListing, list_tools
 
 __all__ = ["ConstraintChoice", "respond"]
@@ -313,21 +314,7 @@ def _as_chat(question: _Question, held: MemGPT | None) -> tuple[Message, ...]:
     syntax = held or question.wrapper.syntax
     listing = ToolListing("memgpt") if held else question.wrapper.format.tools
     listed = list_tools(listing, question.tools, "outer" if held else question.wrapper.thoughts)
-    out: list[Message] = []
-    if listed and not (question.messages and question.messages[0].role == "system"):
-        out.append(Message("system", listed))
-        listed = ""
-    for index, message in enumerate(question.messages):
-        if index == 0 and listed:
-            out.append(Message("system", f"{message.content.strip()}\n{listed}".strip()))
-        elif message.role == "assistant":
-            text = syntax.write(message.calls, message.thoughts, message.content, question.tools)
-            out.append(Message("assistant", text))
-        elif message.role == "tool":
-            out.append(Message("user", f"FUNCTION RETURN: {message.content}"))
-        else:
-            out.append(message)
-    return tuple(out)
+    return plain_chat(question.messages, question.tools, syntax, listed)
 
 
 def _plan_value(

@@ -23,7 +23,7 @@ from bridle.wrappers.families import (
 )
 from bridle.wrappers.registry import format_files
 
-__all__ = ["DEFAULT", "Detection", "detect", "words"]
+__all__ = ["DEFAULT", "UNKNOWN", "Detection", "detect", "words"]
 
 DEFAULT = "chatml"
 UNKNOWN = 0.1

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
+from typing import Protocol
 
 from bridle.errors import FormatError
 from bridle.messages import JSON, Finish, Message, ToolCall, ToolSpec
@@ -24,7 +25,7 @@ from bridle.wrappers.syntax import CallSyntax, JsonLayout, Reading, StreamReader
 from bridle.wrappers.syntaxes import ThoughtsPlace, make_syntax
 from bridle.wrappers.toollists import HINTS, tool_segments
 
-__all__ = ["ALIASES", "Alias", "Wrapper", "get_wrapper", "wrapper_names"]
+__all__ = ["ALIASES", "Alias", "Wrapper", "Writer", "get_wrapper", "wrapper_names"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,16 @@ def _nothing() -> Mapping[str, JSON]:
     return MappingProxyType({})
 
 
+class Writer(Protocol):
+    """What writes a conversation in place of a format; see `own_template`."""
+
+    def segments(
+        self, form: Format, syntax: CallSyntax, messages: Sequence[Message], tools: Sequence[ToolSpec]
+    ) -> tuple[Segment, ...]:
+        """Write the conversation up to where the model's answer begins."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Wrapper:
     """A format with the syntax that it writes calls in. Immutable; share it freely.
@@ -79,6 +90,8 @@ class Wrapper:
     hints: bool = False
     roles: bool = False
     values: Mapping[str, JSON] = field(default_factory=_nothing)
+    own: Writer | None = None
+    """The model's own chat template, where it writes the prompt in place of the format."""
 
     @property
     def control(self) -> tuple[str, ...]:
@@ -115,7 +128,9 @@ class Wrapper:
         form = self.format
         listed = tool_segments(form.tools, tools, self.thoughts, self.control)
         values = {**form.template_values, **self.values}
-        if form.template:
+        if self.own is not None:
+            segments = list(self.own.segments(form, self.syntax, messages, tools))
+        elif form.template:
             from bridle.wrappers.template_layout import by_template  # Jinja, which most formats do without
 
             segments = list(by_template(form, self.syntax, messages, tools, listed, values))

@@ -104,6 +104,16 @@ class LlamaCpp:
         return self._header.metadata
 
     @property
+    def bos(self) -> str:
+        """The text of the token that begins a prompt; empty where the file names none."""
+        return self._header.bos
+
+    @property
+    def eos(self) -> str:
+        """The text of the token that ends an answer; empty where the file names none."""
+        return self._header.eos
+
+    @property
     def special_tokens(self) -> tuple[str, ...]:
         """The tokens of the vocabulary that are no ordinary text."""
         return self._header.special_tokens
