@@ -193,8 +193,9 @@ def argument_errors(tool: ToolSpec, arguments: Mapping[str, JSON]) -> list[str]:
         errors = sorted(validator.iter_errors(dict(arguments)), key=lambda error: error.message)
     except RecursionError:
         return [*wrong, "they are nested too deeply, or their schema refers to itself without end"]
-    except (UnknownType, re.error, Unresolvable, TypeError, ValueError) as error:
-        return [*wrong, f"they cannot be checked, because the function's schema is faulty: {_short(str(error))}"]
+    except (UnknownType, re.error, Unresolvable, TypeError, ValueError) as fault:
+        why = _short(str(fault))
+        return [*wrong, f"they cannot be checked, because the function's schema is faulty: {why}"]
     for error in errors[:5]:
         place = "/".join(str(part) for part in error.absolute_path)
         wrong.append((f"{place}: " if place else "") + _short(error.message))

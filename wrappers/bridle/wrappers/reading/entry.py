@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import cast
 
 from bridle.errors import InputError
@@ -17,6 +18,9 @@ _TYPES: Mapping[str, str] = {
     "long": "integer", "str": "string", "bool": "boolean", "list": "array", "tuple": "array",
     "set": "array", "none": "null",
 }  # fmt: skip
+_KEPT: dict[int, tuple[Mapping[str, object], ToolSpec]] = {}
+"""Tools by the identity of the dict they came as, with a copy that tells whether it has changed since."""
+_MOST_KEPT = 512
 _JSON_TYPES = frozenset({"object", "number", "integer", "string", "boolean", "array", "null"})
 
 
@@ -37,7 +41,7 @@ def read_calls(
     (Repair(what='name', where=0, before='Now', after='now'),)
     """
     about = meta or {}
-    specs = [tool if isinstance(tool, ToolSpec) else _tool(tool) for tool in tools]
+    specs = [tool if isinstance(tool, ToolSpec) else _kept(tool) for tool in tools]
     dialect = about.get("dialect")
     finish: Finish = (
         "length" if about.get("finish_reason") in ("length", "max_tokens", "MAX_TOKENS") else "stop"
@@ -61,6 +65,18 @@ def parse_calls(
     """
     calls = read_calls(raw, tools, meta).calls
     return [{"name": call.name, "arguments": dict(call.arguments)} for call in calls] or None
+
+
+def _kept(tool: Mapping[str, object]) -> ToolSpec:
+    """The same as `_tool`, kept for the next text: the same few tools come with every answer."""
+    known = _KEPT.get(id(tool))
+    if known is not None and known[0] == tool:
+        return known[1]
+    if len(_KEPT) >= _MOST_KEPT:
+        _KEPT.clear()
+    spec = _tool(tool)
+    _KEPT[id(tool)] = (deepcopy(tool), spec)
+    return spec
 
 
 def _tool(tool: Mapping[str, object]) -> ToolSpec:

@@ -17,12 +17,13 @@ from bridle.wrappers.reading.judge import Verdict, judge
 from bridle.wrappers.reading.markup import read_object, skip_space
 from bridle.wrappers.reading.names import tool_name
 from bridle.wrappers.reading.patterns import ESCAPED
+from bridle.wrappers.reading.plain import plain_call
 from bridle.wrappers.reading.quoting import unescape
 from bridle.wrappers.reading.source import Known, Source
 from bridle.wrappers.reading.walk import Walk
 from bridle.wrappers.syntax import Reading
 
-__all__ = ["is_call_like", "recover"]
+__all__ = ["is_call_like", "long_way", "recover"]
 
 _MOST = 256
 _ONLY_ARGUMENTS = "args_only:"
@@ -47,10 +48,27 @@ def recover(
     >>> recover("Yes: <tool_call>{'name': 'f', 'arguments': {'x': '1',}}", [tool]).calls
     (ToolCall(name='f', arguments={'x': 1}),)
     """
+    dialect = dialect or ""
+    if finish == "stop" and not thinking and not dialect.startswith(_ONLY_ARGUMENTS):
+        call = plain_call(raw, tools)
+        if call is not None:
+            return Reading(calls=(call,))
+    return long_way(raw, tools, dialect, finish, thinking=thinking, once=once)
+
+
+def long_way(
+    raw: str,
+    tools: Sequence[ToolSpec],
+    dialect: str = "",
+    finish: Finish = "stop",
+    *,
+    thinking: bool = False,
+    once: bool = False,
+) -> Reading:
+    """Do what `recover` does without the short way for plain calls."""
     known = Known(tools)
     source = Source(raw)
     final = finish != "length"
-    dialect = dialect or ""
     if dialect.startswith(_ONLY_ARGUMENTS):
         parts = _only_arguments(source, known, dialect.removeprefix(_ONLY_ARGUMENTS), final)
     else:
