@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bridle.messages import Message
+from bridle.messages import Message, ToolCall, ToolSpec
 from bridle.wrappers import Segment, builtin_formats, flatten, get_wrapper, neutralise, shield
 
 MARKS = sorted({mark for form in builtin_formats().values() for mark in (*form.special, *form.marks)})
@@ -77,3 +77,22 @@ def test_a_prompt_in_which_content_holds_no_mark_stays_as_it_is() -> None:
         == "a\u2060a<\u2060s>"
     )
     assert neutralise("a\u2060b", ["a\u2060", "x"]) == "a\u2060b"
+
+
+@given(CONTENT, st.sampled_from(sorted(builtin_formats())))
+def test_no_text_of_a_conversation_adds_control_text(content: str, name: str) -> None:
+    wrapper = get_wrapper(name)
+
+    def control(text: str) -> str:
+        tool = ToolSpec("look", text, {"type": "object", "properties": {"q": {"type": "string"}}})
+        messages = [
+            Message("system", f"s{text}s"),
+            Message("user", f"u{text}u"),
+            Message("assistant", f"a{text}a", f"t{text}t", (ToolCall("look", {"q": f"c{text}c"}),)),
+            Message("tool", f"r{text}r", name="look"),
+            Message("assistant", f"b{text}b"),
+            Message("user", f"v{text}v"),
+        ]
+        return "".join(one.text for one in wrapper.render(messages, [tool]) if one.control)
+
+    assert control(content) == control("harmless")
