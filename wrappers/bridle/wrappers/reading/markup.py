@@ -144,7 +144,7 @@ def _members(
         start = found.end()
         close = source.find(style.close, start)
         limit = _limit(source, start, close, style, known)
-        if limit < 0:
+        if limit < 0 or (close < 0 and not final):
             return Heard(name, problem="it is not complete"), source.size
         if text.startswith(style.close, limit):
             value = text[start:limit]
@@ -223,9 +223,13 @@ def _closed(
 ) -> tuple[Heard, int]:
     """The call at the end of its arguments, and the place after the marks that end it."""
     text = source.text
-    if at >= source.size and not final:
+    ended = text.startswith(style.ends, at)
+    if not ended and not final:
         return Heard(name, problem="it is not complete"), at
-    if at >= source.size or text.startswith(style.ends, at) or not raw:
+    end = source.first(style.ends, at)
+    if at < end and source.find(style.close, at) in range(at, end):
+        return Heard(name, problem="there is something among its arguments that is none"), end
+    if ended:
         closing = next((mark for mark in style.ends[:1] if text.startswith(mark, at)), "")
         return Heard(name, raw=raw), at + len(closing)
     return Heard(name, raw=raw), at
