@@ -50,7 +50,10 @@ OPEN_FLAGS = {
     "x292": "a bare call in thoughts",
     "x334": "a bare call in an analysis",
 }
-OPEN_DAMAGE = dict.fromkeys(("x110", "x111"), "an object inside a damaged call is read as a call")
+OPEN_DAMAGE = {
+    "x110": "an object inside a damaged call is read as a call",
+    "x111": "a call inside a damaged string is read as a call",
+}
 
 
 @dataclass(frozen=True, slots=True)
