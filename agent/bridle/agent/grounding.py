@@ -3,8 +3,8 @@
 A model of a few million parameters misspells what it copies and mixes up the lines of its memory. Where it
 is held by a grammar it need not: what it writes down about the user is then a run of words that the user
 said, a thought that looks something up names a line that exists, or ends in a question mark, and a list of
-what it was told is a list of lines that exist. The schemas made here go into the constraint only; calls are
-checked against the functions' own.
+what it was told is the lines that exist, from the first on. The schemas made here go into the constraint
+only; calls are checked against the functions' own.
 
 Thoughts and keys are those that the embedded model was trained on: `Key: value`, `Key: ?`, `Key: old > new`,
 or one of a few words.
@@ -21,6 +21,8 @@ __all__ = ["answer_schema", "fact_schema", "query_schema", "runs_of_words", "tho
 
 MOST_WORDS = 40
 """Longer messages are not quoted from: there would be too many runs of words."""
+MOST_LISTED = 4
+"""So many lines the embedded model learnt to list."""
 _SEVERAL = ("Allergy", "Dislikes", "Hobby", "Language", "Likes", "Pet")
 """Keys that may stand in memory more than once, with different values."""
 _KEYS = (
@@ -100,11 +102,14 @@ def thought_schema(core: Core, said: str) -> dict[str, JSON] | None:
 
 
 def answer_schema(core: Core) -> dict[str, JSON] | None:
-    """What may be said: anything, but a list of what the user told is a list of lines that exist."""
-    lines = _any_of(line for block in core.blocks if block.label != "persona" for line in block.lines)
+    """What may be said: anything, but a list of what the user told is the lines that exist, in their order."""
+    lines = [line for block in core.blocks if block.label != "persona" for line in block.lines]
     if not lines:
         return None
-    listed, begin = f"You told me: {lines}(; {lines}){{0,3}}\\.", "You told"
+    more = ""
+    for line in reversed(lines[1:MOST_LISTED]):
+        more = f"(; {_escape(line)}{more})?"
+    listed, begin = f"You told me: {_escape(lines[0])}{more}\\.", "You told"
     other = "|".join(f"{begin[:n]}[^{begin[n]}].*" for n in range(len(begin)))
     return {"type": "string", "pattern": f"^({listed}|{other})$", "maxLength": 240}
 
