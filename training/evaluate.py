@@ -30,8 +30,13 @@ __all__ = ["Ask", "Score", "connect_ask", "handwritten", "main", "score", "wilso
 Ask = Callable[[Case, bool], ToolCall | None]
 """Puts a case to a model, held by a grammar or not; None where the answer is no call."""
 SEED = 990_001
-MAX_TOKENS = 200
+MAX_TOKENS = 320
 SPLITS = ("train", "entities", "frames")
+PLAIN = (
+    *("fact", "correction", "rename", "note", "conv_search", "answer_core", "search_archive"),
+    *("answer_archive", "conv_answer", "answer_none", "note_saved", "ack", "smalltalk", "whoami"),
+)
+"""The plain steps of a memory agent: one thing said or asked, with everything that follows from it."""
 
 
 @dataclass
@@ -206,15 +211,17 @@ def main() -> None:
             continue
         word = "held" if held else "free"
         for split in options.splits:
-            total = Score()
+            total, plain = Score(), Score()
             for kind in KINDS:
                 wrong: list[str] = []
                 chosen = (group[0] for group in groups(SEED, split, kind))
                 one = score(itertools.islice(chosen, options.per_kind), ask, held, wrong)
                 total += one
+                plain += one if kind in PLAIN else Score()
                 print(f"{word} {split:9s} {kind:24s} {one}", flush=True)
                 for line in wrong[: options.wrong]:
                     print(f"    {line}")
+            print(f"{word} {split:9s} {'(plain steps)':24s} {plain}", flush=True)
             print(f"{word} {split:9s} {'all':24s} {total}", flush=True)
         if options.handwritten.exists():
             wrong = []
