@@ -29,6 +29,8 @@ __all__ = ["MESSAGE_END", "Candidates"]
 _BREAKS = ("\n{", "\n\n", *CALL_CLOSE, *CALL_OPEN)
 """Where something new may begin behind a broken call."""
 _HELD = re.compile(r"[\"']?\b(?:params|arguments|parameters|args|action_input|inner_thoughts)[\"']?\s*[:=]")
+_DAMAGED = re.compile(r"[\[{]\s*\{?\s*\"")
+"""An object, or a list of objects, whose first key is in quotes."""
 MESSAGE_END = ("<|end|>", "<|return|>", "<|call|>", "<|start|>", "<|channel|>")
 
 
@@ -132,7 +134,7 @@ class Candidates:
             value, end = source.strict(at)
         except Unreadable as error:
             if not sure and not self._call_like(at):
-                return -1
+                return self._damaged_data(at)
             if ESCAPED.match(self.text, at):
                 return self._escaped(at)
             if error.why.startswith("it is nested"):
@@ -143,6 +145,16 @@ class Candidates:
         if not heard or not whole:
             return self._data(at, end, sure)
         return self._keep(Region(at, end, heard, notes, sure), end)
+
+    def _damaged_data(self, at: int) -> int:
+        """An object that is neither JSON nor begins as a call does: what stands in it is no call either."""
+        if not _DAMAGED.match(self.text, at):
+            return -1
+        if self._plainly_call(at, at):
+            return self._refuse(at, "it is not valid JSON")
+        end = self._extent(at)
+        self.parts.text.append(self.text[at:end])
+        return end
 
     def _data(self, at: int, end: int, sure: bool) -> int:
         if sure:

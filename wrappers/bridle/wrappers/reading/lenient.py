@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from bridle.messages import JSON
 from bridle.wrappers.reading.keys import ARGUMENT_KEYS, NAME_KEYS, WRAPPER_KEYS
 from bridle.wrappers.reading.marks import CALL_CLOSE
+from bridle.wrappers.reading.patterns import ESCAPED
 from bridle.wrappers.reading.quoting import CLOSERS, Style, unescape
 from bridle.wrappers.reading.scalars import DEEPEST, Scalars, Zone
 from bridle.wrappers.reading.source import Known, Source, Unreadable
@@ -218,10 +219,14 @@ class Lenient(Scalars):
             return True
         new_line = "\n" in self.text[before : self.at]
         if self._zone == "call":
-            return new_line or self.text[self.at] == "{"
+            return new_line or self._begins_object(before)
         end = self.source.first(("\n{", *CALL_CLOSE), self.at)
         quote = self.source.find('"', self.at)
-        return (new_line and comma and not 0 <= quote < end) or self.text[self.at] == "{"
+        return (new_line and comma and not 0 <= quote < end) or self._begins_object(before)
+
+    def _begins_object(self, before: int) -> bool:
+        """Whether another object begins behind a blank, and not the inside of a string."""
+        return before < self.at and self.text[self.at] == "{" and not ESCAPED.match(self.text, self.at)
 
     def _marked_key(self) -> str:
         key = self._string("object", {})

@@ -57,9 +57,10 @@ ESCAPED = re.compile(r"[\[{](?:\s|\\n)*\{?(?:\s|\\n)*\\[\"']")
 
 PLACES = re.compile(
     r"<[|｜\w/]|\[[^\[\]]|\{(?:\s|\\n)*+\\?[\"'“`\w$.\-]|\{(?:\s|\\n)*+[^\x00-\x7f]"
-    r"|```|>>>|to=functions\.|Action:|call:|functools|function<｜|◁"
+    r"|\{\s*+(?://|/\*|#)|```|>>>|to=functions\.|Action:|call:|functools|function<｜|◁"
 )
 """Where anything may begin at all: found fast, since each alternative begins with a character of its own."""
+_COMMENTS = r"(?:\s*+(?://[^\n]*+\n|#[^\n]*+\n|/\*[^*]{0,500}+\*/))*+"
 _KEYS = pattern({*NAME_KEYS, *ARGUMENT_KEYS, *WRAPPER_KEYS, *THOUGHT_KEYS, *BESIDE_KEYS})
 _SEPARATORS = (
     r"<｜tool▁sep｜>|<\|tool_call_argument_begin\|>|\[CALL_ID\][^\[\n]{0,80}|\[/?\w{1,20}\]"
@@ -76,7 +77,10 @@ class Patterns:
         self.known = re.compile(self.names)
         names_ = self.names
         space = r"(?:functions\.|default_api\.)?"
-        call = rf"\{{(?:\s|\\n)*(?:\\?[\"'“`])?(?:{_KEYS}|{names_})(?:\\?[\"'”`])?\s*[:=]"
+        call = rf"\{{{_COMMENTS}(?:\s|\\n)*(?:\\?[\"'“`])?(?:{_KEYS}|{names_})(?:\\?[\"'”`])?\s*[:=]"
+        quoted = rf"\"(?:{pattern(NAME_KEYS)})\"\s*:\s*\"(?:{space}(?:{names_})\")"
+        self.braceless = re.compile(rf"(?={quoted})")
+        """The members of a call whose opening brace is missing."""
         self.call_object = re.compile(call)
         self.call_list = re.compile(rf"\[\s*(?:{call}|{space}(?:{names_})\s*\()")
         mark = r"[\[<][\w|/ ]{1,30}[\]>]"

@@ -120,6 +120,8 @@ class Walk(Candidates):
             return self._arguments_after(here, named)
         if self.dialect == "functionary32" and self.text.startswith("all\n", here):
             return here + 4
+        if self._patterns.braceless.match(self.text, here):
+            return self._braceless(here)
         here += self.text.startswith("`", here) and not self.text.startswith("```", here)
         if self._patterns.line_call.match(self.text, here):
             return self._line_calls(here, at)
@@ -130,6 +132,15 @@ class Walk(Candidates):
                 if end >= 0:
                     self.parts.text.append(self.text[at : found.start()])
                     return end
+        return at
+
+    def _braceless(self, at: int) -> int:
+        """Calls without their opening brace, which a prompt that ended in it leaves to nobody."""
+        here = at
+        while self._patterns.braceless.match(self.text, here) and self.parts.count <= _MOST:
+            at = self._repair(here, sure=True, braceless=True)
+            between = BETWEEN.match(self.text, at)
+            here = between.end() if between else at
         return at
 
     def _think(self, at: int) -> int:
