@@ -63,6 +63,11 @@ def test_a_call_is_printed(tmp_path: Path, tools: str, capsys: pytest.CaptureFix
     assert capsys.readouterr().out == 'lamp {"on": true}\n'
 
 
+def test_a_models_own_template_can_be_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", "Hi?", "--endpoint", script(tmp_path, "Hello."), "--wrapper", "template"]) == 2
+    assert "does not tell the model's chat template" in capsys.readouterr().err
+
+
 def test_json_has_everything(tmp_path: Path, tools: str, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--tools", tools, "--tool-choice", "lamp", "--json", "--system", "Be quick."]
     assert main(["ask", "It is dark", *options, "--endpoint", script(tmp_path, REST)]) == 0

@@ -111,6 +111,8 @@ def test_a_wrapper_is_kept_for_a_model_and_forgotten(capsys: Captured, tmp_path:
     mine = saved(tmp_path / "mine.toml", MINE)
     assert main(["wrappers", "use", os.path.relpath(mine), "--model", "m"]) == 0
     assert load_config().wrappers == {"qwen 2.5": "hermes", "m": mine}
+    assert main(["wrappers", "use", "template", "--model", "m"]) == 0
+    assert load_config().wrappers["m"] == "template"
     assert main(["wrappers", "use", "auto", "--model", "m"]) == 0
     assert load_config().wrappers == {"qwen 2.5": "hermes"}
 

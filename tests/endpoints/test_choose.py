@@ -144,3 +144,7 @@ def test_template_asks_for_the_models_own_and_keeps_the_familys_calls() -> None:
     assert "chatml" in reason
     with pytest.raises(FormatError, match="does not tell the model's chat template"):
         choose_wrapper(Named("x"), "template")
+    save_wrapper("x", "template")
+    found, reason = choose_wrapper(Named("x", CHATML))
+    assert found.name == "template"
+    assert "kept for the model 'x'" in reason

@@ -37,6 +37,7 @@ def open_endpoint(
         ConfigError, FormatError: for a spec or a wrapper that does not exist.
         EndpointError: and its kinds, when the model cannot be reached.
     """
+    from bridle.endpoints.choose import OWN
     from bridle.endpoints.config import load_config
     from bridle.endpoints.connect import connect, parse_spec
     from bridle.wrappers import get_wrapper
@@ -44,7 +45,7 @@ def open_endpoint(
     config = load_config()
     entry = parse_spec((config.default_endpoint or EMBEDDED) if spec is None else spec, config)
     chosen = wrapper or entry.wrapper
-    if chosen and chosen != "auto":
+    if chosen not in ("", "auto", OWN):
         get_wrapper(chosen)
     endpoint = connect(entry, model=model, offline=offline)
     return endpoint, chosen or "auto"

@@ -53,19 +53,14 @@ def choose_wrapper(endpoint: Endpoint, wrapper: str | Path | Wrapper = "auto") -
     if isinstance(wrapper, Wrapper):
         return wrapper, "given"
     if wrapper == OWN:
-        if not endpoint.chat_template:
-            raise FormatError(
-                f"the endpoint {endpoint.name!r} does not tell the model's chat template",
-                hint="name a wrapper: `bridle wrappers list` shows all",
-            )
-        found = _detect(endpoint)
-        return _own(
-            endpoint, found
-        ), f"the model's own chat template; calls as in {_family(found) or 'generic'}"
+        return _by_own_template(endpoint)
     if wrapper != "auto":
         return get_wrapper(wrapper), "given"
     config = load_config()
     kept = config.wrappers.get(endpoint.model, "auto")
+    if kept == OWN:
+        own, reason = _by_own_template(endpoint)
+        return own, f"{reason}; kept for the model {endpoint.model!r} in {config.file}"
     if kept != "auto":
         try:
             return get_wrapper(kept), f"kept for the model {endpoint.model!r} in {config.file}"
@@ -77,6 +72,17 @@ def choose_wrapper(endpoint: Endpoint, wrapper: str | Path | Wrapper = "auto") -
     if endpoint.chat_template and detect(endpoint.chat_template).confidence <= UNKNOWN:
         return _own(endpoint, found), f"{found.reason}; the model's own chat template writes the prompt"
     return get_wrapper(found.format), found.reason
+
+
+def _by_own_template(endpoint: Endpoint) -> tuple[Wrapper, str]:
+    if not endpoint.chat_template:
+        raise FormatError(
+            f"the endpoint {endpoint.name!r} does not tell the model's chat template",
+            hint="name a wrapper: `bridle wrappers list` shows all",
+        )
+    found = _detect(endpoint)
+    reason = f"the model's own chat template; calls as in {_family(found) or 'generic'}"
+    return _own(endpoint, found), reason
 
 
 def _detect(endpoint: Endpoint) -> Detection:

@@ -62,12 +62,14 @@ def show(name: str, as_json: bool) -> None:
 def use(name: str, model: str) -> None:
     """Keep in the config file that the model M gets the wrapper NAME, wherever it runs.
 
-    NAME may be the path of a .toml file. `auto` forgets what was kept.
+    NAME may be the path of a .toml file, or `template`: the model's own chat template. `auto` forgets what
+    was kept.
     """
+    from bridle.endpoints.choose import OWN
     from bridle.endpoints.config import save_wrapper
     from bridle.wrappers import get_wrapper
 
-    if name != "auto":
+    if name not in ("auto", OWN):
         get_wrapper(name)
     if name.lower().endswith((".toml", ".yaml", ".yml")):
         name = os.path.abspath(name)
