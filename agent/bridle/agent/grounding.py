@@ -102,7 +102,7 @@ def thought_schema(core: Core, said: str) -> dict[str, JSON] | None:
 
 
 def answer_schema(core: Core) -> dict[str, JSON] | None:
-    """What may be said: anything, but a list of what the user told is the lines that exist, in their order."""
+    """What may be said: anything, but a list of what was told is the lines that exist, in their order."""
     lines = [line for block in core.blocks if block.label != "persona" for line in block.lines]
     if not lines:
         return None

@@ -13,7 +13,15 @@ from bridle.grammars.bounds import Bounds
 from bridle.grammars.ir import EMPTY, Chars, Lit, Node, Repeat, alt, optional, seq
 from bridle.wrappers.syntax import CallShape
 
-__all__ = ["free_text", "text_unlike", "text_without", "text_without_any", "thinking", "without_end"]
+__all__ = [
+    "char_without",
+    "free_text",
+    "text_unlike",
+    "text_without",
+    "text_without_any",
+    "thinking",
+    "without_end",
+]
 
 _KNOWN = 3  # characters of the mark that a text may begin to write; each makes the longest text longer
 _RUN = 1  # more of the first character may stand before it, as in "<<"

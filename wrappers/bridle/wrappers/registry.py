@@ -6,9 +6,9 @@ one in a user's folder breaks nothing else. Later places win: the user's own ove
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import metadata, resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -27,11 +27,15 @@ ENTRY_POINTS = "bridle.formats"
 
 @dataclass(frozen=True, slots=True)
 class FormatFile:
-    """Where one format lies. `origin` tells whose it is: `bridle`, the name of a package, or `you`."""
+    """Where one format lies. `origin` tells whose it is: `bridle`, the name of a package, or `you`.
+
+    `problem` says why there is none, where a package names something that holds no formats.
+    """
 
     name: str
     file: Traversable
     origin: str
+    problem: str = ""
 
     def load(self) -> Format:
         """Read the file.
@@ -39,6 +43,10 @@ class FormatFile:
         Raises:
             FormatError: naming the file, the key, the value and what is allowed.
         """
+        if self.problem:
+            raise FormatError(
+                self.problem, hint="it must be the name of an importable package that holds .toml files"
+            )
         form = _load(self.file, self.file.name if self.origin == "bridle" else str(self.file))
         if form.name != self.name:
             raise FormatError(
@@ -55,8 +63,7 @@ def user_folder() -> Path:
 def format_files() -> Mapping[str, FormatFile]:
     """Every format that can be named, by name."""
     found = dict(_builtin())
-    for origin, folder in _packages():
-        found.update(_inside(folder, origin))
+    found.update(_packages())
     own = user_folder()
     if own.is_dir():
         found.update(_inside(own, "you"))
@@ -69,7 +76,7 @@ def builtin_formats() -> Mapping[str, Format]:
     return {name: builtin_format(name) for name in _builtin()}
 
 
-@lru_cache(maxsize=64)
+@cache
 def builtin_format(name: str) -> Format:
     """One of the formats that come with bridle.
 
@@ -99,15 +106,17 @@ def _inside(folder: Traversable, origin: str) -> dict[str, FormatFile]:
     return {entry.name[:-5]: FormatFile(entry.name[:-5], entry, origin) for entry in names}
 
 
-def _packages() -> Iterator[tuple[str, Traversable]]:
+@lru_cache(maxsize=1)
+def _packages() -> Mapping[str, FormatFile]:
+    """The formats of installed packages, found once: looking for entry points takes milliseconds."""
+    found: dict[str, FormatFile] = {}
     for point in metadata.entry_points(group=ENTRY_POINTS):
         try:
-            yield point.name, resources.files(point.value)
-        except (ImportError, ValueError, TypeError) as error:
-            raise FormatError(
-                f"the entry point {point.name!r} of {ENTRY_POINTS} names {point.value!r}: {error}",
-                hint="it must be the name of an importable package that holds .toml files",
-            ) from error
+            found.update(_inside(resources.files(point.value), point.name))
+        except (ImportError, ValueError, TypeError, OSError) as error:
+            problem = f"the entry point {point.name!r} of {ENTRY_POINTS} names {point.value!r}: {error}"
+            found[point.name] = FormatFile(point.name, _formats(), point.name, problem)
+    return found
 
 
 def _load(file: Traversable, source: str) -> Format:
