@@ -18,9 +18,9 @@ from bridle.wrappers.reading.markup import (
     skip_space,
 )
 from bridle.wrappers.reading.names import tool_name
-from bridle.wrappers.reading.patterns import ESCAPED, FENCE, JUNK, OPEN, TOKEN, patterns
+from bridle.wrappers.reading.patterns import BETWEEN, ESCAPED, FENCE, JUNK, OPEN, TOKEN, patterns
 from bridle.wrappers.reading.pythonic import NameFinder, read_call, read_list
-from bridle.wrappers.reading.quoting import unescape
+from bridle.wrappers.reading.quoting import unescape, without_entities
 from bridle.wrappers.reading.source import Known, Source, Unreadable
 from bridle.wrappers.reading.strings import KEY
 
@@ -172,16 +172,22 @@ class Candidates:
         if self.source.poor:
             return -1
         written = self.text[at:end].rstrip().removesuffix('"')
-        plain = unescape(written, "json")
+        entities = (found := ESCAPED.match(self.text, at)) and found.group("entity")
+        plain = without_entities(written) if entities else unescape(written, "json")
         inner = Candidates(Source(plain), self.known, self.dialect, final=self.final)
-        begun = inner._read_json(0, sure=True)
-        if begun < 0 or not inner.parts.regions:
+        place = 0
+        while place < len(plain) and plain[place] in "{[" and (begun := inner._read_json(place, sure=True)) > 0:
+            between = BETWEEN.match(plain, begun)
+            place = between.end() if between else begun
+        regions = inner.parts.regions
+        if not regions:
             return -1
-        region = inner.parts.regions[0]
-        note = Repair("call in quotes", at, written[:80], "an object")
+        heard = [one for region in regions for one in region.heard]
+        notes = [note for region in regions for note in region.notes]
+        note = Repair("entities for quotes" if entities else "call in quotes", at, written[:80], "an object")
         if self.parts.text and self.parts.text[-1].rstrip().endswith('"'):
             self.parts.text[-1] = self.parts.text[-1].rstrip()[:-1]
-        return self._keep(Region(at, end, region.heard, [note, *region.notes], sure=True), end)
+        return self._keep(Region(at, end, heard, [note, *notes], sure=True), end)
 
     def _call_like(self, at: int) -> bool:
         return bool(

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from bridle.messages import JSON
+from bridle.messages import JSON, Repair
 from bridle.wrappers.reading.keys import ARGUMENT_KEYS, NAME_KEYS, WRAPPER_KEYS
 from bridle.wrappers.reading.marks import CALL_CLOSE
 from bridle.wrappers.reading.patterns import ESCAPED
@@ -54,8 +54,35 @@ def read_value(
                 raise
             continue
         source.steps = before
+        source.unclosed = source.unclosed or bool(reader.open)
+        if style == "json" and zone != "free" and _escapes_names(value):
+            reader.notes.append(Repair("escaped underscores", at, "\\_", "_"))
+            value = _without_markdown(value)
         return value, reader
     raise AssertionError("one of two tries returns or raises")
+
+
+def _escapes_names(value: JSON) -> bool:
+    """Whether underscores in keys, or in the name of a function, are written as Markdown has them."""
+    if isinstance(value, list):
+        return any(_escapes_names(one) for one in value)
+    if not isinstance(value, dict):
+        return False
+    names = [name for key in NAME_KEYS if isinstance(name := value.get(key), str)]
+    return any("\\_" in text for text in (*value, *names)) or any(map(_escapes_names, value.values()))
+
+
+def _without_markdown(value: JSON) -> JSON:
+    """The same value with plain underscores; objects and lists stay the same ones."""
+    if isinstance(value, str):
+        return value.replace("\\_", "_")
+    if isinstance(value, dict):
+        members = [(key.replace("\\_", "_"), _without_markdown(inner)) for key, inner in value.items()]
+        value.clear()
+        value.update(members)
+    elif isinstance(value, list):
+        value[:] = [_without_markdown(inner) for inner in value]
+    return value
 
 
 class Lenient(Scalars):

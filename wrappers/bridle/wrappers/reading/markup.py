@@ -159,8 +159,8 @@ def _members(
 
 
 def skip_space(text: str, at: int) -> int:
-    """The first place from `at` on that is not blank."""
-    while at < len(text) and text[at].isspace():
+    """The first place from `at` on that is not blank; a byte order mark is blank too."""
+    while at < len(text) and (text[at].isspace() or text[at] == "\ufeff"):
         at += 1
     return at
 

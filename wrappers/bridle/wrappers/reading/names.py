@@ -58,7 +58,7 @@ def tool_name(name: str, among: Iterable[str]) -> str | None:
 
 def _forms(name: str) -> Iterable[str]:
     yield name
-    clean = _SPECIAL.sub("", name).strip().strip("\"'`")
+    clean = _SPECIAL.sub("", name).strip().strip("\"'`").replace("\\_", "_")
     yield clean
     clean = _INDEX.sub("", clean)
     for space in NAMESPACES:

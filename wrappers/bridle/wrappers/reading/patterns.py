@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 OPEN = re.compile(pattern(CALL_OPEN))
-CLOSE = re.compile(rf"(?:\s*(?:{pattern(CALL_CLOSE)}))+")
+CLOSE = re.compile(rf"(?:[\s\ufeff]*(?:{pattern(CALL_CLOSE)}))+")
 SPECIALS = re.compile(pattern(SPECIAL))
 TURN_ENDS = re.compile(pattern((*TURN_END, *OTHER_TURN)))
 THOUGHT = re.compile(pattern(THINKING.values()))
@@ -46,20 +46,21 @@ CHANNEL = re.compile(
 )
 TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[{}\[\]]')
 JUNK = re.compile(r"[\]})]+")
-BETWEEN = re.compile(r"[\s,;]*(?:and\b)?[\s,;]*")
+BETWEEN = re.compile(r"[\s\ufeff,;]*(?:and\b)?[\s\ufeff,;]*")
 EXAMPLE = re.compile(
     r"\b(?:for example|for instance|e\.\s?g\.|examples?|such as|not (?:call|use))\b[^.!?\n{]{0,60}[\s`]*$",
     re.IGNORECASE,
 )
 """Prose that what follows it is an example."""
-ESCAPED = re.compile(r"[\[{](?:\s|\\n)*\{?(?:\s|\\n)*\\[\"']")
-"""An object whose quotes were escaped once too often."""
+ESCAPED = re.compile(r"[\[{](?:\s|\\n)*\{?(?:\s|\\n)*(?:\\[\"']|(?P<entity>&(?:quot|#34|#x27|#39|apos);))")
+"""An object whose quotes were escaped once too often, or are HTML's entities."""
 
 PLACES = re.compile(
-    r"<[|｜\w/]|\[[^\[\]]|\{(?:\s|\\n)*+\\?[\"'“`\w$.\-]|\{(?:\s|\\n)*+[^\x00-\x7f]"
+    r"<[|｜\w/]|\[[^\[\]]|\{(?:\s|\\n)*+\\?[\"'“`\w$.\-&]|\{(?:\s|\\n)*+[^\x00-\x7f]"
     r"|\{\s*+(?://|/\*|#)|```|>>>|to=functions\.|Action:|call:|functools|function<｜|◁"
 )
 """Where anything may begin at all: found fast, since each alternative begins with a character of its own."""
+_QUOTE = r"(?:\\?[\"'“”`]|&(?:quot|#34|#x27|#39|apos);)"
 _COMMENTS = r"(?:\s*+(?://[^\n]*+\n|#[^\n]*+\n|/\*[^*]{0,500}+\*/))*+"
 _KEYS = pattern({*NAME_KEYS, *ARGUMENT_KEYS, *WRAPPER_KEYS, *THOUGHT_KEYS, *BESIDE_KEYS})
 _SEPARATORS = (
@@ -77,7 +78,7 @@ class Patterns:
         self.known = re.compile(self.names)
         names_ = self.names
         space = r"(?:functions\.|default_api\.)?"
-        call = rf"\{{{_COMMENTS}(?:\s|\\n)*(?:\\?[\"'“`])?(?:{_KEYS}|{names_})(?:\\?[\"'”`])?\s*[:=]"
+        call = rf"\{{{_COMMENTS}(?:\s|\\n)*{_QUOTE}?(?:{_KEYS}|{names_}){_QUOTE}?\s*[:=]"
         quoted = rf"\"(?:{pattern(NAME_KEYS)})\"\s*:\s*\"(?:{space}(?:{names_})\")"
         self.braceless = re.compile(rf"(?={quoted})")
         """The members of a call whose opening brace is missing."""

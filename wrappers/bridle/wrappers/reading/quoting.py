@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-__all__ = ["CLOSERS", "Style", "has_odd_escapes", "unescape"]
+__all__ = ["CLOSERS", "Style", "has_odd_escapes", "unescape", "without_entities"]
 
 Style = Literal["json", "python", "gemma"]
 
@@ -18,6 +18,10 @@ _SIMPLE = {
 _PYTHON = {**_SIMPLE, "a": "\a", "v": "\v", "\n": ""}
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|U[0-9a-fA-F]{8}|[0-7]{1,3}|[^\0])")
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_ENTITIES = {
+    "quot": '"', "#34": '"', "#x27": "'", "#39": "'", "apos": "'", "lt": "<", "gt": ">", "amp": "&",
+}  # fmt: skip
+_ENTITY = re.compile(f"&({'|'.join(_ENTITIES)});")
 _ODD = re.compile(r"\\(?:\\|[\"/bfnrt'`]|u[0-9a-fA-F]{4})|(\\)")
 _DRIVE = re.compile(r"[A-Za-z]:\\|\\\\\w")
 
@@ -38,6 +42,15 @@ def unescape(raw: str, style: Style) -> str:
         return raw.replace("\\\\", "\\").replace('\\"', '"')
     text = _ESCAPE.sub(_undo_python if style == "python" else _undo_json, raw)
     return _PAIR.sub(_join, text) if "\\u" in raw else text
+
+
+def without_entities(text: str) -> str:
+    """Undo what HTML makes of quotes, brackets and ampersands, once.
+
+    >>> without_entities("{&quot;a&quot;: &quot;x &amp;amp; y&quot;}")
+    '{"a": "x &amp; y"}'
+    """
+    return _ENTITY.sub(lambda found: _ENTITIES[found.group(1)], text)
 
 
 def has_odd_escapes(raw: str) -> bool:

@@ -156,9 +156,9 @@ class Scalars:
                 raise Unreadable("NaN and Infinity are not JSON numbers")
             return None
         end = self.at + len(written)
-        if end >= self.source.size:
+        if end >= self.source.size and not (self.source.unclosed and self.final and written[-1].isdigit()):
             raise Unreadable("it ends inside a number", cut=True)
-        if not (_AFTER_NUMBER.match(self.text, end) or MARK.match(self.text, end)):
+        if end < self.source.size and not (_AFTER_NUMBER.match(self.text, end) or MARK.match(self.text, end)):
             return None
         try:
             number = _make_number(written)

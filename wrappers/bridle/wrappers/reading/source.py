@@ -47,6 +47,8 @@ class Source:
         """At how many places may still be asked what begins there."""
         self.extent = 500_000
         """How many characters may still be looked through for the end of what is broken."""
+        self.unclosed = False
+        """Whether something before was whole but for its brackets, so that the end of the text may be too."""
         self._found: dict[str | tuple[str, ...], tuple[int, int]] = {}
 
     @property

@@ -25,7 +25,7 @@ MARK = re.compile(rf"{pattern((*CALL_CLOSE, *TURN_END, *OTHER_TURN))}|```|<\||</
 KEY = re.compile(
     r"""\s*(?:(?:"(?="\w))?"((?:[^"\\\n]|\\.){0,200})""?|'([^'\n]{0,200})'|“([^”\n]{0,200})”|"?([\w$.\-]{1,80})["']?)\s*(?::|=>)"""
 )
-_BLANKS = re.compile(r"\s*(?:(?://[^\n]*|#[^\n]*|/\*[^*]{0,500}+\*/)\s*)*")
+_BLANKS = re.compile(r"[\s\ufeff]*(?:(?://[^\n]*|#[^\n]*|/\*[^*]{0,500}+\*/)[\s\ufeff]*)*")
 LONELY_KEY = re.compile(r"""\s*"([\w.$\-]{1,80})"\s*(?=[\[{"\d]|true|false|null|-\d)""")
 """A key whose colon is missing."""
 _INNER_KEY = re.compile(r"""["'](\w{1,60})["']\s*:""")
