@@ -186,12 +186,12 @@ def _single(verdict: Verdict, tool: ToolSpec, text: JSON) -> dict[str, JSON] | N
 
 
 def _placed(verdict: Verdict, tool: ToolSpec) -> dict[str, JSON] | None:
-    """Arguments without names, in the order of the parameters; only if all before them are required."""
+    """Arguments without names, in the order of the parameters; only if the required ones come first."""
     places = verdict.heard.places
     names = list(tool.properties)
     if len(places) == 1 and isinstance(one := places[0], dict) and all(key in tool.properties for key in one):
         return one
-    clear = len(names) == 1 or tuple(names[: len(places)]) == tool.required[: len(places)]
+    clear = len(names) == 1 or set(names[: len(tool.required)]) == set(tool.required)
     if len(places) > len(names) or not clear:
         verdict.refuse(f"the arguments of {tool.name} need their names{_expected(tool)}")
         return None

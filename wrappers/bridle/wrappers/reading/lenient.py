@@ -249,7 +249,7 @@ class Lenient(Scalars):
             return new_line or self._begins_object(before)
         end = self.source.first(("\n{", *CALL_CLOSE), self.at)
         quote = self.source.find('"', self.at)
-        return (new_line and comma and not 0 <= quote < end) or self._begins_object(before)
+        return (new_line and not 0 <= quote < end) or self._begins_object(before)
 
     def _begins_object(self, before: int) -> bool:
         """Whether another object begins behind a blank, and not the inside of a string."""

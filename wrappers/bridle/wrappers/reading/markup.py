@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from bridle.messages import JSON, Repair
+from bridle.messages import JSON, Repair, ToolSpec
 from bridle.wrappers.reading.heard import Heard
 from bridle.wrappers.reading.lenient import read_value
 from bridle.wrappers.reading.pythonic import NameFinder
@@ -24,6 +24,7 @@ _INVOKE = re.compile(r"<invoke(?:\s+name)?\s*=\s*([^>\n]*?)\s*>")
 _PARAMETER = re.compile(r"<param(?:eter)?(?:\s*=\s*|\s+name\s*=\s*)([^>\n]*?)\s*>")
 _ARG_KEY = re.compile(r"<arg_key>([^<]{0,300})</arg_key>\s*<arg_value>")
 _GLM_NAME = re.compile(r"([^<\n{}\[\]]{1,200}?)[^\S\n]*(?=<arg_key>|\n|</tool_call>|$)")
+_NAMED = re.compile(r"<([\w.\-]{1,80})>")
 _NEXT = re.compile(r"\n[ \t]*(?:<param(?:eter)?\s*=\s*([^>\n]*)>|<function\s*=\s*([^>\n]*)>)")
 
 
@@ -83,6 +84,10 @@ def read_function(
         style = _XML
     name = _name(found.group(1), names)
     here = skip_blanks(text, found.end())
+    head = found.group(1).partition("{")[0]
+    if name not in names.tools and "{" in found.group(1) and _name(head.strip(), names) in names.tools:
+        notes.append(Repair("missing mark", found.start(1) + len(head), "", ">"))
+        name, here = _name(head.strip(), names), found.start(1) + len(head)
     if text.startswith("{", here):
         arguments, end, problem = read_object(source, here, known, name, notes, final=final)
         return Heard(name, arguments, problem=problem), end
@@ -130,6 +135,11 @@ def _members(
     while True:
         here = skip_space(text, at)
         found = style.open.match(text, here)
+        if not found and (named := _named(source, here, tool)):
+            key, value, at = named
+            notes.append(Repair("tag named as the parameter", here, text[here:at][:80], key))
+            raw[key] = value
+            continue
         if not found:
             return _closed(source, here, name, raw, style, final)
         key = read_name(found.group(1))
@@ -156,6 +166,19 @@ def _members(
         if key in raw and raw[key] != value:
             return Heard(name, problem=f"the parameter {key!r} is given twice"), at
         raw[key] = _value(value, style)
+
+
+def _named(source: Source, at: int, tool: ToolSpec | None) -> tuple[str, str, int] | None:
+    """Read `<key>value</key>` of a parameter that the tool has; return the key, the value and the end."""
+    found = _NAMED.match(source.text, at)
+    key = found.group(1) if found else ""
+    if not found or tool is None or key not in tool.properties:
+        return None
+    close = source.find(f"</{key}>", found.end())
+    if close < 0:
+        return None
+    value = source.text[found.end() : close].removeprefix("\n").removesuffix("\n")
+    return key, value, close + len(key) + 3
 
 
 def skip_space(text: str, at: int) -> int:

@@ -89,8 +89,10 @@ class Patterns:
         self.custom = re.compile(custom.replace("(NAME", "(?P<name>", 1))
         self.line_call = re.compile(rf"{space}(?:{names_})\s*\(")
         self.named_line = re.compile(
-            rf"(?:functions\.)?(?P<name>{names_})(?::\d{{1,3}})?[ \t]*:?[ \t]*\n?\s*(?=\{{)"
+            rf"(?:functions\.)?(?P<name>{names_})(?::\d{{1,3}})?[ \t]*:?[ \t]*\n?\s*"
+            r"(?:<\|tool_call_argument_begin\|>\s*)?(?=\{)"
         )
+        self.keyed_line = re.compile(rf"(?:{names_})\s*<arg_key>")
         self.lines = re.compile(rf"^[ \t]*(?={space}(?:{names_})\s*\()", re.MULTILINE)
         self.functionary = re.compile(rf">>>\s*(?P<name>{names_}|[\w.\-]+)[ \t]*\n\s*(?=\{{)|>>>all[ \t]*\n")
         self.recipient = re.compile(
@@ -120,7 +122,7 @@ class Patterns:
             r"call:[\w.]",
             custom.replace("(NAME", "(?:", 1),
             call,
-            rf"\[\s*(?:{call}|{space}(?:{names_})\s*\()",
+            rf"\[\s*(?:{call}|{space}(?:{names_})\s*\(|[A-Za-z_][\w.]{{0,80}}\()",
         )
         wide = (*heads, r"\{(?:\s|\\n)*\\?[\"'“`\w]", r"\[\s*[{\"]")
         self.start = re.compile("|".join(f"({head})" for head in wide))

@@ -128,6 +128,9 @@ def _fill(reader: Lenient, arguments: dict[str, JSON], places: list[JSON]) -> No
             comma = True
             reader.at += 1
             continue
+        if char == "]" and not comma:
+            reader.notes.append(Repair("missing bracket", reader.at, "", ")"))
+            return
         found = _KEYWORD.match(text, reader.at)
         if not comma and not (found and reader.tool_has(found.group(1) or "")):
             raise Unreadable("there is no comma between two arguments")

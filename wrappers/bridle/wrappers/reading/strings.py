@@ -20,7 +20,7 @@ from bridle.wrappers.values import GEMMA_QUOTE, unescape_mark
 
 __all__ = ["KEY", "LONELY_KEY", "MARK", "Place", "read_string", "skip_blanks"]
 
-MARK = re.compile(rf"{pattern((*CALL_CLOSE, *TURN_END, *OTHER_TURN))}|```|<\||</\w")
+MARK = re.compile(rf"{pattern((*CALL_CLOSE, *TURN_END, *OTHER_TURN))}|```|<\||</\w|>>>\w")
 """What stands after a call and never inside one, outside of its strings."""
 KEY = re.compile(
     r"""\s*(?:(?:"(?="\w))?"((?:[^"\\\n]|\\.){0,200})""?|'([^'\n]{0,200})'|“([^”\n]{0,200})”|"?([\w$.\-]{1,80})["']?)\s*(?::|=>)"""
@@ -31,6 +31,7 @@ LONELY_KEY = re.compile(r"""\s*"([\w.$\-]{1,80})"\s*(?=[\[{"\d]|true|false|null|
 _INNER_KEY = re.compile(r"""["'](\w{1,60})["']\s*:""")
 _STRANGE_KEY = re.compile(r"""\s*,\s*"[A-Za-z_]\w{0,60}"\s*:""")
 _KEYWORD = re.compile(r"\s*([^\W\d]\w*)\s*=")
+_GEMMA_END = "}<tool_call|>"
 _BLANK = re.compile(r"\s*")
 _CLOSERS = re.compile(r"[\s}\]]*")
 _LIST_VALUE = re.compile(r"""\s*(?:["'“{\[\d-]|true|false|null|True|False|None|<\|"\|>)""")
@@ -103,6 +104,8 @@ def read_string(source: Source, at: int, place: Place, style: Style, notes: list
 
 def _marked(source: Source, start: int) -> tuple[str, int]:
     end = source.find(GEMMA_QUOTE, start)
+    if end < 0 and (end := source.find(_GEMMA_END, start)) > 0:
+        return source.text[start:end], end
     if end < 0:
         raise Unreadable("it ends inside a string", cut=True)
     return unescape_mark(source.text[start:end], GEMMA_QUOTE), end + len(GEMMA_QUOTE)

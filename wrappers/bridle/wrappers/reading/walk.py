@@ -122,6 +122,8 @@ class Walk(Candidates):
             return here + 4
         if self._patterns.braceless.match(self.text, here):
             return self._braceless(here)
+        if self._patterns.keyed_line.match(self.text, here):
+            return self._inside(here)
         here += self.text.startswith("`", here) and not self.text.startswith("```", here)
         if self._patterns.line_call.match(self.text, here):
             return self._line_calls(here, at)
