@@ -7,8 +7,9 @@ import re
 from bridle.messages import JSON, Refusal, Repair
 from bridle.wrappers.reading.envelope import calls_in
 from bridle.wrappers.reading.heard import Heard, Parts, Region
+from bridle.wrappers.reading.keys import NAME_KEYS
 from bridle.wrappers.reading.lenient import read_value
-from bridle.wrappers.reading.marks import CALL_CLOSE, CALL_OPEN, TURN_END
+from bridle.wrappers.reading.marks import CALL_CLOSE, CALL_OPEN, TURN_END, pattern
 from bridle.wrappers.reading.markup import (
     read_function,
     read_gemma,
@@ -31,6 +32,7 @@ _BREAKS = ("\n{", "\n\n", *CALL_CLOSE, *CALL_OPEN)
 _HELD = re.compile(r"[\"']?\b(?:params|arguments|parameters|args|action_input|inner_thoughts)[\"']?\s*[:=]")
 _DAMAGED = re.compile(r"[\[{]\s*\{?\s*\"")
 """An object, or a list of objects, whose first key is in quotes."""
+_CUT_NAME = re.compile(rf"\{{\s*\"(?:{pattern(NAME_KEYS)})\"\s*:\s*\"([^\"]{{1,200}})$")
 MESSAGE_END = ("<|end|>", "<|return|>", "<|call|>", "<|start|>", "<|channel|>")
 
 
@@ -202,7 +204,7 @@ class Candidates:
             )
         except Unreadable as error:
             source.steps -= 20
-            if not sure and not self._plainly_call(at, error.at):
+            if not sure and not self._plainly_call(at, error.at) and not self._cut_name(at):
                 return -1
             return self._refuse(at, self._incomplete() if error.cut else error.why)
         heard = calls_in(value, self.known, sure=sure)
@@ -218,6 +220,11 @@ class Candidates:
         """Whether what could not be read holds arguments, or begins with the word that only calls have."""
         head = self.text[at : min(max(end, at + 400), at + 4000)]
         return bool(_HELD.search(head)) or head.lstrip("{[ \n\t\"'").startswith("function")
+
+    def _cut_name(self, at: int) -> bool:
+        """Whether the limit cut the text inside the name of a function."""
+        found = None if self.final else _CUT_NAME.match(self.text, at)
+        return found is not None and any(name.startswith(found.group(1)) for name in self.known.tools)
 
     def _refuse(self, at: int, why: str) -> int:
         """Give up what begins at `at`, up to where something else may begin."""

@@ -77,7 +77,8 @@ def _named(value: dict[str, JSON], known: Known, sure: bool) -> list[Heard]:
     }
     flat = holder is None
     if flat and not sure and not (meant and _is_flat(spare, meant, known)):
-        return [] if key == "name" or not meant else [_heard(value, key, None, spare, flat=False)]
+        bare = key == "name" and not spare.keys() <= set(BESIDE_KEYS)
+        return [] if bare or not meant else [_heard(value, key, None, spare, flat=False)]
     if not meant and not sure and not _call_like(key, holder):
         return []
     return [_heard(value, key, holder, spare, flat=flat)]
@@ -147,7 +148,7 @@ def _keyed(value: Mapping[str, JSON], known: Known) -> list[Heard]:
     """Calls whose name is the key of their arguments: only where every key is the name of a tool."""
     if not value or not all(key in known.tools and isinstance(inner, dict) for key, inner in value.items()):
         return []
-    return [Heard(key, inner) for key, inner in value.items()]
+    return [Heard(key, inner, keyed=True) for key, inner in value.items()]
 
 
 def _thoughts(value: Mapping[str, JSON]) -> str:

@@ -35,6 +35,8 @@ class Heard:
     problem: str = ""
     flat: bool = False
     """Whether the arguments stood beside the name, in no object of their own."""
+    keyed: bool = False
+    """Whether the name was the key of the arguments."""
     repaired: bool = False
     """Whether what was written is not JSON."""
     loose: bool = False

@@ -60,6 +60,8 @@ def judge(heard: Heard, known: Known, where: int, text: str) -> Verdict:
         )
     if name != heard.name:
         verdict.note("name", heard.name, name)
+    if heard.keyed:
+        verdict.note("name as the key", name, "name and arguments")
     tool = known.tools[name]
     arguments = _arguments(verdict, tool)
     if arguments is None:

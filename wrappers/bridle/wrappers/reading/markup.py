@@ -138,6 +138,8 @@ def _members(
         if not found and (named := _named(source, here, tool)):
             key, value, at = named
             notes.append(Repair("tag named as the parameter", here, text[here:at][:80], key))
+            if raw.get(key, value) != value:
+                return Heard(name, problem=f"the parameter {key!r} is given twice"), at
             raw[key] = value
             continue
         if not found:

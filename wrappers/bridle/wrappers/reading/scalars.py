@@ -176,6 +176,8 @@ class Scalars:
     def _literal(self, word: str) -> JSON:
         if self.style == "json" and word not in STRICT_LITERALS:
             self._note("literal", self.at, word, json.dumps(LITERALS[word]))
+        elif self.style == "python" and word in STRICT_LITERALS:
+            self._note("literal", self.at, word, repr(LITERALS[word]))
         self.at += len(word)
         return LITERALS[word]
 
