@@ -33,6 +33,8 @@ _HELD = re.compile(r"[\"']?\b(?:params|arguments|parameters|args|action_input|in
 _DAMAGED = re.compile(r"[\[{]\s*\{?\s*\"")
 """An object, or a list of objects, whose first key is in quotes."""
 _CUT_NAME = re.compile(rf"\{{\s*\"(?:{pattern(NAME_KEYS)})\"\s*:\s*\"([^\"]{{1,200}})$")
+_GOES_ON = re.compile(r"[\s\]}]*,\s*\"[^\"\n]{1,80}\"\s*:")
+"""A member behind what should have been the end."""
 MESSAGE_END = ("<|end|>", "<|return|>", "<|call|>", "<|start|>", "<|channel|>")
 
 
@@ -146,7 +148,14 @@ class Candidates:
         whole = sure or not any(one.alone for one in heard) or self.text.strip() == self.text[at:end]
         if not heard or not whole:
             return self._data(at, end, sure)
-        return self._keep(Region(at, end, heard, notes, sure), end)
+        return self._keep_whole(Region(at, end, heard, notes, sure), end)
+
+    def _keep_whole(self, region: Region, end: int) -> int:
+        """Take in what was read as JSON, unless the text goes on as if it had ended too early."""
+        if _GOES_ON.match(self.text, end):
+            for one in region.heard:
+                one.problem = one.problem or "a bracket closes it before its end"
+        return self._keep(region, end)
 
     def _damaged_data(self, at: int) -> int:
         """An object that is neither JSON nor begins as a call does: what stands in it is no call either."""
@@ -214,7 +223,7 @@ class Candidates:
             one.repaired, one.loose = True, bool(reader.open)
             if any(_holds(one.arguments, left) for left in reader.open):
                 one.problem = one.problem or self._incomplete()
-        return self._keep(Region(at, reader.at, heard, reader.notes, sure), reader.at)
+        return self._keep_whole(Region(at, reader.at, heard, reader.notes, sure), reader.at)
 
     def _plainly_call(self, at: int, end: int) -> bool:
         """Whether what could not be read holds arguments, or begins with the word that only calls have."""

@@ -73,6 +73,8 @@ def judge(heard: Heard, known: Known, where: int, text: str) -> Verdict:
 
 def _check(verdict: Verdict, tool: ToolSpec, given: dict[str, JSON], known: Known) -> Verdict:
     twice = [key for key in repeated_unlike(given) if key in tool.properties]
+    if verdict.heard.loose and (astray := _astray(tool, given)):
+        return verdict.refuse(f"the call cannot be used: a missing bracket leaves open where {astray} belongs")
     if verdict.heard.loose:
         given = _lifted(verdict, tool, given)
     arguments, thoughts = _without_thoughts(tool, given)
@@ -239,6 +241,15 @@ def _without_thoughts(tool: ToolSpec, given: Mapping[str, JSON]) -> tuple[dict[s
 def _near_thoughts(key: str, spelled: set[str]) -> bool:
     """Whether the tool declares thoughts that `key` is another spelling of."""
     return any(fold(form) in spelled for form in (key, key + "s", key.removesuffix("s")))
+
+
+def _astray(tool: ToolSpec, given: Mapping[str, JSON]) -> str:
+    """A parameter that stands inside an argument which may have any members, as it may well do."""
+    free = [
+        value for key, value in given.items() if "properties" not in tool.properties.get(key, {"properties": 0})
+    ]
+    inside = [key for value in free if isinstance(value, dict) for key in value]
+    return next((key for key in inside if key in tool.properties and key not in given), "")
 
 
 def _lifted(verdict: Verdict, tool: ToolSpec, given: dict[str, JSON]) -> dict[str, JSON]:

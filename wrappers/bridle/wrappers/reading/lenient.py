@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from bridle.messages import JSON, Repair
 from bridle.wrappers.reading.keys import ARGUMENT_KEYS, NAME_KEYS, WRAPPER_KEYS
-from bridle.wrappers.reading.marks import CALL_CLOSE
+from bridle.wrappers.reading.marks import CALL_CLOSE, pattern
 from bridle.wrappers.reading.patterns import ESCAPED
 from bridle.wrappers.reading.quoting import CLOSERS, Style, unescape
 from bridle.wrappers.reading.scalars import DEEPEST, Scalars, Zone
@@ -23,6 +23,7 @@ from bridle.wrappers.values import GEMMA_QUOTE, read_name
 
 __all__ = ["Lenient", "Zone", "read_value"]
 
+_NAMED = re.compile(rf"\{{\s*\"(?:{pattern(NAME_KEYS)})\"\s*:\s*\"([^\"]*)\"")
 _BARE_KEY = re.compile(r"\s*([^:{}\[\],]*?)\s*:")
 
 
@@ -246,13 +247,16 @@ class Lenient(Scalars):
             return True
         new_line = "\n" in self.text[before : self.at]
         if self._zone == "call":
-            return new_line or self._begins_object(before)
+            return new_line or self._begins_object(before, comma)
         end = self.source.first(("\n{", *CALL_CLOSE), self.at)
         quote = self.source.find('"', self.at)
-        return (new_line and not 0 <= quote < end) or self._begins_object(before)
+        return (new_line and not 0 <= quote < end) or self._begins_object(before, comma)
 
-    def _begins_object(self, before: int) -> bool:
-        """Whether another object begins behind a blank, and not the inside of a string."""
+    def _begins_object(self, before: int, comma: bool) -> bool:
+        """Whether another object begins behind a blank, and neither the inside of a string nor of a list."""
+        named = _NAMED.match(self.text, self.at) if comma else None
+        if comma and not (named and named.group(1) in self.known.tools):
+            return False
         return before < self.at and self.text[self.at] == "{" and not ESCAPED.match(self.text, self.at)
 
     def _marked_key(self) -> str:

@@ -25,6 +25,8 @@ _PARAMETER = re.compile(r"<param(?:eter)?(?:\s*=\s*|\s+name\s*=\s*)([^>\n]*?)\s*
 _ARG_KEY = re.compile(r"<arg_key>([^<]{0,300})</arg_key>\s*<arg_value>")
 _GLM_NAME = re.compile(r"([^<\n{}\[\]]{1,200}?)[^\S\n]*(?=<arg_key>|\n|</tool_call>|$)")
 _NAMED = re.compile(r"<([\w.\-]{1,80})>")
+_DAMAGED = re.compile(r"param(?:eter)?[\s=]|<param(?:eter)?\w|arg_key>|<arg_value")
+"""What is left of the mark of an argument."""
 _NEXT = re.compile(r"\n[ \t]*(?:<param(?:eter)?\s*=\s*([^>\n]*)>|<function\s*=\s*([^>\n]*)>)")
 
 
@@ -153,6 +155,10 @@ def _members(
             and len(key) > 1
         ):
             key = key[1:-1]
+        bare = key.strip("=<> ")
+        if tool and key not in tool.properties and bare in tool.properties:
+            notes.append(Repair("damaged mark", here, found.group()[:80], bare))
+            key = bare
         start = found.end()
         close = source.find(style.close, start)
         limit = _limit(source, start, close, style, known)
@@ -217,7 +223,7 @@ def _proper(source: Source, close: int, style: Members) -> int:
         after = skip_space(source.text, here + len(style.close))
         known = source.text.startswith((*style.ends, "<param", "<arg_key>", "</", "<|"), after)
         if known or after >= source.size:
-            return here
+            return close if _DAMAGED.search(source.text, close + 2, here) else here
         here = source.find(style.close, here + 1)
         if here < 0:
             break

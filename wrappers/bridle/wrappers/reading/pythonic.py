@@ -21,6 +21,7 @@ __all__ = ["NameFinder", "read_call", "read_list"]
 
 _ANY_NAME = re.compile(r"[^\W\d][\w.\-/:]{0,150}+")
 _KEYWORD = re.compile(r"""\s*(?:([^\W\d]\w*)|["']([^"'\n]{1,80})["'])\s*(?:=(?!=)|:)\s*""")
+_GOES_ON = re.compile(r"[\])\s]*,\s*[^\W\d]\w*\s*=")
 _MOST = 256
 _NOT_A_KEY = frozenset({"True", "False", "None", "true", "false", "null"})
 
@@ -128,7 +129,7 @@ def _fill(reader: Lenient, arguments: dict[str, JSON], places: list[JSON]) -> No
             comma = True
             reader.at += 1
             continue
-        if char == "]" and not comma:
+        if char == "]" and not comma and not _GOES_ON.match(text, reader.at):
             reader.notes.append(Repair("missing bracket", reader.at, "", ")"))
             return
         found = _KEYWORD.match(text, reader.at)

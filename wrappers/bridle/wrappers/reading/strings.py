@@ -32,6 +32,8 @@ _INNER_KEY = re.compile(r"""["'](\w{1,60})["']\s*:""")
 _STRANGE_KEY = re.compile(r"""\s*,\s*"[A-Za-z_]\w{0,60}"\s*:""")
 _KEYWORD = re.compile(r"\s*([^\W\d]\w*)\s*=")
 _GEMMA_END = "}<tool_call|>"
+_NEXT_MEMBER = re.compile(r"""["']\s*[\]})]*\s*,\s*["']{0,2}(\w{1,60})["']{0,2}(?:\s*[:=]|[{\[])""")
+"""Inside a string, what looks like its end and the key of the next value."""
 _BLANK = re.compile(r"\s*")
 _CLOSERS = re.compile(r"[\s}\]]*")
 _LIST_VALUE = re.compile(r"""\s*(?:["'“{\[\d-]|true|false|null|True|False|None|<\|"\|>)""")
@@ -125,6 +127,8 @@ def _finish(
     if inner == 1 and (doubled := _without_double(raw)) is not None:
         notes.append(Repair("quote given twice", at, raw[:80], doubled[:80]))
         return unescape(doubled, style), end + 1
+    if inner and any(place.is_key(found.group(1)) for found in _NEXT_MEMBER.finditer(raw)):
+        raise Unreadable("a string seems to hold what should follow it")
     if inner % 2 and place.where == "list":
         raise Unreadable("the quotes in a list do not come in pairs")
     value = unescape(raw, style)
@@ -149,7 +153,10 @@ def _forgotten(text: str, start: int, here: int, place: Place) -> int:
     found = KEY.match(text, here)
     if not found or text[here] not in "\"'" or not place.is_key(_key(found)):
         return -1
-    return start + len(before[:-1].rstrip())
+    value = before[:-1].rstrip()
+    if value.endswith(("}", "]")) and not _balanced(value):
+        raise Unreadable("a string does not end before the bracket behind it")
+    return start + len(value)
 
 
 def _stops(text: str, quote: int) -> bool:
