@@ -187,7 +187,7 @@ class Candidates:
         plain = without_entities(written) if entities else unescape(written, "json")
         inner = Candidates(Source(plain), self.known, self.dialect, final=self.final)
         place = 0
-        while place < len(plain) and plain[place] in "{[" and (begun := inner._read_json(place, sure=True)) > 0:
+        while plain.startswith(("{", "["), place) and (begun := inner._read_json(place, sure=True)) > 0:
             between = BETWEEN.match(plain, begun)
             place = between.end() if between else begun
         regions = inner.parts.regions

@@ -74,7 +74,7 @@ def judge(heard: Heard, known: Known, where: int, text: str) -> Verdict:
 def _check(verdict: Verdict, tool: ToolSpec, given: dict[str, JSON], known: Known) -> Verdict:
     twice = [key for key in repeated_unlike(given) if key in tool.properties]
     if verdict.heard.loose and (astray := _astray(tool, given)):
-        return verdict.refuse(f"the call cannot be used: a missing bracket leaves open where {astray} belongs")
+        return verdict.refuse(f"the call cannot be used: a bracket is missing, before or behind {astray}")
     if verdict.heard.loose:
         given = _lifted(verdict, tool, given)
     arguments, thoughts = _without_thoughts(tool, given)
@@ -245,9 +245,8 @@ def _near_thoughts(key: str, spelled: set[str]) -> bool:
 
 def _astray(tool: ToolSpec, given: Mapping[str, JSON]) -> str:
     """A parameter that stands inside an argument which may have any members, as it may well do."""
-    free = [
-        value for key, value in given.items() if "properties" not in tool.properties.get(key, {"properties": 0})
-    ]
+    declared = tool.properties
+    free = [value for key, value in given.items() if key in declared and "properties" not in declared[key]]
     inside = [key for value in free if isinstance(value, dict) for key in value]
     return next((key for key in inside if key in tool.properties and key not in given), "")
 

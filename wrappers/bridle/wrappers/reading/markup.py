@@ -27,6 +27,7 @@ _GLM_NAME = re.compile(r"([^<\n{}\[\]]{1,200}?)[^\S\n]*(?=<arg_key>|\n|</tool_ca
 _NAMED = re.compile(r"<([\w.\-]{1,80})>")
 _DAMAGED = re.compile(r"param(?:eter)?[\s=]|<param(?:eter)?\w|arg_key>|<arg_value")
 """What is left of the mark of an argument."""
+_LAST_MARK = re.compile(r"(?:</?|/)(?:param(?:eter)?|arg_value)>?\s*$")
 _NEXT = re.compile(r"\n[ \t]*(?:<param(?:eter)?\s*=\s*([^>\n]*)>|<function\s*=\s*([^>\n]*)>)")
 
 
@@ -169,7 +170,7 @@ def _members(
             at = limit + len(style.close)
         else:
             notes.append(Repair("missing closing mark", limit, "", style.close))
-            value = text[start:limit].strip("\n")
+            value = _LAST_MARK.sub("", text[start:limit]).strip("\n")
             at = limit
         if key in raw and raw[key] != value:
             return Heard(name, problem=f"the parameter {key!r} is given twice"), at

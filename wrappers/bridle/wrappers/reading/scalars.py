@@ -140,7 +140,7 @@ class Scalars:
 
     def _prefixed(self, prefix: re.Match[str], where: Where, given: Mapping[str, JSON]) -> str:
         if set(prefix.group().lower()) & {"f", "b"}:
-            raise Unreadable(f"{prefix.group()}\"…\" stands where a plain value should be")
+            raise Unreadable(f'{prefix.group()}"…" stands where a plain value should be')
         self.at = prefix.end()
         if "r" not in prefix.group().lower():
             return self._string(where, given)

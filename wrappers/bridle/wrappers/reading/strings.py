@@ -34,6 +34,7 @@ _KEYWORD = re.compile(r"\s*([^\W\d]\w*)\s*=")
 _GEMMA_END = "}<tool_call|>"
 _NEXT_MEMBER = re.compile(r"""["']\s*[\]})]*\s*,\s*["']{0,2}(\w{1,60})["']{0,2}(?:\s*[:=]|[{\[])""")
 """Inside a string, what looks like its end and the key of the next value."""
+_NEXT_OBJECT = re.compile(r"""["'][\s\]}]*,\s*\{\s*["']\w{1,60}["']\s*:""")
 _BLANK = re.compile(r"\s*")
 _CLOSERS = re.compile(r"[\s}\]]*")
 _LIST_VALUE = re.compile(r"""\s*(?:["'“{\[\d-]|true|false|null|True|False|None|<\|"\|>)""")
@@ -106,7 +107,7 @@ def read_string(source: Source, at: int, place: Place, style: Style, notes: list
 
 def _marked(source: Source, start: int) -> tuple[str, int]:
     end = source.find(GEMMA_QUOTE, start)
-    if end < 0 and (end := source.find(_GEMMA_END, start)) > 0:
+    if end < 0 and (end := source.find(_GEMMA_END, start)) > start and source.text[end - 1] not in '>|"':
         return source.text[start:end], end
     if end < 0:
         raise Unreadable("it ends inside a string", cut=True)
@@ -128,6 +129,8 @@ def _finish(
         notes.append(Repair("quote given twice", at, raw[:80], doubled[:80]))
         return unescape(doubled, style), end + 1
     if inner and any(place.is_key(found.group(1)) for found in _NEXT_MEMBER.finditer(raw)):
+        raise Unreadable("a string seems to hold what should follow it")
+    if inner and _NEXT_OBJECT.search(raw):
         raise Unreadable("a string seems to hold what should follow it")
     if inner % 2 and place.where == "list":
         raise Unreadable("the quotes in a list do not come in pairs")

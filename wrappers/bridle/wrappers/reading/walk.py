@@ -10,18 +10,16 @@ from __future__ import annotations
 import re
 
 from bridle.messages import Refusal, Repair
-from bridle.wrappers.reading.candidates import MESSAGE_END, Candidates
+from bridle.wrappers.reading.blocks import MOST, Blocks
+from bridle.wrappers.reading.candidates import MESSAGE_END
 from bridle.wrappers.reading.heard import Heard, Parts, Region
-from bridle.wrappers.reading.marks import CALL_CLOSE, LEAK, OTHER_TURN, THINKING
+from bridle.wrappers.reading.marks import LEAK, OTHER_TURN, THINKING
 from bridle.wrappers.reading.markup import read_gemma, read_object, skip_space
 from bridle.wrappers.reading.names import tool_name
 from bridle.wrappers.reading.patterns import (
     BETWEEN,
     CHANNEL,
     CLOSE,
-    EXAMPLE,
-    FENCE,
-    OPEN,
     PLACES,
     SPECIALS,
     THOUGHT,
@@ -31,12 +29,6 @@ from bridle.wrappers.reading.pythonic import read_call
 
 __all__ = ["Walk"]
 
-_MOST = 256
-"""So many calls in one turn are a model that has lost its way."""
-_CALL_FENCES = frozenset({"tool_call", "tool_code", "tool_calls", "function_call", "tool"})
-_DATA_FENCES = frozenset(
-    {"", "json", "json5", "jsonc", "javascript", "js", "python", "py", "xml", "text", "plaintext", "txt"}
-)
 _PYTHONIC = frozenset({"pythonic", "llama4", "lfm2"})
 _CHANNEL_NAME = re.compile(r"<\|channel\|>\s*(\w+)")
 _ACTION = re.compile(
@@ -47,10 +39,9 @@ _ACTION_FENCE = re.compile(r"Action:\s*(?=```|[\[{])")
 _OBSERVATION = re.compile(r"\n[ \t]*(?:Observation|Thought|Action)\s*:")
 _NEXT_MESSAGE = re.compile(r"(?:<\|end\|>|<\|return\|>)(?:assistant(?=<\|channel))?")
 _CUSTOM_CLOSE = re.compile(r"\s*[\[<][\w|/ ]{1,30}[\]>]")
-_PRINT = re.compile(r"print\(\s*")
 
 
-class Walk(Candidates):
+class Walk(Blocks):
     """One way through one text. `run` goes it."""
 
     def run(self, at: int = 0) -> Parts:
@@ -77,8 +68,8 @@ class Walk(Candidates):
         )
         at = self._beginning(at)
         while at < self.source.size:
-            if self.parts.count > _MOST:
-                why = f"there are more than {_MOST} calls in one turn; make only those that are needed"
+            if self.parts.count > MOST:
+                why = f"there are more than {MOST} calls in one turn; make only those that are needed"
                 self.parts.refusals.append(Refusal(why, self.text[at : at + 80]))
                 break
             here, head = self._next(at)
@@ -139,7 +130,7 @@ class Walk(Candidates):
     def _braceless(self, at: int) -> int:
         """Calls without their opening brace, which a prompt that ended in it leaves to nobody."""
         here = at
-        while self._patterns.braceless.match(self.text, here) and self.parts.count <= _MOST:
+        while self._patterns.braceless.match(self.text, here) and self.parts.count <= MOST:
             at = self._repair(here, sure=True, braceless=True)
             between = BETWEEN.match(self.text, at)
             here = between.end() if between else at
@@ -188,43 +179,6 @@ class Walk(Candidates):
         found = self._patterns.recipient.match(self.text, at)
         return self._body(at, found.end(), self.names.plain(found.group("name"))) if found else -1
 
-    def _container(self, at: int) -> int:
-        """Read all that stands behind a mark that calls begin with."""
-        here = at
-        mark = OPEN.match(self.text, at)
-        if (
-            mark
-            and mark.group() == "functools"
-            and not self.text.startswith("[", skip_space(self.text, mark.end()))
-        ):
-            return -1
-        count = 0
-        while True:
-            here = self._after_marks(here)
-            if here >= self.source.size or self.parts.count > _MOST:
-                break
-            end = self._inside(here)
-            if end < 0:
-                break
-            count += 1
-            here = end
-            closed = CLOSE.match(self.text, here)
-            if closed:
-                here = closed.end()
-                break
-        if count:
-            return here
-        end = self.source.first(CALL_CLOSE, here)
-        if end >= self.source.size:
-            end = self.source.first(("<tool_call>",), here)
-        held = self.text[here:end]
-        why = "there is no JSON object in it" if held.strip() else "there is nothing in it"
-        if end >= self.source.size:
-            why = self._incomplete()
-        self.parts.refusals.append(Refusal(f"the call cannot be used: {why}", self.text[at:end]))
-        closed = CLOSE.match(self.text, end)
-        return closed.end() if closed else end
-
     def _object(self, at: int) -> int:
         if self.source.poor:
             return -1
@@ -246,12 +200,6 @@ class Walk(Candidates):
 
     def _data_list(self, at: int) -> int:
         return self._read_json(at, sure=False)
-
-    def _is_example(self, at: int) -> bool:
-        """Whether prose introduces what begins here as an example, where no mark says that it is a call."""
-        if self.dialect in ("json", "json_list", "llama3_json", "memgpt", "pythonic"):
-            return False
-        return EXAMPLE.search(self.text, max(0, at - 160), at) is not None
 
     def _skip_example(self, at: int) -> int:
         end = self._extent(at)
@@ -280,7 +228,7 @@ class Walk(Candidates):
     def _line_calls(self, here: int, otherwise: int) -> int:
         """Calls in Python's form that are all there is in the text."""
         region = Region(here, here, [], sure=True)
-        while here < self.source.size and len(region.heard) <= _MOST:
+        while here < self.source.size and len(region.heard) <= MOST:
             found = read_call(self.source, here, self.known, self.names, region.notes)
             if found is None or not tool_name(found[0].name, self.known.tools):
                 return otherwise
@@ -293,72 +241,6 @@ class Walk(Candidates):
             if closed:
                 break
         return self._keep(region, here)
-
-    def _fence(self, at: int) -> int:
-        found = FENCE.match(self.text, at)
-        if not found:
-            return -1
-        language = found.group(1).lower()
-        here = skip_space(self.text, found.end())
-        if not self._holds_call(here, language) or self._is_example(at):
-            return self._code(at, found.end())
-        count = 0
-        while here < self.source.size and not self.text.startswith("```", here) and count <= _MOST:
-            end = self._fenced(here, sure=language in _CALL_FENCES or self._is_only_block())
-            if end < 0:
-                break
-            count += 1
-            between = BETWEEN.match(self.text, end)
-            here = between.end() if between else end
-        if not count:
-            return self._code(at, found.end())
-        return here + 3 if self.text.startswith("```", here) else here
-
-    def _holds_call(self, at: int, language: str) -> bool:
-        """Whether a block of code begins as a call does."""
-        if self.source.poor or language not in _DATA_FENCES | _CALL_FENCES:
-            return False
-        if self._is_only_block() and self._patterns.line_call.match(self.text, at):
-            return True
-        marked = OPEN.match(self.text, at) or self.text.startswith(("<function", "<invoke"), at)
-        return bool(marked) or language in _CALL_FENCES or self._call_like(at)
-
-    def _is_only_block(self) -> bool:
-        """Whether there is one block of code and nothing else."""
-        text = self.text.strip()
-        return text.startswith("```") and text.find("```", 3) == len(text) - 3
-
-    def _fenced(self, at: int, *, sure: bool) -> int:
-        opened = OPEN.match(self.text, at)
-        if opened:
-            return self._container(at)
-        if self.text.startswith(("<function", "<invoke"), at):
-            return self._inside(at)
-        if self._call_like(at):
-            regions = len(self.parts.regions) + len(self.parts.refusals)
-            end = self._read_python(at, sure=sure) if self.text[at] == "[" else -1
-            end = end if end >= 0 else self._read_json(at, sure=sure)
-            if len(self.parts.regions) + len(self.parts.refusals) > regions:
-                return end
-            if end >= 0:
-                self.parts.text.pop()
-            return -1
-        if sure:
-            printed = _PRINT.match(self.text, at)
-            region = Region(at, at, [], sure=True)
-            start = printed.end() if printed else at
-            one = read_call(self.source, start, self.known, self.names, region.notes)
-            if one:
-                end = skip_space(self.text, one[1])
-                return self._keep_one(region, (one[0], end + self.text.startswith(")", end)))
-        return -1
-
-    def _code(self, at: int, start: int) -> int:
-        """A block of code is text as a whole."""
-        end = self.source.find("```", start)
-        end = end + 3 if end >= 0 else start
-        self.parts.text.append(self.text[at:end])
-        return end
 
     def _action(self, at: int) -> int:
         found = _ACTION_FENCE.match(self.text, at)
