@@ -160,7 +160,7 @@ SPECIAL = (
 """Marks that leak into a turn and say nothing."""
 
 LEAK = re.compile(
-    r"^[ \t]*(?:FUNCTION RETURN|(?:user|human|tool|observation|function)\s*:"
+    r"^[ \t]*(?:FUNCTION RETURN|(?:user|human|assistant|tool|observation|function)\s*:"
     r"|### ?(?:instruction|input|user)\b)",
     re.IGNORECASE | re.MULTILINE,
 )

@@ -26,6 +26,7 @@ from bridle.wrappers.reading.patterns import (
     TURN_ENDS,
 )
 from bridle.wrappers.reading.pythonic import read_call
+from bridle.wrappers.reading.source import Source
 
 __all__ = ["Walk"]
 
@@ -35,6 +36,7 @@ _ACTION = re.compile(
     r"Action:[ \t]*`?(?P<name>[^\n`{\[]{1,120}?)`?[ \t]*(?:\n\s*|(?=[ \t]Action Input:)[ \t]+)"
     r"Action[ _]Input:[ \t]*\n?"
 )
+_KEYWORD = re.compile(r"[^\W\d]\w*\s*=\s*[\"'\d\[{TFN-]")
 _ACTION_FENCE = re.compile(r"Action:\s*(?=```|[\[{])")
 _OBSERVATION = re.compile(r"\n[ \t]*(?:Observation|Thought|Action)\s*:")
 _NEXT_MESSAGE = re.compile(r"(?:<\|end\|>|<\|return\|>)(?:assistant(?=<\|channel))?")
@@ -261,7 +263,13 @@ class Walk(Blocks):
         stop = _OBSERVATION.search(self.text, found.end())
         end = stop.start() if stop else self.source.size
         problem = self._incomplete() if not self.final and not stop else ""
-        region.heard.append(Heard(name, self.text[found.end() : end].strip().strip("\"'"), problem=problem))
+        written = self.text[found.end() : end].strip()
+        named = Source(f"{name}({written})")
+        one = read_call(named, 0, self.known, self.names, region.notes) if _KEYWORD.match(written) else None
+        if one and not one[0].problem and not problem:
+            return self._keep_one(region, (one[0], end))
+        quoted = len(written) > 1 and written[0] == written[-1] and written[0] in "\"'"
+        region.heard.append(Heard(name, written[1:-1] if quoted else written, problem=problem))
         return self._keep(region, end)
 
     def _orphan(self, at: int) -> int:
