@@ -89,10 +89,6 @@ DIALECTS = [
     '{"thought": "hm", "action": {"name": "book_ride", "args": {"place": "Bern"}}}',
     '{"book_ride": {"place": "Bern"}}',
     '{"name": "book_ride", "place": "Bern"}',
-]
-
-
-DIALECTS += [
     f"```json\n{OBJECT}\n```",
     f"```json\n[{OBJECT}]\n```",
     f"```xml\n<tool_call>\n{OBJECT}\n</tool_call>\n```",
@@ -142,6 +138,22 @@ FAULTS = [
     f"<tool_call><tool_call>\n{OBJECT}</tool_call></tool_call>",
     f"{OBJECT}]}}}}",
     f"\ufeff{OBJECT}",
+    f"<tool_call>\n\ufeff{OBJECT}\ufeff</tool_call>",
+    '{ // a ride\n "name": "book_ride", /* to */ "arguments": { # where\n "place": "Bern"}}',
+    '"name": "book_ride", "arguments": {"place": "Bern"}}',
+    "{&quot;name&quot;: &quot;book_ride&quot;, &quot;arguments&quot;: {&quot;place&quot;: &quot;Bern&quot;}}",
+    '{"name": "book\\_ride", "arguments": {"place": "Bern"}}',
+    '[book_ride(place="Bern"]',
+    '>>>book_ride\n{"place": "Bern"',
+    "book_ride\n<arg_key>place</arg_key>\n<arg_value>Bern</arg_value>\n</tool_call>",
+    "<function=book_ride>\n<place>Bern</place>\n</function>",
+    '<|tool_call>call:book_ride{place:<|"|>Bern}<tool_call|>',
+    'functions.book_ride:0<|tool_call_argument_begin|>{"place": "Bern"}<|tool_call_end|>',
+    '<function=book_ride{"place": "Bern"}</function>',
+    "<function=book_ride>\n<parameter==place>\nBern\n</parameter>\n</function>",
+    "<function=book_ride>\n<parameter=place>\nBern\n/parameter>\n</function>",
+    'Action: book_ride\nAction Input: place="Bern"',
+    f'{OBJECT}\nAssistant: {{"name": "now", "arguments": {{}}}}',
     f"<|im_start|>assistant\n{OBJECT}<|im_end|>",
     "{“name”: “book_ride”, “arguments”: {“place”: “Bern”}}",
     '{"name": "functions.book_ride", "arguments": {"place": "Bern"}}',
@@ -181,6 +193,8 @@ def test_a_fault_that_leaves_one_meaning_is_repaired_and_recorded(text: str) -> 
         OBJECT,
         "[book_ride",
         "{“",
+        "functions.",
+        "book_ride\n<",
         "analysis",
         '{"name": "book_ride", "arguments": {"place": "Bern"}\n<',
     )
@@ -264,6 +278,16 @@ NEVER = [
     f"{OBJECT}\n</think>\nNo.",
     '{"name": "now", "description": "", "parameters": {"type": "object", "properties": {}}}',
     '{"function": "book_ride", "tool": "save", "arguments": {"place": "Bern"}}',
+    '{"name" "note", "arguments": {"words": "x", "more": {"name": "now", "arguments": {}}}}',
+    '{""name": "note", "arguments": {"words": "x", "more": {"name": "now", "arguments": {}}}}',
+    '{"status"": "ok", "data": {"name": "now", "arguments": {}}}',
+    '[save(file="a", text=f"{x}")]',
+    "[note(tags=['a', 'b'], more={'x' 1, 'y': 'z'}, words='w')]",
+    "[note(words='w', tags=['a']], more={})]",
+    '{"name": "note", "arguments": {"words": "x", "tags": ["a"}], "more": {}}}',
+    '{"name": "save", "arguments": {"file": "a}, "text": "b"}}',
+    '{"name": "note", "arguments": {"more": {"a": 1, "words": "x"}}',
+    "<function=save>\n<parameter=file>\na\n</parameter>\nparameter=text>\nb\n</parameter>\n</function>",
 ]
 
 
@@ -283,6 +307,9 @@ OPEN_ENDS = [
     'to=functions.book_ride<|message|>{"place": "Bern"',
     '[book_ride(place="Bern"',
     "Action: book_ride\nAction Input: Ber",
+    "<function=book_ride>\n<parameter=place>\nBern\n</parameter>\n<par",
+    "<tool_call>book_ride\n<arg_key>place</arg_key>\n<arg_value>Bern</arg_value>\n<",
+    '{"name": "book_ri',
 ]
 
 
@@ -318,6 +345,20 @@ def test_quotes_inside_of_pythons_strings(inner: str) -> None:
         wanted = ToolCall("save", {"file": "a", "text": inner})
         assert calls(f"[save(file='a', text={quote}{inner}{quote})]") == (wanted,)
         assert calls(f"[save(text={quote}{inner}{quote} file='a'), now()]") == (wanted, ToolCall("now"))
+
+
+def test_calls_whose_brackets_all_are_missing_end_in_a_number_too() -> None:
+    one, two = (f'{{"name": "geo.area", "arguments": {{"side": {side}' for side in (4, 25))
+    assert calls(one) == ()
+    assert calls(f"{one}\n{two}") == (ToolCall("geo.area", {"side": 4}), ToolCall("geo.area", {"side": 25}))
+
+
+def test_escaped_underscores_and_entities_are_undone_in_values_too() -> None:
+    text = '{"name": "book\\_ride", "arguments": {"place": "A\\_B"}}'
+    assert calls(text) == (ToolCall("book_ride", {"place": "A_B"}),)
+    assert calls('{"name": "book_ride", "arguments": {"place": "A\\_B"}}')[0].arguments == {"place": "A\\_B"}
+    entities = OBJECT.replace("Bern", "A &amp; B").replace('"', "&quot;")
+    assert calls(f"{entities}\n{entities}") == (ToolCall("book_ride", {"place": "A & B"}),) * 2
 
 
 def test_pythons_calls_may_follow_prose_where_they_were_asked_for() -> None:

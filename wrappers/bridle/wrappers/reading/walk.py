@@ -267,6 +267,7 @@ class Walk(Blocks):
         named = Source(f"{name}({written})")
         one = read_call(named, 0, self.known, self.names, region.notes) if _KEYWORD.match(written) else None
         if one and not one[0].problem and not problem:
+            region.notes.append(Repair("arguments as in Python", found.end(), written[:80], "an object"))
             return self._keep_one(region, (one[0], end))
         quoted = len(written) > 1 and written[0] == written[-1] and written[0] in "\"'"
         region.heard.append(Heard(name, written[1:-1] if quoted else written, problem=problem))
