@@ -16,6 +16,7 @@ from bridle.wrappers import CallSyntax, JsonLayout, MemGPT
 from bridle.wrappers.syntax import Arguments, Members, Thoughts
 from bridle.wrappers.syntaxes import SYNTAXES, make_syntax
 from bridle.wrappers.values import admits_only_strings
+from own_syntaxes import OWN
 from strategies import tool_sets_with_calls
 
 Case = tuple[tuple[ToolSpec, ...], tuple[ToolCall, ...]]
@@ -27,6 +28,7 @@ ALL: list[CallSyntax] = [
     MemGPT("outer"),
     MemGPT("outer", JsonLayout()),
     MemGPT("none", JsonLayout()),
+    *OWN,
 ]
 every_syntax = pytest.mark.parametrize("syntax", ALL, ids=repr)
 SMALL = Bounds(string_chars=12, thoughts_chars=12, array_items=3, text_chars=30)

@@ -158,7 +158,21 @@ def test_a_difference_is_the_first_one(ours: str, theirs: str) -> None:
             'syntax = "hermes"\n',
             "",
             '[calls]\ncall = "CALL ${name} WITH ${arguments}"\ntrigger = "CALL "\n',
-            "does not read back: it is read as something else",
+            "nothing is wrong",
+        ),
+        (
+            'syntax = "hermes"\n',
+            "",
+            '[calls]\nopen = "«CALLS»"\ncall = "@@${name}::${members}@@"\ntrigger = "«CALLS»"\n'
+            '[calls.members]\nopen = "+"\nmiddle = " is "\nclose = "%%"\n',
+            "nothing is wrong",
+        ),
+        (
+            'syntax = "hermes"\n',
+            "",
+            '[calls]\ncall = "CALL ${name} WITH ${members}"\ntrigger = "CALL "\n'
+            '[calls.members]\nmiddle = "="\nbetween = ","\n',
+            "does not read back: what begins with 'CALL' is not written as a call must be",
         ),
         (
             'name = "mine"',

@@ -19,6 +19,7 @@ from bridle.messages import JSON, Delta, ToolCall, ToolSpec
 from bridle.wrappers import CallSyntax, Hermes, JsonLayout, MemGPT, Reading
 from bridle.wrappers.reading import SUSPECTS
 from bridle.wrappers.syntaxes import SYNTAXES, make_syntax
+from own_syntaxes import OWN
 from strategies import tool_sets_with_calls
 
 Case = tuple[tuple[ToolSpec, ...], tuple[ToolCall, ...]]
@@ -31,6 +32,7 @@ ALL: list[CallSyntax] = [
     MemGPT("outer"),
     MemGPT("outer", JsonLayout()),
     MemGPT("none"),
+    *OWN,
 ]
 every_syntax = pytest.mark.parametrize("syntax", ALL, ids=repr)
 HARD = ("qwen_xml", "pythonic", "gemma4", "harmony")

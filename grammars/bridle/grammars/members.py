@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from bridle.errors import GrammarError
 from bridle.grammars.ir import EMPTY, Lit, Node, Repeat, alt, optional, seq
@@ -17,7 +18,7 @@ from bridle.wrappers.values import (
     bare_mark,
     escape_mark,
     read_raw,
-    write_name,
+    write_member,
 )
 
 __all__ = ["MemberFrame"]
@@ -81,8 +82,8 @@ class MemberFrame(Frame):
         form = self._members
         if form.values == "python" and not key.isidentifier():
             return seq(Lit("**{"), self.rules.lead(key), value, Lit("}"))
-        name = self.rules.lead(key) if form.values == "gemma" else Lit(write_name(key) + form.middle)
-        return seq(Lit(form.open), name, value, Lit(form.close))
+        zero = write_member(replace(form, close=""), key, 0, None)
+        return seq(Lit("".join(piece for piece, _ in zero)[:-1]), value, Lit(form.close))
 
     def _schema(self, key: str) -> Mapping[str, JSON]:
         """The schema that a reader goes by: what the tool declares for the key, references not followed."""

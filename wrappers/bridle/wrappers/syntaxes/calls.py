@@ -12,7 +12,7 @@ from itertools import dropwhile
 from typing import Protocol
 
 from bridle.wrappers.jsonstream import Event, ObjectScanner
-from bridle.wrappers.streams import ArgumentStream, CallSink, Expected
+from bridle.wrappers.streams import ArgumentStream, CallSink, Expected, compact
 from bridle.wrappers.syntax import Arguments, CallId, CallShape, Index, Members, Name, Part, Thoughts
 from bridle.wrappers.syntaxes.members import MemberStream
 from bridle.wrappers.values import read_name
@@ -89,7 +89,8 @@ class CallFollower:
 
 def _is_object(shape: CallShape) -> bool:
     """Whether a call is one JSON object, the function's name inside."""
-    return Name() in shape.call
+    first, last = shape.call[0], shape.call[-1]
+    return Name() in shape.call and "{" in str(first) and isinstance(last, str) and "}" in last
 
 
 def _first_literal(shape: CallShape) -> str:
@@ -108,24 +109,35 @@ def _steps(shape: CallShape, sink: CallSink) -> Iterator[_Step]:
         yield _Fixed(last[last.rindex("}") + 1 :] if isinstance(last, str) else "")
         return
     parts = shape.call[1:] if isinstance(shape.call[0], str) else shape.call
+    named = False
     for at, part in enumerate(parts):
         following = "".join(one for one in parts[at + 1 : at + 2] if isinstance(one, str))
         match part:
             case str():
                 yield _Fixed(part)
-            case Name():
+            case Name(quoted=False):
+                named = True
                 yield _BareName(sink, _stops(parts[at + 1 :]))
             case Index():
                 yield _Number()
-            case CallId(before, after):
+            case CallId(before, after) if compact(before) and compact(after or following):
                 yield _Optional(before, after or following)
-            case Arguments():
+            case Arguments(thoughts_key=None) if named:
                 yield _Json(sink)
-            case Members():
+            case Members() if named:
                 tool = sink.tools[sink.started[-1].name]
                 yield MemberStream(part, following or shape.close, tool, sink.arguments)
-            case Thoughts():
-                return
+            case _:
+                yield _Unfollowed()
+
+
+class _Unfollowed:
+    """A part that is read when the turn is over."""
+
+    done, failed = False, True
+
+    def feed(self, text: str) -> str:
+        return text
 
 
 def _stops(parts: tuple[Part, ...]) -> str:

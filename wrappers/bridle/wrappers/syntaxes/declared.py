@@ -23,6 +23,7 @@ from bridle.wrappers.syntax import (
     StreamReader,
     Thoughts,
 )
+from bridle.wrappers.syntaxes.exact import opening_of
 from bridle.wrappers.syntaxes.reader import Reader
 from bridle.wrappers.values import Piece, write_member, write_name
 
@@ -40,7 +41,8 @@ class Declared:
     `dialect` is the name that `bridle.wrappers.read_calls` knows it by. With `empty_thoughts`, the marks of
     thinking stand there also when there are no thoughts. With `gap_always`, the gap before the calls stands
     there also when there is no text. `also` is another way in which the family's models write a call, which
-    is never written here but followed in a stream.
+    is never written here but followed in a stream. `exact` is for marks that no dialect has: turns
+    are read by the shape itself, see `syntaxes.exact`, and those that are not so as any other way of writing.
     """
 
     dialect: str
@@ -49,6 +51,7 @@ class Declared:
     gap_always: bool = False
     also: tuple[Part, ...] = ()
     label: str = field(default="", compare=False)
+    exact: bool = False
 
     def __repr__(self) -> str:
         return self.label or self.dialect
@@ -56,7 +59,7 @@ class Declared:
     @property
     def marks(self) -> tuple[str, ...]:
         """What text and thoughts must not contain as they are written, or they would be read as markup."""
-        return _marks(self.shape)
+        return _marks(self.shape, self.exact)
 
     def write(
         self,
@@ -103,7 +106,7 @@ class Declared:
 
     def reader(self, tools: Sequence[ToolSpec], *, thinking: bool = False) -> StreamReader:
         """Start reading one turn; `thinking` when the prompt has already opened the thinking block."""
-        return Reader(self.dialect, self.shape, tuple(tools), thinking, self.also)
+        return Reader(self.dialect, self.shape, tuple(tools), thinking, self.also, self.exact)
 
     def read(
         self, text: str, tools: Sequence[ToolSpec], finish: Finish = "stop", *, thinking: bool = False
@@ -115,11 +118,10 @@ class Declared:
         >>> Hermes().read('<tool_call>\\n{"name": "f", "arguments": {"x": 1}}\\n</tool_call>', [tool]).calls
         (ToolCall(name='f', arguments={'x': 1}),)
         """
-        if not _holds_thoughts(self.shape):
+        if not self.exact and not _holds_thoughts(self.shape):
             return recover(text, tools, self.dialect or None, finish, thinking=thinking)
-        reader = self.reader(
-            tools, thinking=thinking
-        )  # keeps the thoughts of a call that turned out to be none
+        # A stream keeps the thoughts of a call that turned out to be none.
+        reader = self.reader(tools, thinking=thinking)
         reader.feed(text)
         return reader.close(finish)[1]
 
@@ -210,8 +212,8 @@ def _holds_thoughts(shape: CallShape) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _marks(shape: CallShape) -> tuple[str, ...]:
-    """The tags and words in the literals of a shape that begin or end something."""
+def _marks(shape: CallShape, exact: bool) -> tuple[str, ...]:
+    """The tags and words in the literals of a shape that begin or end something; of its own, all that do."""
     literals = [
         shape.think_open,
         shape.think_close,
@@ -228,4 +230,8 @@ def _marks(shape: CallShape) -> tuple[str, ...]:
             literals += [part.open, part.close]
         elif isinstance(part, CallId):
             literals.append(part.before)
-    return tuple(dict.fromkeys(mark for text in literals for mark in _MARK.findall(text)))
+    marks = [mark for text in literals for mark in _MARK.findall(text)]
+    if exact:
+        marks += [text.strip() for text in literals[:4] if text.strip()]
+        marks += [opening_of(shape), shape.gap.strip()]
+    return tuple(dict.fromkeys(marks))

@@ -27,9 +27,9 @@ class MemberStream:
 
     def __init__(self, members: Members, end: str, tool: ToolSpec, hand_on: Callable[[str], None]) -> None:
         self.done = False
-        self.failed = False
         self._members = members
         self._end = (bare_mark(end).split() or [""])[0]
+        self.failed = not self._end or not compact(members.middle)
         self._tool = tool
         self._hand_on = hand_on
         self._key: str | None = None

@@ -20,6 +20,7 @@ from bridle.wrappers.reading.marks import CALL_CLOSE, CALL_OPEN, SPECIAL, THINKI
 from bridle.wrappers.streams import CallSink, TextStream, compact
 from bridle.wrappers.syntax import CallShape, Part, Reading
 from bridle.wrappers.syntaxes.calls import CallFollower
+from bridle.wrappers.syntaxes.turns import read_turn
 
 __all__ = ["Reader"]
 
@@ -40,9 +41,12 @@ class Reader:
         tools: tuple[ToolSpec, ...],
         thinking: bool,
         also: tuple[Part, ...] = (),
+        exact: bool = False,
     ) -> None:
         self._dialect = dialect
         self._shape = shape
+        self._exact = exact
+        self._alternative = also
         self._also = replace(shape, call=also, open="", close="", parallel=False) if also else shape
         self._tools = tools
         self._thinking = thinking
@@ -59,7 +63,7 @@ class Reader:
         self._brackets = self._asked = 0
         self._follower = CallFollower(shape, self._sink)
         self._scanner = ObjectScanner()
-        self._marks = _marks(shape, str(also[0]) if also else shape.trigger)
+        self._marks = _marks(shape, str(also[0]) if also else shape.trigger, exact)
 
     def feed(self, fragment: str) -> list[Delta]:
         """Take the next characters."""
@@ -79,7 +83,7 @@ class Reader:
     def close(self, finish: Finish = "stop") -> tuple[list[Delta], Reading]:
         """End the turn."""
         raw = "".join(self._raw)
-        reading = recover(raw, self._tools, self._dialect or None, finish, thinking=self._thinking)
+        reading = self._whole(raw, finish)
         text = _with_shown(self._text.text, reading.text)
         thoughts = _with_shown(self._sink.thoughts.text, reading.thoughts)
         if (text, thoughts) != (reading.text, reading.thoughts):
@@ -90,6 +94,15 @@ class Reader:
         ]
         said = [delta for delta in deltas if delta.text or delta.thoughts]
         return said + self._sink.finish(reading.calls), reading
+
+    def _whole(self, raw: str, finish: Finish) -> Reading:
+        """What stands in the whole turn."""
+        tools, dialect, thinking = self._tools, self._dialect, self._thinking
+        if self._exact:
+            return read_turn(
+                raw, self._shape, tools, dialect, finish, thinking=thinking, also=self._alternative
+            )
+        return recover(raw, tools, dialect or None, finish, thinking=thinking)
 
     def _step(self, rest: str, deltas: list[Delta]) -> str:
         match self._state:
@@ -132,7 +145,8 @@ class Reader:
 
     def _in_text(self, rest: str, deltas: list[Delta]) -> str:
         found = self._marks.suspects.search(rest)
-        at = found.start() if found else len(rest) - _growing(rest, self._marks.beginnings)
+        growing = 0 if found else _growing(rest, self._marks.beginnings, self._marks.longest)
+        at = found.start() if found else len(rest) - growing
         self._say(rest[:at], deltas)
         if found:
             self._suspect(rest[at:])
@@ -153,7 +167,11 @@ class Reader:
         elif marks.think_open and rest.startswith(marks.think_open) and not self._sink.said:
             self._state = "start"
         elif not any(mark.startswith(rest) for mark in (marks.trigger, marks.also, marks.think_open)):
-            self._begin_object() if rest[0] in "{[" else self._give_up()
+            self._begin_object() if rest[0] in "{[" and not self._ends_text(rest) else self._give_up()
+
+    def _ends_text(self, rest: str) -> bool:
+        """Whether a mark of the syntax's own stands here, or may come to stand here, that ends free text."""
+        return any(rest.startswith(mark) or mark.startswith(rest) for mark in self._marks.after_text)
 
     def _give_up(self) -> None:
         self._state = "rest"
@@ -168,7 +186,7 @@ class Reader:
     def _in_think(self, rest: str, deltas: list[Delta]) -> str:
         marks = self._marks
         found = marks.think_end.search(rest)
-        at = found.start() if found else len(rest) - _growing(rest, marks.think_beginnings)
+        at = found.start() if found else len(rest) - _growing(rest, marks.think_beginnings, marks.longest)
         self._sink.think(rest[:at])
         deltas += self._sink.take()
         if not found:
@@ -187,7 +205,7 @@ class Reader:
         deltas += self._sink.take()
         if self._follower.failed:
             since = "".join(self._since)
-            if self._sink.said == self._said_before and since[0] in "{[":
+            if self._sink.said == self._said_before and since[0] in "{[" and not self._exact:
                 self._begin_object()
                 return since
             self._give_up()
@@ -214,6 +232,8 @@ class Reader:
         self._asked += 1
         if self._asked > _MOST_ASKED or _OTHERS.search(found) or _LIKE_A_MARK.fullmatch(found):
             return False
+        if self._exact and (self._marks.trigger in found or any(map(found.count, self._marks.after_text))):
+            return False
         return not is_call_like(found, self._tools)
 
 
@@ -234,16 +254,19 @@ class _Marks:
     think_endings: tuple[str, ...]
     think_end: re.Pattern[str]
     think_beginnings: frozenset[str]
+    after_text: tuple[str, ...]
+    longest: int
 
 
 @lru_cache(maxsize=256)
-def _marks(shape: CallShape, also: str) -> _Marks:
+def _marks(shape: CallShape, also: str, exact: bool) -> _Marks:
     trigger, think_open, text_open = shape.trigger.strip(), shape.think_open.strip(), shape.text_open.lstrip()
     closing = shape.think_close.strip() or "</think>"
     first = re.match(r"<[^<>]*>|\[[^\[\]]*\]", closing)
     think_close = first.group() if first else closing
     after_think = closing[len(think_close) :].strip()
-    suspects = [mark for mark in (*SUSPECTS, trigger, think_open) if mark]
+    after_text = tuple(mark for mark in (shape.text_close.strip(), shape.gap.strip()) if mark and exact)
+    suspects = [mark for mark in (*SUSPECTS, trigger, think_open, *after_text) if mark]
     calls = (trigger, also.strip()) if after_think else ()
     endings = (*_MARKUP, think_close)
     return _Marks(
@@ -260,6 +283,8 @@ def _marks(shape: CallShape, also: str) -> _Marks:
         think_endings=endings,
         think_end=_pattern(endings),
         think_beginnings=_beginnings(endings),
+        after_text=after_text,
+        longest=max(map(len, (*suspects, *endings))),
     )
 
 
@@ -271,10 +296,10 @@ def _beginnings(marks: Iterable[str]) -> frozenset[str]:
     return frozenset(mark[:length] for mark in marks for length in range(1, len(mark)))
 
 
-def _growing(text: str, beginnings: frozenset[str]) -> int:
+def _growing(text: str, beginnings: frozenset[str], longest: int) -> int:
     """How many characters at the end of a text may be the beginning of a mark."""
-    longest = min(len(text), _LONGEST_MARK)
-    return next((length for length in range(longest, 0, -1) if text[-length:] in beginnings), 0)
+    lengths = range(min(len(text), longest), 0, -1)
+    return next((length for length in lengths if text[-length:] in beginnings), 0)
 
 
 def _with_shown(shown: str, found: str) -> str:
@@ -289,4 +314,3 @@ _MARKUP = ("<|", "<｜", *(mark for mark in _MARKS if mark[0] in "<[◁"))
 _OTHERS = _pattern(mark for mark in (*SUSPECTS, *_MARKS) if mark not in "{[")
 _LIKE_A_MARK = re.compile(r"\[/?[A-Z_]{2,}\]")
 _LETTER = re.compile(r"[^\W\d_]")
-_LONGEST_MARK = max(map(len, (*_MARKS, *SUSPECTS)))

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import cast
 
 from bridle.errors import FormatError
+from bridle.messages import JSON, ToolCall, ToolSpec
 from bridle.wrappers.syntax import (
     Arguments,
     CallId,
@@ -66,7 +68,17 @@ def syntax_from_table(table: Mapping[str, object], source: str) -> Declared:
                 f"{source}: calls.{key} is missing", hint="or take a known syntax over by `like`"
             )
     _check_places(merged, source)
-    return build(str(table.get("dialect", name)), merged)
+    made = build(str(table.get("dialect", name)), merged)
+    named = "like" in table or "dialect" in table
+    return made if named and _is_known(made) else replace(made, exact=True)
+
+
+def _is_known(syntax: Declared) -> bool:
+    """Whether the dialect's own reader knows the marks."""
+    properties: dict[str, JSON] = {"text": {"type": "string"}, "number": {"type": "integer"}}
+    tool = ToolSpec("lamp", "", {"type": "object", "properties": properties})
+    calls = [ToolCall("lamp", {"text": "a b", "number": 1})] * (2 if syntax.shape.parallel else 1)
+    return syntax.read(syntax.write(calls, "", "", [tool]), [tool]).calls == tuple(calls)
 
 
 def build(
