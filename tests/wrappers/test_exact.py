@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -39,7 +40,7 @@ def test_calls_text_and_thoughts_come_back(syntax: Declared) -> None:
     written = syntax.write(calls, thought, said, TOOLS, ("one:3",))
     reading = syntax.read(written, TOOLS)
     assert (reading.calls, reading.text, reading.thoughts) == (calls, said, thought)
-    assert reading.repairs == reading.refusals == ()
+    assert (reading.repairs, reading.refusals) == ((), ())
 
 
 @every_own
@@ -240,3 +241,16 @@ def test_a_table_whose_marks_are_known_is_read_as_before() -> None:
     )
     assert own.exact
     assert own.read('@@add::{"a": 1}@@', TOOLS).calls == (ToolCall("add", {"a": 1}),)
+
+
+@every_own
+@given(said=st.text("@~<>!«CALS»{RUN: }\"hey'", max_size=20), cuts=st.lists(st.integers(0, 99), max_size=5))
+def test_marks_in_text_and_thoughts_make_no_call(syntax: Declared, said: str, cuts: list[int]) -> None:
+    written = syntax.write([CALL], said, said if syntax.shape.text_first else "", TOOLS)
+    reader = syntax.reader(TOOLS)
+    edges = sorted({0, len(written), *(cut % len(written) for cut in cuts)})
+    for start, end in pairwise(edges):
+        reader.feed(written[start:end])
+    reading = reader.close()[1]
+    assert reading == syntax.read(written, TOOLS)
+    assert reading.calls == (CALL,), written
