@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -50,7 +51,7 @@ def check(name: str, against: str | None, model: str, offline: bool, quiet: bool
         return _told(name, [str(one) for one in cast("tuple[object, ...]", problems)])
     if against is not None:
         return _compare(wrapper, against, model, offline)
-    faults = find_faults(wrapper)
+    faults = find_faults(wrapper, thoughts_chosen=_names_thoughts(name))
     with suppress(FormatError):  # a template that fails is among the faults
         if not quiet:
             print_prompt(wrapper.render(MESSAGES, TOOLS), wrapper.control)
@@ -58,6 +59,13 @@ def check(name: str, against: str | None, model: str, offline: bool, quiet: bool
     for note in find_notes(wrapper):
         output.print_note(f"note: {note}")
     return _told(name, faults)
+
+
+def _names_thoughts(name: str) -> bool:
+    """Whether the file that was given has the key `thoughts`: left out, it is no choice of anybody."""
+    if not name.lower().endswith(".toml"):
+        return False
+    return "thoughts" in tomllib.loads(Path(name).read_text(encoding="utf-8"))
 
 
 def _told(name: str, faults: Sequence[str]) -> int:

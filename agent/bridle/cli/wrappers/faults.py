@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridle.cli.wrappers.facts import CALL, MESSAGES, TOOLS
+from bridle.cli.wrappers.prompt_faults import prompt_faults, thoughts_faults
 from bridle.errors import FormatError
 from bridle.messages import Message, ToolCall
 from bridle.wrappers import builtin_formats, flatten
@@ -21,14 +22,19 @@ TALK = (Message("system", "S"), Message("user", "Q"), Message("assistant", REPLY
 HARD = ToolCall("lamp", {"room": 'l\'été "à" {the} <b>[1, 2]</b>\n\tattic \\ 🙂', "on": False})
 
 
-def find_faults(wrapper: Wrapper) -> list[str]:
-    """What would go wrong with a model; empty for a sound format."""
+def find_faults(wrapper: Wrapper, *, thoughts_chosen: bool = False) -> list[str]:
+    """What would go wrong with a model; empty for a sound format.
+
+    `thoughts_chosen` says that the file itself names a place for thoughts.
+    """
     try:
         return [
             *_unmarked(wrapper),
             *_endless(wrapper),
             *_forged(wrapper),
             *_unread(wrapper),
+            *prompt_faults(wrapper),
+            *thoughts_faults(wrapper, chosen=thoughts_chosen),
         ]
     except FormatError as error:
         return [str(error)]
