@@ -8,11 +8,12 @@ import pytest
 
 from bridle.endpoints import respond
 from bridle.endpoints.base import Sampling
+from bridle.endpoints.choose import choose_wrapper
 from bridle.endpoints.llamacpp import LlamaCpp
 from bridle.errors import TemplateError
 from bridle.messages import Message, ToolCall, ToolSpec
 from bridle.wrappers import get_wrapper
-from bridle.wrappers.own_template import own_wrapper
+from bridle.wrappers.own_template import own_wrapper, tells_calls, tells_tools
 from bridle.wrappers.templates import ChatTemplate
 from tiny_gguf import write_tiny_llama
 
@@ -56,6 +57,37 @@ def test_a_known_familys_template_is_handed_tools_and_calls() -> None:
     assert "<tool_call>" in text
 
 
+@pytest.mark.parametrize(
+    ("family", "calls"), [("gemma2", "gemma2"), ("chatml", "chatml"), ("mistral-v3", "generic")]
+)
+def test_a_known_familys_template_that_leaves_tools_out_is_told_of_them_in_words(
+    family: str, calls: str
+) -> None:
+    template = ChatTemplate(PLAIN, "<s>", "<|done|>")
+    assert not tells_tools(template)
+    wrapper = own_wrapper(template, family)
+    assert wrapper.format.name == calls
+    assert set(get_wrapper(family).stop) <= set(wrapper.stop)
+    text = text_of(PLAIN, family)
+    assert "lamp" in text.split("<|done|>")[0], "no tool is dropped"
+    written = get_wrapper(calls).syntax.write(TALK[2].calls, "", "", [LAMP])
+    assert f"<|assistant|>{written}<|done|>" in text
+    assert "<|user|>FUNCTION RETURN: OK<|done|>" in text
+    assert wrapper.read(written, [LAMP]).calls[0].arguments == {"on": True}
+
+
+def test_a_template_that_leaves_only_past_calls_out_is_handed_them_as_text() -> None:
+    source = KNOWING.replace("m.tool_calls", "[]")
+    template = ChatTemplate(source)
+    assert tells_tools(template)
+    assert not tells_calls(template)
+    assert tells_calls(ChatTemplate(KNOWING))
+    text = text_of(source, "hermes")
+    assert text.startswith("[TOOLS][{")
+    assert get_wrapper("hermes").syntax.write(TALK[2].calls, "", "", [LAMP]).strip() in text
+    assert "FUNCTION RETURN: OK" in text
+
+
 def test_what_a_user_writes_stays_content() -> None:
     wrapper = own_wrapper(ChatTemplate(PLAIN, "<s>", "<|done|>"), None)
     segments = wrapper.render(TALK, [LAMP])
@@ -74,6 +106,28 @@ def test_a_template_that_fails_says_so() -> None:
     assert not wrapper.opens_thinking
     with pytest.raises(TemplateError, match=r"odd\.gguf"):
         wrapper.render(TALK)
+
+
+def test_a_template_that_fails_at_tools_is_told_in_words() -> None:
+    source = "{% if tools %}{{ raise_exception('no tools') }}{% endif %}" + PLAIN
+    assert not tells_tools(ChatTemplate(source))
+    assert '"name": "lamp"' in text_of(source, "gemma2")
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (PLAIN, "leaves tools out: they are told in words; calls as in generic"),
+        (KNOWING, "the model's own chat template; calls as in hermes"),
+        (KNOWING.replace("m.tool_calls", "[]"), "leaves past calls out: they are written as text"),
+    ],
+)
+def test_the_reason_tells_what_the_template_leaves_out(tmp_path: Path, source: str, says: str) -> None:
+    path = write_tiny_llama(tmp_path / "odd.gguf", chat_template=source)
+    with LlamaCpp(path) as endpoint:
+        wrapper, reason = choose_wrapper(endpoint, "template")
+    assert wrapper.name == "template"
+    assert says in reason
 
 
 def test_a_model_with_a_strange_template_calls_under_the_constraint(tmp_path: Path) -> None:

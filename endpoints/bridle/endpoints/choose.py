@@ -70,7 +70,8 @@ def choose_wrapper(endpoint: Endpoint, wrapper: str | Path | Wrapper = "auto") -
             ) from error
     found = _detect(endpoint)
     if endpoint.chat_template and detect(endpoint.chat_template).confidence <= UNKNOWN:
-        return _own(endpoint, found), f"{found.reason}; the model's own chat template writes the prompt"
+        own, words = _own(endpoint, found)
+        return own, f"{found.reason}; the model's own chat template writes the prompt{words}"
     return get_wrapper(found.format), found.reason
 
 
@@ -80,9 +81,8 @@ def _by_own_template(endpoint: Endpoint) -> tuple[Wrapper, str]:
             f"the endpoint {endpoint.name!r} does not tell the model's chat template",
             hint="name a wrapper: `bridle wrappers list` shows all",
         )
-    found = _detect(endpoint)
-    reason = f"the model's own chat template; calls as in {_family(found) or 'generic'}"
-    return _own(endpoint, found), reason
+    wrapper, words = _own(endpoint, _detect(endpoint))
+    return wrapper, f"the model's own chat template{words}; calls as in {wrapper.format.name}"
 
 
 def _detect(endpoint: Endpoint) -> Detection:
@@ -96,12 +96,18 @@ def _family(found: Detection) -> str | None:
     return found.format if found.confidence >= FAIRLY_SURE else None
 
 
-def _own(endpoint: Endpoint, found: Detection) -> Wrapper:
-    from bridle.wrappers.own_template import own_wrapper  # Jinja, which most wrappers do without
+def _own(endpoint: Endpoint, found: Detection) -> tuple[Wrapper, str]:
+    """The wrapper of the model's own chat template, and words for what that leaves out."""
+    from bridle.wrappers.own_template import own_wrapper, tells_calls, tells_tools  # Jinja: most do without
     from bridle.wrappers.templates import ChatTemplate
 
     source = endpoint.chat_template or ""
+    template = ChatTemplate(source, name=endpoint.model)
+    special: Sequence[str] = ()
     if isinstance(endpoint, _Described):
         template = ChatTemplate(source, endpoint.bos, endpoint.eos, endpoint.model)
-        return own_wrapper(template, _family(found), endpoint.special_tokens)
-    return own_wrapper(ChatTemplate(source, name=endpoint.model), _family(found))
+        special = endpoint.special_tokens
+    words = ", which leaves tools out: they are told in words"
+    if tells_tools(template):
+        words = "" if tells_calls(template) else ", which leaves past calls out: they are written as text"
+    return own_wrapper(template, _family(found), special), words
