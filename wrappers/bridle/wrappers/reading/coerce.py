@@ -19,7 +19,7 @@ from bridle.wrappers.reading.names import same_name
 from bridle.wrappers.reading.quoting import Style
 from bridle.wrappers.reading.source import Known, Source, Unreadable
 
-__all__ = ["allowed_types", "as_value", "fit_value", "fits", "only_strings"]
+__all__ = ["allowed_types", "as_value", "fit_value", "fits", "only_strings", "resolve", "type_of"]
 
 _INTEGER = re.compile(r"[+-]?\d{1,300}")
 _DECIMAL = re.compile(r"[+-]?(?:\d{1,300}\.?\d{0,300}|\.\d{1,300})(?:[eE][+-]?\d{1,3})?")

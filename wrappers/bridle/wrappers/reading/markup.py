@@ -17,7 +17,15 @@ from bridle.wrappers.reading.source import Known, Source, Unreadable
 from bridle.wrappers.reading.strings import skip_blanks
 from bridle.wrappers.values import read_name, unescape_mark
 
-__all__ = ["Members", "read_function", "read_gemma", "read_glm", "read_object", "read_separated"]
+__all__ = [
+    "Members",
+    "read_function",
+    "read_gemma",
+    "read_glm",
+    "read_object",
+    "read_separated",
+    "skip_space",
+]
 
 _FUNCTION = re.compile(r"<function(?:\s*=\s*|\s+name\s*=\s*)([^>\n]*?)\s*(?:>|(?=\n\s*<param))")
 _INVOKE = re.compile(r"<invoke(?:\s+name)?\s*=\s*([^>\n]*?)\s*>")
