@@ -17,7 +17,7 @@ from bridle.wrappers.syntax import Members, ValueStyle
 from bridle.wrappers.syntaxes.literals import PythonString
 from bridle.wrappers.values import GEMMA_QUOTE, bare_mark, read_name, read_raw, unescape_mark, write_name
 
-__all__ = ["NotWritten", "blanks", "find", "literal", "read_json", "read_members"]
+__all__ = ["NotWritten", "blanks", "find", "literal", "read_json", "read_members", "read_value"]
 
 _BLANK = re.compile(r"\s*+")
 _QUOTED = re.compile(r"""(?P<quote>["'])((?:[^"'\\]|\\.|(?!(?P=quote))["'])*+)(?P=quote)""", re.DOTALL)
