@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
+from typing import Protocol, get_args
 
 from bridle.errors import FormatError
 from bridle.messages import JSON, Finish, Message, ToolCall, ToolSpec
@@ -59,6 +59,10 @@ ALIASES: Mapping[str, Alias] = MappingProxyType(
 )
 """Names that MemGPT's configs use. Whether a grammar is used is not a property of a wrapper here: it is used
 wherever the endpoint can hold one, so the names that end in it mean the same as those that do not."""
+
+
+_GIVEN = frozenset({"messages", "tools", "listed", "bos", "generation", "fail"})
+"""The variables of a format's template that are not the caller's to give."""
 
 
 def _nothing() -> Mapping[str, JSON]:
@@ -177,13 +181,15 @@ def get_wrapper(
     Options that are not given are those of the name, or the format's own.
 
     Raises:
-        FormatError: for an unknown name, with the nearest known ones, and for a bad file.
+        FormatError: for an unknown name, with the nearest known ones, for a bad file, and for thoughts in a
+            place or values that there are not.
 
     >>> get_wrapper("chatml").format.stop
     ('<|im_end|>', '<|im_start|>')
     """
     alias = ALIASES.get(str(name), Alias(str(name)))
     form = _find(Path(name) if isinstance(name, Path) else alias.format)
+    _check_options(form, thoughts, values or {})
     place = thoughts or alias.thoughts or form.thoughts
     if form.calls:
         syntax: CallSyntax = _syntaxes.syntax_from_table(form.calls, form.name)
@@ -198,6 +204,32 @@ def get_wrapper(
         alias.roles if roles is None else roles,
         values or {},
     )
+
+
+def _check_options(form: Format, thoughts: object, values: Mapping[str, JSON]) -> None:
+    places = get_args(ThoughtsPlace)
+    if thoughts is not None and thoughts not in places:
+        allowed = ", ".join(map(repr, places))
+        raise FormatError(f"there are no thoughts {thoughts!r}", hint=f"thoughts is one of {allowed}")
+    known = {*form.template_values, *(["enable_thinking"] if form.generation_direct else [])}
+    for key in values:
+        if key not in known and key not in _variables(form):
+            listed = ", ".join(sorted(known))
+            hint = f"its values are {listed}" if listed else "it has none"
+            raise FormatError(f"the format {form.name!r} has no value {key!r}", hint=hint)
+
+
+def _variables(form: Format) -> frozenset[str]:
+    """The variables that a format's template looks for and that are its caller's to give."""
+    if not form.template:
+        return frozenset()
+    from jinja2 import Environment, TemplateError, meta  # most formats do without
+
+    try:
+        parsed = Environment(extensions=["jinja2.ext.loopcontrols"]).parse(form.template)
+    except TemplateError as error:
+        raise FormatError(f"the template of the format {form.name!r} cannot be read: {error}") from error
+    return frozenset(meta.find_undeclared_variables(parsed)) - _GIVEN
 
 
 def _find(name: str | Path) -> Format:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import cast
 
@@ -34,12 +34,14 @@ def read_calls(
     the prompt had opened a block of thinking. Calls that repeat another exactly count once.
 
     Raises:
-        InputError: when a tool has no name or is no object.
+        InputError: when a tool has no name or is no object, and for a text, a list of tools or a `meta` that
+            is none.
 
     >>> tool = {"type": "function", "function": {"name": "now", "parameters": {"type": "object"}}}
     >>> read_calls('{"name": "Now", "arguments": {}}', [tool]).repairs
     (Repair(what='name', where=0, before='Now', after='now'),)
     """
+    _check(raw, tools, meta)
     about = meta or {}
     specs = [tool if isinstance(tool, ToolSpec) else _kept(tool) for tool in tools]
     dialect = about.get("dialect")
@@ -67,8 +69,25 @@ def parse_calls(
     return [{"name": call.name, "arguments": dict(call.arguments)} for call in calls] or None
 
 
+def _check(raw: object, tools: object, meta: object) -> None:
+    if not isinstance(raw, str):
+        raise InputError(
+            f"the text to be read is of type {type(raw).__name__}",
+            hint="it must be a string: what the model wrote",
+        )
+    if isinstance(tools, Mapping | ToolSpec):
+        raise InputError("tools is one tool", hint="it must be a list of tools: [tool]")
+    if isinstance(tools, str) or not isinstance(tools, Iterable):
+        raise InputError(
+            f"tools is of type {type(tools).__name__}", hint="it must be a list of tools; [] for none"
+        )
+    if meta is not None and not isinstance(meta, Mapping):
+        raise InputError(f"meta is of type {type(meta).__name__}", hint="it must be an object or None")
+
+
 def _kept(tool: Mapping[str, object]) -> ToolSpec:
     """The same as `_tool`, kept for the next text: the same few tools come with every answer."""
+    _check_tool(tool)
     known = _KEPT.get(id(tool))
     if known is not None and known[0] == tool:
         return known[1]
@@ -77,6 +96,11 @@ def _kept(tool: Mapping[str, object]) -> ToolSpec:
     spec = _tool(tool)
     _KEPT[id(tool)] = (deepcopy(tool), spec)
     return spec
+
+
+def _check_tool(tool: object) -> None:
+    if not isinstance(tool, Mapping):
+        raise InputError(f"a tool is {tool!r}", hint="it must be an object in OpenAI's shape")
 
 
 def _tool(tool: Mapping[str, object]) -> ToolSpec:
