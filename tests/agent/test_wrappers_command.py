@@ -64,7 +64,7 @@ def test_in_a_terminal_the_list_is_a_table(monkeypatch: pytest.MonkeyPatch) -> N
     assert main(["wrappers", "list"]) == 0
     shown = terminal.getvalue()
     assert "also chatml-grammar" in shown
-    assert "unknown key" in shown
+    assert "colour" in shown
     assert "\x1b[2J" not in shown
     assert "\\x1b[2J" in shown
 
@@ -76,6 +76,53 @@ def test_all_of_a_wrapper_is_shown(capsys: Captured) -> None:
     for part in ("<|eot_id|>", "memgpt", "A call looks like this:", '"function": "lamp"', "Tools are listed"):
         assert part in shown
     assert "assistant<|end_header_id|>\\n\\n" in shown
+
+
+def test_another_name_stands_for_a_format_with_options(capsys: Captured) -> None:
+    assert main(["wrappers", "show", "chatml-noforce-roles", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["means"] == "chatml with thoughts = outer, hints = false, roles = true"
+    assert "chatml" in facts["aliases"]
+    assert "chatml-noforce-roles" not in facts["aliases"]
+    assert main(["wrappers", "show", "chatml", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["means"] == ""
+    assert "chatml" not in facts["aliases"]
+
+
+@pytest.mark.parametrize(("name", "says"), [("hermes", "it has none"), ("smollm3", "enable_thinking")])
+def test_a_variable_that_a_wrapper_lacks_is_refused(
+    name: str, says: str, talk: str, capsys: Captured
+) -> None:
+    assert main(["wrappers", "render", name, "--messages", talk, "--set", "colour=3"]) == 2
+    one_error(capsys, name, "'colour'", says)
+
+
+def test_a_variable_may_be_written_as_in_python(talk: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    written: list[bytes] = []
+    for value in ("true", "True", "false", "False"):
+        options = ["--messages", talk, "--set", f"enable_thinking={value}"]
+        assert main(["wrappers", "render", "smollm3", *options]) == 0
+        written.append(capfdbinary.readouterr().out)
+    assert written[0] == written[1] != written[2] == written[3]
+
+
+def test_what_was_not_kept_is_not_forgotten(capsys: Captured) -> None:
+    assert main(["wrappers", "use", "auto", "--model", "m"]) == 0
+    assert "Nothing was kept for the model m" in capsys.readouterr().err
+    assert not load_config().file.exists()
+
+
+def test_ones_own_formats_lie_beside_the_config_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert user_folder() == load_config().file.parent / "formats"
+    monkeypatch.delenv("BRIDLE_HOME")
+    assert user_folder() == load_config().file.parent / "formats"
+
+
+def test_a_home_that_there_is_not_is_named(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    monkeypatch.setenv("BRIDLE_HOME", "~nobody-of-this-name/x")
+    assert main(["wrappers", "list"]) == 2
+    one_error(capsys, "BRIDLE_HOME is '~nobody-of-this-name/x'", "whole path")
 
 
 def test_what_is_shown_is_also_json(tmp_path: Path, capsys: Captured) -> None:
@@ -298,6 +345,27 @@ def test_the_list_of_tools_is_shown_as_a_template_writes_it(capsys: Captured) ->
     assert facts["tools"].startswith("[AVAILABLE_TOOLS]")
     assert '"name": "lamp"' in facts["tools"]
     assert "attic" not in facts["tools"]
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "end"),
+    [
+        ("hermes", "<|im_start|>system\nYou are", "</tool_call><|im_end|>"),
+        ("granite3", "<|start_of_role|>available_tools", "]<|end_of_text|>"),
+        ("kimi-k2", "<|im_system|>tool_declare", "}}]<|im_end|>"),
+        ("glm4.7", "<|system|>\n# Tools", "</tool_call>"),
+        ("command-r7b", "# System Preamble", "]\n```"),
+        ("llama3.1", "Environment: ipython\n…\nYou can call", "}"),
+    ],
+)
+def test_the_list_of_tools_is_cut_at_lines_and_turns(
+    name: str, start: str, end: str, capsys: Captured
+) -> None:
+    assert main(["wrappers", "show", name, "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)["tools"]
+    assert shown.startswith(start)
+    assert shown.endswith(end)
+    assert "You look after a house" not in shown
 
 
 def test_a_template_that_fails_lists_no_tools(tmp_path: Path, capsys: Captured) -> None:

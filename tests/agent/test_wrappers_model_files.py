@@ -102,6 +102,18 @@ def test_a_template_has_no_options_of_wrappers(tmp_path: Path, talk: str, capsys
     one_error(capsys, "--prime", "--help")
 
 
+def test_a_folder_needs_no_path(
+    tmp_path: Path, talk: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("mine", "chatml"):
+        saved(tmp_path / name / "chat_template.jinja", TEMPLATE)
+    monkeypatch.chdir(tmp_path)
+    assert own_template("mine", talk, capsys)[0] == {"control": True, "text": "<|user|>"}
+    assert own_template("chatml", talk, capsys)[0]["text"] == "<|im_start|>user\n"
+    assert main(["wrappers", "detect", "mine"]) in (0, 1)
+    assert "Read from mine" in capsys.readouterr().err
+
+
 def detected(capsys: Captured, *args: str) -> dict[str, object]:
     assert main(["wrappers", "detect", *args, "--json"]) == 0
     found: dict[str, object] = json.loads(capsys.readouterr().out)
@@ -156,6 +168,34 @@ def test_lm_studios_model_is_detected_by_architecture_and_name(server: Server, c
     server.routes["GET /api/v0/models"] = lambda _: json_response({"data": models})
     found = detected(capsys, server.url)
     assert (found["format"], found["model"]) == ("qwen2.5", "qwen2.5-7b-instruct")
+
+
+def test_what_is_kept_for_a_model_is_told(capsys: Captured) -> None:
+    assert main(["wrappers", "use", "hermes", "--model", "zzz"]) == 0
+    capsys.readouterr()
+    main(["wrappers", "detect", "zzz"])
+    assert "config.toml: hermes; this is what it gets." in capsys.readouterr().err
+    main(["wrappers", "detect", "zzz", "--json"])
+    assert json.loads(capsys.readouterr().out)["kept"] == "hermes"
+
+
+def test_a_default_that_nothing_speaks_for_is_not_advised(capsys: Captured) -> None:
+    assert main(["wrappers", "detect", "zzz"]) == 1
+    shown = capsys.readouterr().err
+    assert "Nothing speaks for a wrapper" in shown
+    assert "To keep it" not in shown
+
+
+@pytest.mark.parametrize(
+    "path", ["./nowhere", "/nowhere/at/all", "nowhere/", "~/nowhere", "a.toml", "here/no"]
+)
+def test_a_path_that_leads_nowhere_is_no_models_name(
+    path: str, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main(["wrappers", "detect", path]) == 2
+    one_error(capsys, f"there is no file or folder {path!r}")
 
 
 @pytest.mark.parametrize(

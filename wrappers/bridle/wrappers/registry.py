@@ -6,6 +6,7 @@ one in a user's folder breaks nothing else. Later places win: the user's own ove
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -56,8 +57,20 @@ class FormatFile:
 
 
 def user_folder() -> Path:
-    """Where a user's own formats lie; it need not exist."""
-    return platformdirs.user_config_path("bridle") / "formats"
+    """Where a user's own formats lie: in BRIDLE_HOME, else in bridle's config folder; it need not exist.
+
+    Raises:
+        FormatError: when BRIDLE_HOME names a home directory that there is not.
+    """
+    given = os.environ.get("BRIDLE_HOME")
+    if not given:
+        return platformdirs.user_config_path("bridle", appauthor=False) / "formats"
+    try:
+        return Path(given).expanduser() / "formats"
+    except RuntimeError as error:
+        raise FormatError(
+            f"BRIDLE_HOME is {given!r}, and there is no such home directory", hint="write the whole path"
+        ) from error
 
 
 def format_files() -> Mapping[str, FormatFile]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from bridle.cli import output
-from bridle.cli.wrappers.model_files import ModelFacts, is_model_file, read_model_file
+from bridle.cli.wrappers.model_files import ModelFacts, is_lost_path, is_model_file, read_model_file
+from bridle.errors import InputError
 
 if TYPE_CHECKING:
     from bridle.wrappers import Detection
@@ -45,6 +46,7 @@ def detect(what: str, model: str, offline: bool, as_json: bool) -> int:
         name=facts.name or None,
         go_template=facts.go_template or None,
     )
+    kept = _kept(facts.name)
     if as_json:
         output.print_json(
             {
@@ -53,10 +55,11 @@ def detect(what: str, model: str, offline: bool, as_json: bool) -> int:
                 "evidence": list(found.evidence),
                 "model": facts.name,
                 "where": facts.where,
+                "kept": kept[0],
             }
         )
     else:
-        _print(found, facts)
+        _print(found, facts, kept)
     return 0 if found.confidence >= GUESS else 1
 
 
@@ -65,6 +68,10 @@ def _facts(what: str, model: str, offline: bool) -> ModelFacts:
         return _served(what, model, offline)
     if is_model_file(what):
         return read_model_file(what)
+    if is_lost_path(what):
+        raise InputError(
+            f"there is no file or folder {what!r}", hint="check the path, or give a model's name or a URL"
+        )
     return ModelFacts("the name", what)
 
 
@@ -86,11 +93,23 @@ def _served(url: str, model: str, offline: bool) -> ModelFacts:
     )
 
 
-def _print(found: Detection, facts: ModelFacts) -> None:
+def _kept(model: str) -> tuple[str, str]:
+    """The wrapper that is kept for a model, and in which file; empty where there is none."""
+    from bridle.endpoints.config import load_config
+
+    config = load_config()
+    return config.wrappers.get(model, ""), str(config.file)
+
+
+def _print(found: Detection, facts: ModelFacts, kept: tuple[str, str]) -> None:
     click.echo(f"{found.format} ({found.confidence:.0%})")
     for line in found.evidence:
         click.echo(f"  {output.printable(line)}")
     name = f" of {facts.name}" if facts.name and facts.where != "the name" else ""
     output.print_note(f"Read from {facts.where}{name}.")
-    if facts.name:
+    if kept[0]:
+        output.print_note(f"Kept for this model in {kept[1]}: {kept[0]}; this is what it gets.")
+    elif found.confidence < GUESS:
+        output.print_note("Nothing speaks for a wrapper: try the model's file, or the server that runs it.")
+    elif facts.name:
         output.print_note(f"To keep it: bridle wrappers use {found.format} --model {quote(facts.name)}")

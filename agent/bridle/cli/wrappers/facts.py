@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from bridle.errors import FormatError
@@ -87,6 +89,21 @@ def aliases_of(name: str) -> tuple[str, ...]:
     return tuple(alias for alias, meant in ALIASES.items() if meant.format == name)
 
 
+def names_beside(wrapper: Wrapper) -> tuple[str, ...]:
+    """Every name of the wrapper's format but the wrapper's own."""
+    names = aliases_of(wrapper.format.name)
+    every = (wrapper.format.name, *names) if wrapper.name in names else names
+    return tuple(name for name in every if name != wrapper.name)
+
+
+def meaning(wrapper: Wrapper) -> str:
+    """What an alias stands for; empty for the name of a format."""
+    if wrapper.name not in ALIASES:
+        return ""
+    flags = (f"{key} = {str(on).lower()}" for key, on in (("hints", wrapper.hints), ("roles", wrapper.roles)))
+    return f"{wrapper.format.name} with thoughts = {wrapper.thoughts}, {', '.join(flags)}"
+
+
 def call_sample(wrapper: Wrapper) -> str:
     """An assistant turn with one call, as the wrapper's syntax writes it."""
     thoughts = "" if wrapper.thoughts == "none" else "The attic has one lamp."
@@ -101,21 +118,48 @@ def tools_sample(wrapper: Wrapper) -> str:
         without, with_tools = (_text(wrapper.render(MESSAGES[:2], tools)) for tools in ((), TOOLS))
     except FormatError:
         return ""
-    start = _whole(with_tools, _common(without, with_tools), wrapper.control)
-    rest, added = without[start:], with_tools[start:]
-    return added[: len(added) - _common(rest[::-1], added[::-1])]
+    before, after = (_pieces(text, wrapper.control) for text in (without, with_tools))
+    return _added(before, after, wrapper.control)
 
 
-def _common(one: str, other: str) -> int:
-    """How many characters two texts begin with in common."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
+def _pieces(text: str, marks: Sequence[str]) -> list[str]:
+    """The text cut behind its line breaks and around the marks."""
+    longest_first = sorted(filter(None, marks), key=len, reverse=True)
+    cut = "|".join([*map(re.escape, longest_first), r"\n"])
+    pieces = [piece for piece in re.split(f"({cut})", text) if piece]
+    out: list[str] = []
+    for piece in pieces:
+        if piece == "\n" and out and out[-1] not in marks and not out[-1].endswith("\n"):
+            out[-1] += piece
+        else:
+            out.append(piece)
+    return out
 
 
-def _whole(text: str, at: int, marks: Sequence[str]) -> int:
-    """The place `at`, or where the mark begins that it lies in."""
-    starts = [at - i for mark in marks for i in range(1, len(mark)) if text.startswith(mark, at - i)]
-    return min(starts, default=at)
+def _added(before: Sequence[str], after: Sequence[str], marks: Sequence[str]) -> str:
+    """What the second list of pieces has more than the first; a line with `…` for what lies between."""
+    parts: list[str] = []
+    least = 0
+    for kind, _, _, start, end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if kind != "equal" and start != end:
+            begin = _turn_start(after, start, end, least, marks)
+            least = end
+            parts.append("".join(after[begin : begin + end - start]).strip("\n"))
+    return "\n…\n".join(filter(None, parts))
+
+
+def _turn_start(pieces: Sequence[str], start: int, end: int, least: int, marks: Sequence[str]) -> int:
+    """Where an insertion may as well begin: at the beginning of a turn, else as early as it can."""
+    first, size = start, end - start
+    while first > least and pieces[first - 1] == pieces[first + size - 1]:
+        first -= 1
+    last = start
+    while last + size < len(pieces) and pieces[last] == pieces[last + size]:
+        last += 1
+    for at in range(first, last + 1):
+        if pieces[at] in marks and (at == 0 or pieces[at - 1].endswith("\n")):
+            return at
+    return first
 
 
 def _text(segments: Sequence[Segment]) -> str:
@@ -165,7 +209,8 @@ def describe(wrapper: Wrapper, origin: str = "") -> Mapping[str, JSON]:
         "marks": _texts(form.marks),
         "detect": _texts(form.detect),
         "template_values": dict(form.template_values),
-        "aliases": _texts(aliases_of(form.name)),
+        "aliases": _texts(names_beside(wrapper)),
+        "means": meaning(wrapper),
         "call": call_sample(wrapper),
         "tools": tools_sample(wrapper),
         "differences": _texts(form.differences),

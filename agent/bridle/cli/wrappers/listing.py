@@ -66,13 +66,17 @@ def use(name: str, model: str) -> None:
     was kept.
     """
     from bridle.endpoints.choose import OWN
-    from bridle.endpoints.config import save_wrapper
+    from bridle.endpoints.config import load_config, save_wrapper
     from bridle.wrappers import get_wrapper
 
     if name not in ("auto", OWN):
         get_wrapper(name)
     if name.lower().endswith((".toml", ".yaml", ".yml")):
         name = os.path.abspath(name)
+    config = load_config()
+    if name == "auto" and model.strip() and model not in config.wrappers:
+        output.print_note(f"Nothing was kept for the model {model} ({config.file}).")
+        return
     file = save_wrapper(model, name)
     kept = "is chosen by its own template again" if name == "auto" else f"gets the wrapper {name}"
     output.print_note(f"The model {model} {kept} ({file}).")
@@ -103,6 +107,7 @@ def _print_table(found: Sequence[Row]) -> None:
 
 
 _LABELS: Mapping[str, str] = {
+    "means": "stands for",
     "source": "source",
     "origin": "comes from",
     "syntax": "call syntax",

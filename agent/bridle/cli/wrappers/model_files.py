@@ -15,9 +15,11 @@ from bridle.errors import InputError
 if TYPE_CHECKING:
     from bridle.messages import JSON
 
-__all__ = ["ModelFacts", "is_model_file", "read_model_file"]
+__all__ = ["ModelFacts", "is_lost_path", "is_model_file", "read_model_file"]
 
 TEMPLATES = (".jinja", ".jinja2", ".j2")
+NO_MODELS = (".toml", ".yaml", ".yml", ".safetensors")
+"""Endings of files that no server calls a model by."""
 HF_FILES = ("tokenizer_config.json", "chat_template.jinja")
 """Where Hugging Face's folders keep a chat template: older ones in the first, newer ones in the second."""
 
@@ -40,14 +42,33 @@ class ModelFacts:
 
 
 def is_model_file(name: str) -> bool:
-    """Whether a name on the command line means a file of a model, by its ending, or the path of a folder.
+    """Whether a name on the command line means a file of a model, by its ending, or a folder that there is.
 
     >>> [is_model_file(name) for name in ("a/b.GGUF", "t.jinja", "chatml", "mine.toml")]
     [True, True, False, False]
     """
     suffix = Path(name).suffix.lower()
-    folder = bool(os.path.dirname(name)) and os.path.isdir(os.path.expanduser(name))
+    folder = os.path.isdir(os.path.expanduser(name))
     return folder or suffix in (".gguf", ".json", *TEMPLATES)
+
+
+def is_lost_path(name: str) -> bool:
+    """Whether a name can only be the path of a file or folder, and there is none.
+
+    A name with a slash may well be a model's: `Qwen/Qwen3-8B`.
+
+    >>> [is_lost_path(name) for name in ("./nowhere", "nowhere/", "mine.toml", "Qwen/Qwen3-8B")]
+    [True, True, True, False]
+    """
+    path = os.path.expanduser(name)
+    first = Path(path).parts[0] if os.path.dirname(path) else ""
+    meant = (
+        name.startswith(("/", "./", "../", "~", ".\\", "..\\"))
+        or name.endswith(("/", "\\"))
+        or Path(name).suffix.lower() in NO_MODELS
+        or (bool(first) and os.path.isdir(first))
+    )
+    return meant and not os.path.exists(path)
 
 
 def read_model_file(name: str) -> ModelFacts:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["print_prompt", "render"]
 
+PYTHON_WORDS = ("True", "False")
+"""What people write for JSON's true and false."""
+
 
 @click.command("render")
 @click.argument("name")
@@ -58,13 +61,13 @@ def render(
     goes to a server, where control text inside a message is broken.
     """
     messages, tools = _load_request(messages_file, tools_file)
-    if is_model_file(name):
+    from bridle.wrappers import get_wrapper, wrapper_names
+
+    if is_model_file(name) and name not in wrapper_names():
         if prime or thoughts or hints or roles:
             raise click.UsageError("--prime, --thoughts, --hints and --roles are options of wrappers")
         written, control = _by_own_template(name, messages, tools, _values(values))
     else:
-        from bridle.wrappers import get_wrapper
-
         wrapper = get_wrapper(name, thoughts=thoughts, hints=hints, roles=roles, values=_values(values))
         written, control = wrapper.render(messages, tools, prime=prime), wrapper.control
     if segments:
@@ -130,7 +133,7 @@ def _values(given: Iterable[str]) -> Mapping[str, JSON]:
         if not mark or not key.isidentifier():
             raise InputError(f"--set {one!r} sets nothing", hint="write KEY=VALUE, for example thinking=true")
         try:
-            found[key] = json.loads(value)
+            found[key] = json.loads(value.lower() if value in PYTHON_WORDS else value)
         except ValueError:
             found[key] = value
     return found
