@@ -74,11 +74,12 @@ def syntax_from_table(table: Mapping[str, object], source: str) -> Declared:
 
 
 def _is_known(syntax: Declared) -> bool:
-    """Whether the dialect's own reader knows the marks."""
+    """Whether the dialect's own reader knows the marks, so well that it repairs nothing."""
     properties: dict[str, JSON] = {"text": {"type": "string"}, "number": {"type": "integer"}}
     tool = ToolSpec("lamp", "", {"type": "object", "properties": properties})
     calls = [ToolCall("lamp", {"text": "a b", "number": 1})] * (2 if syntax.shape.parallel else 1)
-    return syntax.read(syntax.write(calls, "", "", [tool]), [tool]).calls == tuple(calls)
+    reading = syntax.read(syntax.write(calls, "", "", [tool]), [tool])
+    return reading.calls == tuple(calls) and not reading.repairs
 
 
 def build(
