@@ -85,3 +85,31 @@ def test_values_for_a_template_that_cannot_be_read_are_refused(tmp_path: Path) -
         get_wrapper(tmp_path / "bad.toml", values={"a": 1})
     (tmp_path / "bad.jinja").write_text("{{ mine }}", "utf-8")
     assert get_wrapper(tmp_path / "bad.toml", values={"mine": 1}).values == {"mine": 1}
+
+
+@pytest.mark.parametrize(
+    ("schema", "required", "says"),
+    [
+        ({"enum": ["kitchen", "attic"]}, True, '("kitchen", "attic"; required)'),
+        ({"type": "string", "enum": ["Küche"]}, False, 'takes room ("Küche")'),
+        ({"const": 7}, False, "takes room (7)"),
+        ({"type": "string", "enum": ["kitchen"], "nullable": True}, False, '("kitchen", null)'),
+        ({"$ref": "#/$defs/room"}, True, '("cellar"; required)'),
+        ({"type": "integer"}, True, "(integer, required)"),
+        ({"enum": list(range(13))}, False, "(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, …)"),
+        ({"enum": list(range(12))}, False, "(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)"),
+    ],
+)
+def test_a_refusal_names_the_values_that_are_allowed(schema: Any, required: bool, says: str) -> None:
+    tool = {
+        "name": "lamp",
+        "parameters": {
+            "type": "object",
+            "properties": {"room": schema},
+            "required": ["room"] if required else [],
+            "$defs": {"room": {"enum": ["cellar"]}},
+        },
+    }
+    reading = read_calls('{"name": "lamp", "arguments": {"room": "moon"}}', [tool])
+    assert not reading.calls
+    assert says in reading.refusals[0].reason

@@ -401,7 +401,7 @@ def test_several_calls_are_found_and_bad_ones_among_them_refused() -> None:
 def test_a_refusal_says_what_is_expected() -> None:
     reason = recover('{"name": "book_ride", "arguments": {"seats": "2"}}', TOOLS).refusals[0].reason
     assert "'place' is a required property" in reason
-    assert "place (string, required), seats (integer), kind (string)" in reason
+    assert 'place (string, required), seats (integer), kind ("van", "bike")' in reason
 
 
 def test_marks_inside_of_values_are_part_of_them() -> None:

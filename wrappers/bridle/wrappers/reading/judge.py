@@ -16,6 +16,7 @@ from bridle.wrappers.checking import (
 )
 from bridle.wrappers.reading.coerce import allowed_types, as_value, fit_value, fits, only_strings
 from bridle.wrappers.reading.envelope import calls_in, looks_like_schema
+from bridle.wrappers.reading.expected import expected
 from bridle.wrappers.reading.heard import Heard
 from bridle.wrappers.reading.keys import ARGUMENT_KEYS, BESIDE_KEYS, NAME_KEYS, THOUGHT_KEYS
 from bridle.wrappers.reading.names import fold, same_name, tool_name
@@ -87,7 +88,7 @@ def _check(verdict: Verdict, tool: ToolSpec, given: dict[str, JSON], known: Know
     fitted, thoughts = _without_thoughts(tool, _fitted(verdict, tool, arguments, thoughts))
     wrong = [f"{key!r} is given twice" for key in twice] + argument_errors(tool, fitted)
     if wrong:
-        return verdict.refuse(f"wrong arguments for {tool.name}: {'; '.join(wrong)}{_expected(tool)}")
+        return verdict.refuse(f"wrong arguments for {tool.name}: {'; '.join(wrong)}{expected(tool)}")
     verdict.notes += key_repairs(given, verdict.where)
     return _accept(verdict, tool, fitted, thoughts)
 
@@ -105,17 +106,6 @@ def _whole(value: JSON, schema: Mapping[str, JSON], root: Mapping[str, JSON]) ->
     if isinstance(value, float) and value.is_integer() and "number" not in allowed_types(schema, root):
         return int(value)
     return value
-
-
-def _expected(tool: ToolSpec) -> str:
-    kinds = {
-        key: "|".join(sorted(allowed_types(schema, tool.parameters))) if schema else "any"
-        for key, schema in tool.properties.items()
-    }
-    listed = ", ".join(
-        f"{key} ({kind}{', required' if key in tool.required else ''})" for key, kind in kinds.items()
-    )
-    return f"; {tool.name} takes {listed or 'no arguments'}"
 
 
 # Where the arguments are
@@ -139,7 +129,7 @@ def _arguments(verdict: Verdict, tool: ToolSpec) -> dict[str, JSON] | None:
         return found
     single = _single(verdict, tool, given)
     if single is None:
-        verdict.refuse(f"the arguments of {tool.name} are not a JSON object{_expected(tool)}")
+        verdict.refuse(f"the arguments of {tool.name} are not a JSON object{expected(tool)}")
     return single
 
 
@@ -197,7 +187,7 @@ def _placed(verdict: Verdict, tool: ToolSpec) -> dict[str, JSON] | None:
         return one
     clear = len(names) == 1 or set(names[: len(tool.required)]) == set(tool.required)
     if len(places) > len(names) or not clear:
-        verdict.refuse(f"the arguments of {tool.name} need their names{_expected(tool)}")
+        verdict.refuse(f"the arguments of {tool.name} need their names{expected(tool)}")
         return None
     verdict.note("arguments without names", f"{len(places)}", ", ".join(names[: len(places)]))
     return dict(zip(names, places, strict=False))
