@@ -235,3 +235,31 @@ def test_what_the_endpoint_cannot_be_told_is_said(
     monkeypatch.setattr(Scripted, "complete", complete)
     assert main(["ask", "Hi?", "--seed", "3", "--endpoint", script(tmp_path, "Hello.")]) == 0
     assert capsys.readouterr().err == "the endpoint cannot be told: seed\n"
+
+
+CALL = '{"inner_thoughts": "Hm.", "function": "send_message", "params": {"message": "hi"}}'
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "says"),
+    [
+        (
+            "chatml-compact",
+            "hint: the embedded model knows only the memory functions of an agent: use `bridle",
+        ),
+        ("hermes", "note: the embedded model was trained with chatml-compact, not hermes"),
+    ],
+)
+def test_what_the_embedded_model_cannot_do_is_told(
+    wrapper: str,
+    says: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = ["--endpoint", script(tmp_path, CALL), "--wrapper", wrapper]
+    main(["ask", "hi", *options])
+    assert "embedded" not in capsys.readouterr().err
+    monkeypatch.setattr(Scripted, "name", "embedded")
+    main(["ask", "hi", *options])
+    assert says in capsys.readouterr().err

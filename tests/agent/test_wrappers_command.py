@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from bridle.cli import main
 from bridle.cli.wrappers import WRAPPER_COMMANDS
 from bridle.endpoints.config import load_config
-from bridle.wrappers import builtin_formats, user_folder
+from bridle.wrappers import builtin_formats, user_folder, wrapper_names
 from cli_runs import LAMP, MINE, TALK, Captured, Stdin, in_terminal, one_error, saved
 from project import run_python
 
@@ -67,6 +68,30 @@ def test_in_a_terminal_the_list_is_a_table(monkeypatch: pytest.MonkeyPatch) -> N
     assert "colour" in shown
     assert "\x1b[2J" not in shown
     assert "\\x1b[2J" in shown
+
+
+@pytest.mark.parametrize("columns", ["60", "80", "99", "100", "200"])
+def test_no_name_is_cut_in_a_narrow_terminal(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = in_terminal(monkeypatch)
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert main(["wrappers", "list"]) == 0
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue())
+    words = set(shown.replace(",", " ").split())
+    assert set(wrapper_names()) <= words
+    assert max(map(len, shown.splitlines())) <= int(columns)
+
+
+def test_at_a_terminal_it_is_told_where_the_text_comes_from(
+    tools: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    stdin = Stdin(b"hello")
+    monkeypatch.setattr(stdin, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", stdin)
+    assert main(["wrappers", "parse", "any", "--tools", tools]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == "hello\n"
+    assert shown.err.startswith("Reading the model's text from standard input; end it with Ctrl-")
 
 
 def test_all_of_a_wrapper_is_shown(capsys: Captured) -> None:

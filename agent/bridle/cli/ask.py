@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridle.cli.connecting import EndpointCommand, open_endpoint
+from bridle.cli.connecting import EMBEDDED, EndpointCommand, open_endpoint
 from bridle.cli.files import load_object, load_tools, read_text
 from bridle.cli.output import print_json, print_note
 from bridle.cli.screen import visible
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 INCOMPLETE = 4
+EMBEDDED_WRAPPER = "chatml-compact"
 IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"%PDF")
 
 
@@ -111,6 +112,8 @@ def command(
         print_json(_as_json(completion))
     else:
         _print_rest(completion)
+    if opened.name == EMBEDDED:
+        _print_limits(completion)
     return INCOMPLETE if completion.finish != "stop" or completion.refusals else 0
 
 
@@ -168,6 +171,17 @@ def _print_rest(completion: Completion) -> None:
         print_note(f"not enforced: {', '.join(completion.constraint.weakened)}")
     if completion.dropped:
         print_note(f"the endpoint cannot be told: {', '.join(completion.dropped)}")
+
+
+def _print_limits(completion: Completion) -> None:
+    """What the model that comes along cannot be asked for, where it was."""
+    if completion.wrapper != EMBEDDED_WRAPPER:
+        print_note(f"note: the embedded model was trained with {EMBEDDED_WRAPPER}, not {completion.wrapper}")
+    elif completion.refusals:
+        print_note(
+            "hint: the embedded model knows only the memory functions of an agent: use `bridle chat`,"
+            " or point --endpoint at another model"
+        )
 
 
 def _as_json(completion: Completion) -> dict[str, object]:

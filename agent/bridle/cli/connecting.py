@@ -9,7 +9,7 @@ import click
 if TYPE_CHECKING:
     from bridle.endpoints import Endpoint
 
-__all__ = ["EndpointCommand", "open_endpoint"]
+__all__ = ["EMBEDDED", "EndpointCommand", "open_endpoint"]
 
 EMBEDDED = "embedded"
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["list_wrappers", "show", "use"]
 
+WIDE = 100
+"""Columns of a terminal from which on the list fits in a table."""
+
 
 @click.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per format.")
@@ -92,9 +95,13 @@ def _print_rows(found: Sequence[Row]) -> None:
 
 
 def _print_table(found: Sequence[Row]) -> None:
+    """A table, or where that would cut names a paragraph for each."""
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
+    console = output.console()
+    narrow = console.width < WIDE
     table = Table("name", "for", "calls", "from", box=None, pad_edge=False, header_style="bold")
     for row in found:
         about = Text(visible(row.title))
@@ -102,8 +109,13 @@ def _print_table(found: Sequence[Row]) -> None:
             about = Text(output.printable(row.problem), style="red")
         if row.aliases:
             about.append(f"\nalso {', '.join(row.aliases)}", style="dim")
+        if narrow:
+            kind = f"  {row.syntax}, {row.origin}" if row.syntax else ""
+            console.print(Text.assemble((row.name, "bold"), (kind, "dim")))
+            console.print(Padding(about, (0, 0, 0, 2)))
         table.add_row(Text(row.name, style="bold", no_wrap=True), about, row.syntax, row.origin)
-    output.console().print(table)
+    if not narrow:
+        console.print(table)
 
 
 _LABELS: Mapping[str, str] = {

@@ -44,6 +44,9 @@ def parse(name: str, tools_file: str, finish: Finish, as_json: bool) -> int:
     from bridle.messages import as_tools
 
     tools = as_tools(load_tools(tools_file))
+    if sys.stdin and sys.stdin.isatty():
+        end = "Ctrl-Z and Enter" if sys.platform == "win32" else "Ctrl-D"
+        output.print_note(f"Reading the model's text from standard input; end it with {end}.")
     reading = _read(name, read_text("-", "the text on"), tools, finish)
     if as_json:
         output.print_json(_as_json(reading))
