@@ -177,6 +177,7 @@ def test_ollamas_templates_are_known_by_family(template: str, form: str) -> None
         ("Meta-Llama-3-8B-Instruct", "llama3"),
         ("Hermes-3-Llama-3.1-8B", "hermes"),
         ("Mistral-7B-Instruct-v0.3", "mistral-v3"),
+        ("Mistral-7B-Instruct-v0.2", "mistral-v3"),
         ("mistral-small-3.2-24b", "mistral-v11"),
         ("Mistral-Small-24B-Instruct-2506", "mistral-v11"),
         ("functionary-small-v3.1-GGUF", "functionary-v3.1"),
@@ -318,3 +319,17 @@ def test_anything_at_all_gives_a_format_that_there_is(
     assert found.format in FORMATS
     assert 0 < found.confidence <= 1
     assert found.evidence
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("Llama-3.1-8B-Instruct", "Llama 3.1"),
+        ("Llama-3.2-3B-Instruct", "Llama 3.2"),
+        ("Llama-3.3-70B-Instruct", "and 3.3"),
+        ("Mistral-7B-Instruct-v0.2", "v0.1 to v0.3"),
+    ],
+)
+def test_the_title_of_the_format_that_a_name_means_says_so(name: str, says: str) -> None:
+    found = format_files()[detect(name=name).format].load()
+    assert says in found.title
