@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from bridle.messages import JSON, ToolSpec
-from bridle.wrappers import Segment
+from bridle.messages import JSON, Message, ToolSpec
+from bridle.wrappers import Segment, get_wrapper
 from bridle.wrappers.toolitems import TOOL_ITEMS
 from bridle.wrappers.toollists import ToolListing, list_tools, tool_segments
 
@@ -197,3 +197,17 @@ def test_memgpts_list_tells_of_thoughts_where_they_are_arguments(thoughts: str) 
     declared = with_property({"type": "string"}).parameters
     own = ToolSpec("f", "", {**declared, "properties": {"inner_thoughts": {"type": "string"}}})
     assert list_tools(ToolListing("memgpt"), [own], "inner").count("inner_thoughts:") == 1
+
+
+@pytest.mark.parametrize("name", ["seed-oss", "command-r"])
+def test_a_parameter_of_values_alone_is_told_by_them_in_a_signature(name: str) -> None:
+    schema: dict[str, JSON] = {
+        "type": "object",
+        "properties": {"room": {"enum": ["kitchen", "attic"]}, "kind": {"type": "string", "enum": ["b"]}},
+        "required": ["room", "kind"],
+    }
+    written = get_wrapper(name).render([Message("user", "Hi")], [ToolSpec("lamp", "Switch it.", schema)])
+    text = "".join(one.text for one in written)
+    assert 'room: Literal["kitchen", "attic"]' in text
+    assert 'room (Literal["kitchen", "attic"])' in text
+    assert "kind: str" in text, "a type is told as the models' template tells it"
