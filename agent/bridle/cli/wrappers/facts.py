@@ -26,6 +26,8 @@ __all__ = [
     "aliases_of",
     "call_sample",
     "describe",
+    "meaning",
+    "names_beside",
     "rows",
     "thoughts_place",
     "tools_sample",
