@@ -602,3 +602,12 @@ def test_a_model_that_has_lost_its_way_makes_no_thousand_calls() -> None:
     reading = recover('{"name": "now", "arguments": {}}\n' * 2000, TOOLS)
     assert len(reading.calls) < 300
     assert "more than 256 calls" in reading.refusals[-1].reason
+
+
+def test_a_key_without_a_name_is_a_key_between_marks() -> None:
+    inner = {"type": "object", "properties": {}}
+    tool = ToolSpec("town", "", {"type": "object", "properties": {"": inner}, "required": [""]})
+    raw = "<tool_call>town\n<arg_key></arg_key>\n<arg_value>{}</arg_value>\n</tool_call>"
+    reading = recover(raw, [tool])
+    assert reading.calls == (ToolCall("town", {"": {}}),)
+    assert reading.repairs == ()

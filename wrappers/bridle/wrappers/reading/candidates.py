@@ -90,9 +90,17 @@ class Candidates:
             found = read(self.source, at, self.known, self.names, region.notes, final=self.final)
             if found:
                 return self._keep_one(region, found)
-        found = read_separated(
-            self.source, at, self.known, self._patterns.separated, self.names, region.notes, final=self.final
-        )
+        found = None
+        if not self._patterns.keyed_line.match(self.text, at):
+            found = read_separated(
+                self.source,
+                at,
+                self.known,
+                self._patterns.separated,
+                self.names,
+                region.notes,
+                final=self.final,
+            )
         if found is None:
             found = read_call(self.source, at, self.known, self.names, region.notes)
         if found is None:
