@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from bridle.messages import Finish, ToolCall, ToolSpec
-from bridle.wrappers.reading import recover
 from bridle.wrappers.segments import Segment, neutralise
 from bridle.wrappers.syntax import (
     Arguments,
@@ -118,9 +117,7 @@ class Declared:
         >>> Hermes().read('<tool_call>\\n{"name": "f", "arguments": {"x": 1}}\\n</tool_call>', [tool]).calls
         (ToolCall(name='f', arguments={'x': 1}),)
         """
-        if not self.exact and not _holds_thoughts(self.shape):
-            return recover(text, tools, self.dialect or None, finish, thinking=thinking)
-        # A stream keeps the thoughts of a call that turned out to be none.
+        # What a stream has shown before something turned out to be no call stays part of what was read.
         reader = self.reader(tools, thinking=thinking)
         reader.feed(text)
         return reader.close(finish)[1]
