@@ -34,6 +34,7 @@ from bridle.messages import (
 from bridle.wrappers import JsonLayout, MemGPT, Reading, StreamReader, Wrapper
 from bridle.wrappers.checking import check_references
 from bridle.wrappers.plain_chat import plain_chat
+from bridle.wrappers.syntaxes.exact import read_exact
 from bridle.wrappers.toollists import ToolListing, list_tools
 
 __all__ = ["ConstraintChoice", "respond"]
@@ -129,6 +130,9 @@ def respond(
     feed.take(plan.primed)
     answer = endpoint.complete(request, feed.take, should_stop)
     reading = feed.close(answer)
+    doubtful = reading.refusals or not reading.calls
+    if plan.request.grammar is not None and doubtful and answer.finish == "stop":
+        reading = feed.held(plan.primed + answer.text, found, reading)
     return _completion(answer, reading, plan, found, reason, time.perf_counter() - start)
 
 
@@ -145,6 +149,19 @@ class _Feed:
     def close(self, answer: Answer) -> Reading:
         deltas, reading = self._reader.close("length" if answer.finish != "stop" else "stop")
         self._tell(deltas)
+        return reading
+
+    def held(self, text: str, question: _Question, read: Reading) -> Reading:
+        """Read an answer that a grammar held by the shape that the grammar was made of, if it holds calls.
+
+        Text before the call may hold what looks like the beginning of another one.
+        """
+        wrapper = question.wrapper
+        reading = read_exact(text, wrapper.syntax.shape, question.tools, wrapper.opens_thinking)
+        if reading is None or not reading.calls:
+            return read
+        for index, call in enumerate(reading.calls if reading.calls != read.calls else ()):
+            self._tell([Delta(index=index, call_name=call.name), Delta(index=index, call=call)])
         return reading
 
     def _tell(self, deltas: list[Delta]) -> None:
