@@ -605,7 +605,7 @@ def test_a_model_that_has_lost_its_way_makes_no_thousand_calls() -> None:
 
 
 def test_a_key_without_a_name_is_a_key_between_marks() -> None:
-    inner = {"type": "object", "properties": {}}
+    inner: JSON = {"type": "object", "properties": {}}
     tool = ToolSpec("town", "", {"type": "object", "properties": {"": inner}, "required": [""]})
     raw = "<tool_call>town\n<arg_key></arg_key>\n<arg_value>{}</arg_value>\n</tool_call>"
     reading = recover(raw, [tool])
