@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from bridle.wrappers.syntaxes import Declared, syntax_from_table
 
-__all__ = ["OWN", "OWN_TABLES"]
+__all__ = ["OWN", "OWN_TABLES", "PLAIN_FORMAT"]
 
 OWN_TABLES: Mapping[str, Mapping[str, object]] = {
     "own_named": {
@@ -67,3 +67,24 @@ OWN: list[Declared] = [
     for name, table in OWN_TABLES.items()
     for made in [syntax_from_table(table, name)]
 ]
+
+PLAIN_FORMAT = """
+name = "mine"
+title = "Mine"
+source = "made up"
+generation = "A:"
+stop = ["U:"]
+special = []
+[turn.system]
+open = "S:"
+close = "\\n"
+[turn.user]
+open = "U:"
+close = "\\n"
+[turn.assistant]
+open = "A:"
+close = "\\n"
+[turn.tool]
+open = "T:"
+close = "\\n"
+"""

@@ -71,13 +71,17 @@ def test_queries_are_words_of_the_message() -> None:
 
 def test_a_list_of_what_was_told_is_true() -> None:
     schema = answer_schema(KNOWN)
-    assert allows(schema, "You told me: Name: Ana; Likes: tea.")
-    assert allows(schema, "You told me: Name: Ana.")
+    assert allows(schema, "You told me: Name: Ana; Likes: tea; Likes: jazz.")
+    assert not allows(schema, "You told me: Name: Ana; Likes: tea.")
     assert not allows(schema, "You told me: Name: Bob.")
     assert not allows(schema, "You told me: Name: Ana; Name: Ana.")
     assert not allows(schema, "You told me: Likes: tea.")
     assert allows(schema, "You live in Bonn.")
     assert answer_schema(COMPACT.core()) is None
+    long = COMPACT.core().append("human", "Name: Ana").append("human", "Likes: " + "x" * 200)
+    assert allows(answer_schema(long), "You told me: Name: Ana.")
+    only = COMPACT.core().append("human", "Likes: " + "x" * 200)
+    assert not allows(answer_schema(only), "You told me: Likes: x.")
 
 
 @pytest.mark.parametrize("said", ["", "  ", "word " * 41])

@@ -225,8 +225,10 @@ def test_offline_refuses_other_machines(spec: str) -> None:
 
 
 def test_offline_allows_this_machine(openai: ModelServer) -> None:
-    connect(openai.url, offline=True).close()
-    connect(f"openai@{openai.url.replace('127.0.0.1', 'localhost')}", offline=True).close()
+    for spec in (openai.url, f"openai@{openai.url.replace('127.0.0.1', 'localhost')}"):
+        endpoint = connect(spec, offline=True)
+        assert endpoint.name.startswith("openai:m@http://")
+        endpoint.close()
 
 
 def test_looking_at_specs_imports_nothing_heavy() -> None:

@@ -10,27 +10,7 @@ import pytest
 from bridle.errors import FormatError
 from bridle.messages import Message
 from bridle.wrappers import builtin_formats, detect, get_wrapper, load_format, wrapper_names
-
-GOOD = """
-name = "mine"
-title = "Mine"
-source = "made up"
-generation = "A:"
-stop = ["U:"]
-special = []
-[turn.system]
-open = "S:"
-close = "\\n"
-[turn.user]
-open = "U:"
-close = "\\n"
-[turn.assistant]
-open = "A:"
-close = "\\n"
-[turn.tool]
-open = "T:"
-close = "\\n"
-"""
+from own_syntaxes import PLAIN_FORMAT
 
 
 def write(folder: Path, text: str) -> Path:
@@ -40,7 +20,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_a_file_of_ones_own_is_a_wrapper(tmp_path: Path) -> None:
-    wrapper = get_wrapper(write(tmp_path, GOOD))
+    wrapper = get_wrapper(write(tmp_path, PLAIN_FORMAT))
     segments = wrapper.render([Message("user", "hi")])
     assert "".join(segment.text for segment in segments) == "U:hi\nA:"
 
@@ -62,8 +42,8 @@ def test_a_file_of_ones_own_is_a_wrapper(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_file_is_refused_with_key_and_value(tmp_path: Path, change: str, to: str, says: str) -> None:
-    assert change in GOOD
-    path = write(tmp_path, GOOD.replace(change, to, 1))
+    assert change in PLAIN_FORMAT
+    path = write(tmp_path, PLAIN_FORMAT.replace(change, to, 1))
     with pytest.raises(FormatError) as caught:
         load_format(path)
     assert says in str(caught.value)
@@ -71,13 +51,13 @@ def test_a_wrong_file_is_refused_with_key_and_value(tmp_path: Path, change: str,
 
 
 def test_a_turn_nobody_knows_is_refused(tmp_path: Path) -> None:
-    path = write(tmp_path, GOOD + '[turn.robot]\nopen = "R:"\nclose = ""\n')
+    path = write(tmp_path, PLAIN_FORMAT + '[turn.robot]\nopen = "R:"\nclose = ""\n')
     with pytest.raises(FormatError, match="robot"):
         load_format(path)
 
 
 def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
-    text = GOOD.replace("special = []", "special = 1\ncolour = 1").replace('title = "Mine"', "")
+    text = PLAIN_FORMAT.replace("special = []", "special = 1\ncolour = 1").replace('title = "Mine"', "")
     with pytest.raises(FormatError, match="unknown key 'colour'") as caught:
         load_format(write(tmp_path, text + "[turn.robot]\n"))
     problems = cast("tuple[str, ...]", caught.value.facts["problems"])
@@ -87,7 +67,7 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
 
 
 def test_turns_may_not_be_left_out(tmp_path: Path) -> None:
-    path = write(tmp_path, GOOD.split("[turn.system]", maxsplit=1)[0])
+    path = write(tmp_path, PLAIN_FORMAT.split("[turn.system]", maxsplit=1)[0])
     with pytest.raises(FormatError, match=r"\[turn\.ROLE\]"):
         load_format(path)
 

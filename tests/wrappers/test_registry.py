@@ -12,27 +12,9 @@ import pytest
 from bridle.errors import FormatError
 from bridle.wrappers import format_files, get_wrapper, registry, user_folder
 from bridle.wrappers.registry import builtin_format
+from own_syntaxes import PLAIN_FORMAT
 
-PLAIN = """
-name = "{name}"
-title = "Made for a test"
-source = "made up"
-generation = "A:"
-stop = ["U:"]
-special = []
-[turn.system]
-open = "S:"
-close = "\\n"
-[turn.user]
-open = "U:"
-close = "\\n"
-[turn.assistant]
-open = "A:"
-close = "\\n"
-[turn.tool]
-open = "T:"
-close = "\\n"
-"""
+PLAIN = PLAIN_FORMAT.replace('"mine"', '"{name}"')
 
 
 @pytest.fixture
@@ -60,7 +42,7 @@ def test_a_package_brings_formats(packages: Path) -> None:
     (module / "theirs.toml").write_text(PLAIN.format(name="theirs"), "utf-8")
     install(packages, {"others": "others_formats"})
     assert format_files()["theirs"].origin == "others"
-    assert get_wrapper("theirs").format.title == "Made for a test"
+    assert get_wrapper("theirs").format.title == "Mine"
     sys.modules.pop("others_formats", None)
 
 

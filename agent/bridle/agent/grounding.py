@@ -21,8 +21,8 @@ __all__ = ["answer_schema", "fact_schema", "query_schema", "runs_of_words", "tho
 
 MOST_WORDS = 40
 """Longer messages are not quoted from: there would be too many runs of words."""
-MOST_LISTED = 4
-"""So many lines the embedded model learnt to list."""
+MOST_LISTED, LIST_CHARS = 4, 190
+"""So many lines, and characters of them, the embedded model learnt to list."""
 _SEVERAL = ("Allergy", "Dislikes", "Hobby", "Language", "Likes", "Pet")
 """Keys that may stand in memory more than once, with different values."""
 _KEYS = (
@@ -106,12 +106,20 @@ def answer_schema(core: Core) -> dict[str, JSON] | None:
     lines = [line for block in core.blocks if block.label != "persona" for line in block.lines]
     if not lines:
         return None
-    more = ""
-    for line in reversed(lines[1:MOST_LISTED]):
-        more = f"(; {_escape(line)}{more})?"
-    listed, begin = f"You told me: {_escape(lines[0])}{more}\\.", "You told"
-    other = "|".join(f"{begin[:n]}[^{begin[n]}].*" for n in range(len(begin)))
-    return {"type": "string", "pattern": f"^({listed}|{other})$", "maxLength": 240}
+    begin = "You told"
+    said = [f"{begin[:n]}[^{begin[n]}].*" for n in range(len(begin))]
+    if listed := _first_lines(lines):
+        said.insert(0, f"You told me: {_escape('; '.join(listed))}\\.")
+    return {"type": "string", "pattern": f"^({'|'.join(said)})$", "maxLength": 240}
+
+
+def _first_lines(lines: Sequence[str]) -> list[str]:
+    """The lines that a list names: the first few, without those that would make it too long."""
+    listed: list[str] = []
+    for line in lines[:MOST_LISTED]:
+        if sum(len(one) + 2 for one in listed) + len(line) < LIST_CHARS:
+            listed.append(line)
+    return listed
 
 
 def _words(said: str) -> list[str]:

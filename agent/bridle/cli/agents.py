@@ -75,7 +75,7 @@ def _open_existing() -> Store | None:
     except FileNotFoundError:
         return None
     except OSError:
-        pass  # the store says why it cannot be opened
+        return Store(folder)  # it says why the file cannot be opened
     return Store(folder)
 
 
