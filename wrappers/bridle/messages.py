@@ -18,6 +18,7 @@ from bridle.errors import InputError
 __all__ = [
     "JSON",
     "Completion",
+    "ConstraintCost",
     "ConstraintReport",
     "Delta",
     "Finish",
@@ -154,11 +155,30 @@ class ConstraintReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ConstraintCost:
+    """What it cost to hold one answer, measured in the decode loop of a model in this process.
+
+    `rejected` counts tokens that the model chose and the constraint refused. `interventions` counts tokens
+    that were taken from the plan that closes the answer in time, in place of the model's own. `nats` is the
+    sum over all sampled tokens of -ln of the probability (temperature 1) that the constraint left to the
+    model: 0 means that the model would have written this form by itself. `surprise_nats` is the same sum for
+    the chosen tokens themselves. `mask_seconds` is the time that the engine took.
+    """
+
+    rejected: int = 0
+    interventions: int = 0
+    nats: float = 0.0
+    surprise_nats: float = 0.0
+    mask_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """What came back from a model: the message, the raw text it was read from, and how it came about.
 
     `finish_reason` is the server's own spelling; `finish` is ours. `dropped` names request fields that the
-    endpoint could not honour. `seconds` is the wall time of the model call.
+    endpoint could not honour. `seconds` is the wall time of the model call. `cost` is None where the model
+    did not run in this process, and where nothing was held.
     """
 
     message: Message
@@ -173,6 +193,7 @@ class Completion:
     wrapper: str = ""
     wrapper_reason: str = ""
     seconds: float = 0.0
+    cost: ConstraintCost | None = None
 
 
 @dataclass(frozen=True, slots=True)

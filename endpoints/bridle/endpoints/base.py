@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bridle.grammars.ir import Grammar
-from bridle.messages import JSON, Finish, Message, Usage
+from bridle.messages import JSON, ConstraintCost, Finish, Message, Usage
 from bridle.wrappers import Segment
 
 __all__ = ["Answer", "Endpoint", "Request", "Sampling", "Supports"]
@@ -59,6 +59,9 @@ class Request:
     `control` lists the format's control strings, which content must not form. `max_tokens` bounds the answer,
     None means what the endpoint's window leaves. `grammar`, or a caller's own `gbnf` text in its place, goes
     with the prompt route; `schema` (of one JSON value that is the whole answer) with the chat route.
+
+    `max_seconds` bounds the wall time of the answer from the call on. `field_tokens` bounds single string
+    fields of a held answer, by name, in tokens: a parameter's name, or the key or markup of the thoughts.
     """
 
     prompt: tuple[Segment, ...] = ()
@@ -70,13 +73,16 @@ class Request:
     grammar: Grammar | None = None
     gbnf: str | None = None
     schema: Mapping[str, JSON] | None = None
+    max_seconds: float | None = None
+    field_tokens: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The text that came back, without the stop string, and what is known about it.
 
-    `dropped` names fields of the request that could not be honoured; `engine` is what held the grammar.
+    `dropped` names fields of the request that could not be honoured; `engine` is what held the grammar, and
+    `cost` what that took, where the model runs in this process.
     """
 
     text: str
@@ -85,6 +91,7 @@ class Answer:
     usage: Usage = field(default_factory=Usage)
     engine: str = ""
     dropped: tuple[str, ...] = ()
+    cost: ConstraintCost | None = None
 
 
 class Endpoint(Protocol):

@@ -44,6 +44,10 @@ class Matcher(Protocol):
         """
         ...
 
+    def clone(self) -> Matcher:
+        """Return another matcher that stands where this one does, for a few microseconds."""
+        ...
+
     @property
     def done(self) -> bool:
         """Nothing may follow but the end."""

@@ -132,6 +132,15 @@ class _GbnfMatcher:
             self._lib.llama_sampler_accept(self._sampler, token)
             self._tail = _unfinished(self._tail, self._tokens.pieces[token]) or b""
 
+    def clone(self) -> Matcher:
+        """See `Matcher`."""
+        sampler = self._lib.llama_sampler_clone(self._sampler)
+        if not sampler:
+            raise GrammarError("llama.cpp could not copy the grammar's state", hint="free some memory")
+        copy = _GbnfMatcher(self._lib, sampler, self._tokens)
+        copy._ended, copy._tail = self._ended, self._tail
+        return copy
+
     @property
     def done(self) -> bool:
         """See `Matcher`."""

@@ -77,6 +77,7 @@ class _LlguidanceMatcher:
 
     def __init__(self, matcher: MatcherOfLlguidance, n_vocab: int, ends: frozenset[int]) -> None:
         self._matcher = matcher
+        self._n_vocab = n_vocab
         self._ends = ends
         self._ended = False
         self._mask = np.zeros((n_vocab + 31) // 32, dtype=np.int32)
@@ -118,6 +119,12 @@ class _LlguidanceMatcher:
         else:
             self._matcher.consume_token(token)
             _check(self._matcher)
+
+    def clone(self) -> Matcher:
+        """See `Matcher`."""
+        copy = _LlguidanceMatcher(self._matcher.deep_copy(), self._n_vocab, self._ends)
+        copy._ended = self._ended
+        return copy
 
     @property
     def done(self) -> bool:

@@ -1,0 +1,24 @@
+"""What a constraint makes of each keyword of a schema: nothing that is weakened is ever silent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Entry", "Report"]
+
+Entry = tuple[str, str]
+"""A JSON pointer (RFC 6901) to the schema that holds a keyword, and the keyword."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """For each keyword that restricts: is it enforced, weakened (checked after reading only), or refused?
+
+    A keyword that is in `weakened` may let texts through that the schema refuses, or, where the entry is
+    `x-order` or another of bridle's own signs, refuse texts that the schema allows.
+    """
+
+    target: str
+    enforced: tuple[Entry, ...] = ()
+    weakened: tuple[Entry, ...] = ()
+    refused: tuple[Entry, ...] = ()
