@@ -31,8 +31,8 @@ ALL: list[CallSyntax] = [
     *OWN,
 ]
 every_syntax = pytest.mark.parametrize("syntax", ALL, ids=repr)
-SMALL = Bounds(string_chars=12, thoughts_chars=12, array_items=3, text_chars=30)
-ROOMY = Bounds(string_chars=400, thoughts_chars=60)
+SMALL = Bounds(string_chars=12, thoughts_chars=12, thinking_chars=12, array_items=3, text_chars=30)
+ROOMY = Bounds(string_chars=400, thoughts_chars=60, thinking_chars=60)
 
 
 def share(test: Callable[..., None]) -> Callable[..., None]:

@@ -16,7 +16,9 @@ from bridle.messages import Message, ToolCall, ToolSpec
 from bridle.wrappers import builtin_formats, get_wrapper
 from tiny_gguf import write_tiny_llama
 
-BOUNDS = Bounds(string_chars=12, thoughts_chars=16, text_chars=20, array_items=2, object_members=2)
+BOUNDS = Bounds(
+    string_chars=12, thoughts_chars=16, thinking_chars=16, text_chars=20, array_items=2, object_members=2
+)
 TOOLS = (
     ToolSpec(
         "tide",

@@ -37,7 +37,15 @@ from bridle.wrappers import Segment, get_wrapper
 from tiny_gguf import write_tiny_llama
 
 ENGINES: tuple[Literal["llguidance", "gbnf"], ...] = ("llguidance", "gbnf")
-BOUNDS = Bounds(string_chars=12, thoughts_chars=16, array_items=2, object_members=2, depth=2, key_chars=6)
+BOUNDS = Bounds(
+    string_chars=12,
+    thoughts_chars=16,
+    thinking_chars=16,
+    array_items=2,
+    object_members=2,
+    depth=2,
+    key_chars=6,
+)
 GREEDY = Sampling()
 WILD = Sampling(temperature=1.5)
 PROMPT = (Segment("<|im_start|>user\nGo.<|im_end|>\n<|im_start|>assistant\n", control=True),)

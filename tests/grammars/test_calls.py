@@ -163,7 +163,7 @@ def test_text_and_thinking_stand_between_their_marks() -> None:
     assert matches(
         call_grammar([], NUMBERED, "text", think=True), "<think>\nHm.\n</think>\n<text>Hello.</text>"
     )
-    none = call_grammar([NOW], NUMBERED, "call", think=True, bounds=Bounds(thoughts_chars=0))
+    none = call_grammar([NOW], NUMBERED, "call", think=True, bounds=Bounds(thinking_chars=0))
     assert matches(none, call)
     assert not matches(none, f"<think>\n\n</think>\n{call}")
 

@@ -35,7 +35,15 @@ from bridle.wrappers import JsonLayout
 from bridle.wrappers.syntaxes import SYNTAXES, make_syntax
 from tiny_gguf import write_tiny_llama
 
-BOUNDS = Bounds(string_chars=12, thoughts_chars=8, array_items=3, text_chars=30, object_members=2, depth=2)
+BOUNDS = Bounds(
+    string_chars=12,
+    thoughts_chars=8,
+    thinking_chars=8,
+    array_items=3,
+    text_chars=30,
+    object_members=2,
+    depth=2,
+)
 CONTROL = ("<|tool_call_start|>", "[TOOL_CALLS]", "<｜tool▁calls▁begin｜>", "<|im_sep|>", '<|"|>')
 NESTED: JSON = {"type": "object", "properties": {"x": {"type": "number"}, "a b": {"type": "boolean"}}}
 TOOLS = [

@@ -45,7 +45,15 @@ from strategies import tool_sets_with_calls
 from tiny_gguf import write_tiny_llama
 
 LONG = "<" + "x" * 60 + ">"  # longer than the first buffer for a token's text
-BOUNDS = Bounds(string_chars=12, thoughts_chars=8, array_items=3, text_chars=30, object_members=2, depth=2)
+BOUNDS = Bounds(
+    string_chars=12,
+    thoughts_chars=8,
+    thinking_chars=8,
+    array_items=3,
+    text_chars=30,
+    object_members=2,
+    depth=2,
+)
 TAGGED = CallShape(
     ('<call>\n{"name": ', Name(), ', "arguments": ', Arguments(1), "}\n</call>"),
     JsonLayout(),

@@ -23,6 +23,7 @@ class Bounds:
     | `string_chars` | a string without `maxLength` |
     | `declared_chars` | a string with `maxLength` |
     | `thoughts_chars` | the inner thoughts of one call |
+    | `thinking_chars` | thinking between marks of its own, before a turn's text or call |
     | `text_chars` | free text of a turn |
     | `key_chars` | the key of a member that no schema names |
     | `integer_digits` | an integer, and a number's digits before the point, without bounds of their own |
@@ -39,6 +40,7 @@ class Bounds:
     string_chars: int = 400
     declared_chars: int = 4000
     thoughts_chars: int = 240
+    thinking_chars: int = 4000
     text_chars: int = 2000
     key_chars: int = 40
     integer_digits: int = 15

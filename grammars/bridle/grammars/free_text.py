@@ -100,9 +100,11 @@ def thinking(shape: CallShape, bounds: Bounds, *, opened: bool = False) -> Node:
 
     Where the prompt has `opened` the thinking, it must be closed.
     """
-    if not shape.think_open or not shape.think_close or not bounds.thoughts_chars:
+    if not shape.think_open or not shape.think_close or not (bounds.thinking_chars or opened):
         return EMPTY
-    inside = optional(text_without_any([shape.trigger, shape.think_close.strip()], bounds.thoughts_chars))
+    most = bounds.thinking_chars
+    marks = [shape.trigger, shape.think_close.strip()]
+    inside = optional(text_without_any(marks, most)) if most else EMPTY
     if opened:
         return seq(inside, Lit(shape.think_close))
     return optional(seq(Lit(shape.think_open), inside, Lit(shape.think_close)))
