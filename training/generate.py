@@ -17,6 +17,7 @@ from datetime import datetime
 from itertools import islice
 
 import dialogues
+import drills
 import toolbox
 import turns
 from frames import Split
@@ -59,8 +60,11 @@ KINDS = (
     "multi_value",
     "tool",
     "tool_none",
+    "tool_match",
     "copy",
 )
+TOOL_SHARE, DRILL_SHARE = 0.34, 0.6
+"""Of all groups, those with other tools than the agent's; of them, those with tools that nobody has."""
 WRAPPER = get_wrapper("chatml-compact")
 END = "<|im_end|>"
 
@@ -168,7 +172,7 @@ _CONFUSING: tuple[Maker, ...] = (
 
 MAKERS: Mapping[str, tuple[Maker, float, tuple[str, ...]]] = {
     "tell": (_tell, 21, ("fact", "correction", "name_user", "ack")),
-    "same": (_same, 7, ("same",)),
+    "same": (_same, 10, ("same",)),
     "ask": (_ask, 22, ("answer_core", "multi_value", "search_archive", "answer_archive", "answer_none")),
     "forget": (_forget, 8, ("forget", "ack")),
     "two": (dialogues.two_facts, 5, ("two_facts", "ack")),
@@ -188,7 +192,7 @@ MAKERS: Mapping[str, tuple[Maker, float, tuple[str, ...]]] = {
     "clock": (turns.clock, 4, ("time",)),
     "cannot": (turns.cannot, 4.5, ("cannot",)),
     "unclear": (turns.unclear, 3, ("unclear",)),
-    "copy": (turns.copy, 8, ("copy",)),
+    "copy": (turns.copy, 14, ("copy",)),
 }
 _NAMES = tuple(MAKERS)
 _WEIGHTS = tuple(weight for _, weight, _ in MAKERS.values())
@@ -262,10 +266,13 @@ def groups(seed: int, split: Split = "train", eval_kind: str | None = None) -> I
     if eval_kind is not None and eval_kind not in KINDS:
         raise ValueError(f"there is no kind {eval_kind!r}; the kinds are {', '.join(KINDS)}")
     names = tuple(name for name, (_, _, kinds) in MAKERS.items() if eval_kind in kinds) or _NAMES
-    only_tools = eval_kind in ("tool", "tool_none")
+    only_tools = eval_kind in ("tool", "tool_none", "tool_match")
     while True:
-        if only_tools or (eval_kind is None and rng.random() < 0.12):
-            made = [Case(*fields) for fields in toolbox.tool_cases(rng, split)]
+        if only_tools or (eval_kind is None and rng.random() < TOOL_SHARE):
+            drill = eval_kind == "tool_match" or (eval_kind is None and rng.random() < DRILL_SHARE)
+            made = [
+                Case(*fields) for fields in (drills.drill_cases if drill else toolbox.tool_cases)(rng, split)
+            ]
         else:
             made = _agent_group(rng, split, names)
         if eval_kind is None:

@@ -9,6 +9,7 @@ from typing import cast
 
 import notes
 import talk
+from drills import any_text
 from entities import POOLS, WORDS, pick_value, pseudo
 from frames import Style, pick, plain, render
 from topics import draw_topic
@@ -471,6 +472,8 @@ def copy(rng: random.Random, world: World) -> Turn:
             )
         )
     text = " ".join(words)
+    if world.split == "train" and rng.random() < 0.4:
+        text = " ".join(any_text(rng, world.split) for _ in range(rng.choice((1, 1, 2, 3))))
     style = Style.draw(rng)
     text = style.value(text)
     frame = pick(rng, _REPEAT, world.split)
