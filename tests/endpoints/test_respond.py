@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from bridle.endpoints import Answer, Sampling, Supports, respond
+from bridle.endpoints.budget import Fit, usual_chars
 from bridle.endpoints.scripted import Scripted
-from bridle.errors import FormatError, GrammarError, InputError, SchemaError
+from bridle.errors import BudgetError, FormatError, GrammarError, InputError, SchemaError
+from bridle.grammars import Grammar, choice_grammar, matches
 from bridle.messages import JSON, Delta, ToolCall, ToolSpec
 
 ADD = ToolSpec(
@@ -179,7 +181,7 @@ def test_a_grammar_of_ones_own_is_checked_before_it_is_sent() -> None:
         respond(endpoint, USER, gbnf="root ::= undefined")
     with pytest.raises(InputError, match="cannot hold a grammar"):
         respond(Scripted([]), USER, gbnf='root ::= "x"')
-    with pytest.raises(InputError, match="both given"):
+    with pytest.raises(InputError, match="more than one is given"):
         respond(endpoint, USER, gbnf='root ::= "x"', schema={})
 
 
@@ -286,3 +288,67 @@ def test_a_schema_that_is_nested_too_deeply_is_named() -> None:
         parameters = {"type": "object", "properties": {"x": parameters}}
     with pytest.raises(SchemaError, match=r"tool 'f': .*too deep"):
         respond(Scripted(["x"]), USER, [ToolSpec("f", "", parameters)])
+
+
+CLAIMED = Supports(prompt=True, grammar=True)
+
+
+def test_a_server_gets_a_grammar_whose_answers_end_in_time() -> None:
+    def asked(max_tokens: int | None, fit: Fit = "likely") -> tuple[Grammar, bool | None]:
+        endpoint = Scripted([CALL], supports=CLAIMED)
+        completion = respond(endpoint, USER, TOOLS, tool_choice="required", max_tokens=max_tokens, fit=fit)
+        grammar = endpoint.requests[0].grammar
+        assert grammar is not None
+        assert completion.constraint.longest == grammar.longest_bytes
+        return grammar, completion.constraint.fits
+
+    whole, fits = asked(None)
+    assert fits is None
+    likely, fits = asked(200)
+    assert fits is False
+    assert usual_chars(likely) <= 400 < usual_chars(whole)
+    always, fits = asked(900, "always")
+    assert fits is True
+    assert always.longest_bytes <= 900 < likely.longest_bytes
+    assert asked(whole.longest_bytes) == (whole, True)
+
+
+def test_a_limit_that_no_answer_keeps_is_refused_before_anything_is_sent() -> None:
+    counting = Scripted([CALL], supports=CLAIMED, window=4096)
+    with pytest.raises(BudgetError) as found:
+        respond(counting, USER, TOOLS, tool_choice="required", max_tokens=5)
+    assert found.value.given == 5
+    assert found.value.needed > 5
+    assert str(found.value.needed) in str(found.value)
+    with pytest.raises(BudgetError, match="longest"):
+        respond(counting, USER, TOOLS, tool_choice="required", max_tokens=100, fit="always")
+    assert counting.requests == []
+
+
+def test_an_answer_is_one_of_a_few_texts() -> None:
+    endpoint = Scripted(["Ana"], supports=GRAMMAR)
+    completion = respond(endpoint, USER, grammar=choice_grammar(["Ana", "Bo"]), max_tokens=4)
+    assert completion.message.content == "Ana"
+    assert (completion.constraint.longest, completion.constraint.fits) == (3, True)
+
+
+def test_limits_of_time_and_of_fields_reach_the_endpoint() -> None:
+    endpoint = Scripted([CALL], supports=GRAMMAR)
+    respond(endpoint, USER, TOOLS, max_seconds=2.5, field_tokens={"text": 9}, think=True, parallel=2)
+    request = endpoint.requests[0]
+    assert (request.max_seconds, dict(request.field_tokens)) == (2.5, {"text": 9})
+    with pytest.raises(InputError, match="parallel is 0"):
+        respond(endpoint, USER, TOOLS, parallel=0)
+
+
+def test_several_calls_and_thinking_are_held_where_the_syntax_has_them() -> None:
+    call = '<tool_call>\n{"name": "add", "arguments": {"a": 1, "b": 2}}\n</tool_call>'
+    endpoint = Scripted([f"<think>\nEasy.\n</think>\n\n{call}\n{call}"], supports=GRAMMAR)
+    completion = respond(
+        endpoint, USER, TOOLS, tool_choice="required", wrapper="hermes", parallel=2, think=True
+    )
+    assert completion.message.calls == (ToolCall("add", {"a": 1, "b": 2}),) * 2
+    assert completion.message.thoughts == "Easy."
+    grammar = endpoint.requests[0].grammar
+    assert grammar is not None
+    assert not matches(grammar, f"{call}\n{call}\n{call}")

@@ -152,6 +152,8 @@ class ConstraintReport:
     weakened: tuple[str, ...] = ()
     longest: int | None = None
     """An upper bound of the length of any output that the constraint allows, in bytes of UTF-8."""
+    fits: bool | None = None
+    """Does every answer that the constraint allows end within `max_tokens`? None where neither was asked."""
 
 
 @dataclass(frozen=True, slots=True)

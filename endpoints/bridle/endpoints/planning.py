@@ -6,12 +6,13 @@ else a JSON Schema of the call on the chat route, else nothing but the beginning
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from bridle.endpoints.base import Endpoint, Request
+from bridle.endpoints.budget import Fit, fitted
 from bridle.endpoints.choose import choose_wrapper
 from bridle.errors import InputError, SchemaError
 from bridle.grammars import Bounds, Grammar, call_grammar, call_schema, check_gbnf, schema_grammar
@@ -26,12 +27,12 @@ from bridle.messages import (
     as_messages,
     as_tools,
 )
-from bridle.wrappers import JsonLayout, MemGPT, Reading, StreamReader, Wrapper
+from bridle.wrappers import JsonLayout, MemGPT, Reading, Segment, StreamReader, Wrapper
 from bridle.wrappers.checking import check_references
 from bridle.wrappers.plain_chat import plain_chat
 from bridle.wrappers.toollists import ToolListing, list_tools
 
-__all__ = ["ConstraintChoice", "PlainReader", "Plan", "Question", "ask_about", "plan_for"]
+__all__ = ["ConstraintChoice", "PlainReader", "Plan", "Question", "Wishes", "ask_about", "plan_for"]
 
 ConstraintChoice = Literal["auto", "off", "grammar", "schema"]
 Mode = Literal["text", "text_or_call", "call"]
@@ -50,6 +51,25 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Wishes:
+    """How the caller wants a question to be held; `respond` says what each means."""
+
+    tool_choice: str = "auto"
+    allowed: Sequence[ToolSpec] | None = None
+    thoughts: Mapping[str, JSON] | None = None
+    constraint: ConstraintChoice = "auto"
+    schema: Mapping[str, JSON] | None = None
+    gbnf: str | None = None
+    grammar: Grammar | None = None
+    parallel: int = 1
+    think: bool = False
+    max_tokens: int | None = None
+    fit: Fit = "likely"
+    bounds: Bounds | None = None
+    loosen: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """What the caller asked, with everything looked up."""
 
@@ -60,8 +80,7 @@ class Question:
     mode: Mode
     only: str | None
     bounds: Bounds
-    loosen: bool
-    thoughts: Mapping[str, JSON] | None
+    wishes: Wishes
 
 
 class PlainReader:
@@ -82,12 +101,8 @@ def ask_about(
     endpoint: Endpoint,
     messages: Iterable[Message | Mapping[str, object]],
     tools: Iterable[ToolSpec | Mapping[str, object]],
-    tool_choice: str,
-    allowed: Sequence[ToolSpec] | None,
-    thoughts: Mapping[str, JSON] | None,
     wrapper: str | Path | Wrapper,
-    bounds: Bounds | None,
-    loosen: bool,
+    wishes: Wishes,
 ) -> tuple[Question, str]:
     """Look up what the caller asked for, and say why the wrapper is this one.
 
@@ -99,19 +114,30 @@ def ask_about(
     specs = as_tools(tools)
     for tool in specs:
         _check_tool(tool)
+    _check_wishes(wishes)
     found, reason = choose_wrapper(endpoint, wrapper)
-    mode, only = _mode(tool_choice, specs)
+    mode, only = _mode(wishes.tool_choice, specs)
     return Question(
         wrapper=found,
         messages=as_messages(messages),
         tools=specs if mode != "text" else (),
-        allowed=tuple(allowed) if allowed is not None else specs,
+        allowed=specs if wishes.allowed is None else tuple(wishes.allowed),
         mode=mode,
         only=only,
-        bounds=bounds or Bounds(),
-        loosen=loosen,
-        thoughts=thoughts,
+        bounds=wishes.bounds or Bounds(),
+        wishes=wishes,
     ), reason
+
+
+def _check_wishes(wishes: Wishes) -> None:
+    for name, value, known in (
+        ("constraint", wishes.constraint, get_args(ConstraintChoice)),
+        ("fit", wishes.fit, get_args(Fit)),
+    ):
+        if value not in known:
+            raise InputError(f"{name} is {value!r}", hint=f"it must be one of {', '.join(known)}")
+    if wishes.parallel < 1:
+        raise InputError(f"parallel is {wishes.parallel}", hint="allow at least one call")
 
 
 def _check_tool(tool: ToolSpec) -> None:
@@ -144,42 +170,23 @@ def _mode(tool_choice: str, tools: Sequence[ToolSpec]) -> tuple[Mode, str | None
     )
 
 
-def plan_for(
-    endpoint: Endpoint,
-    question: Question,
-    constraint: ConstraintChoice,
-    schema: Mapping[str, JSON] | None,
-    gbnf: str | None,
-) -> Plan:
+def plan_for(endpoint: Endpoint, question: Question) -> Plan:
     """Choose the route and the constraint.
 
     Raises:
         InputError: for a constraint that the endpoint cannot hold, and for an impossible combination.
         SchemaError: for a schema that is invalid or cannot be held.
+        BudgetError: where `max_tokens` is below what the shortest answer needs.
     """
-    if constraint not in get_args(ConstraintChoice):
-        raise InputError(
-            f"constraint is {constraint!r}", hint=f"it must be one of {', '.join(get_args(ConstraintChoice))}"
-        )
-    if schema is not None or gbnf is not None:
-        _check_value(question, constraint)
-        return _plan_value(endpoint, question, schema, gbnf)
-    supports = endpoint.supports
+    wishes, supports = question.wishes, endpoint.supports
+    own = [value for value in (wishes.schema, wishes.gbnf, wishes.grammar) if value is not None]
+    if own:
+        _check_value(question, len(own))
+        return _plan_value(endpoint, question)
+    constraint = wishes.constraint
     wanted = constraint != "off" and question.mode != "text"
     if wanted and constraint in ("auto", "grammar") and supports.grammar and supports.prompt:
-        grammar = call_grammar(
-            question.allowed,
-            question.wrapper.syntax.shape,
-            question.mode if question.mode == "call" else "text_or_call",
-            only=question.only,
-            bounds=question.bounds,
-            loosen=question.loosen,
-            thoughts=question.thoughts,
-            opened=question.wrapper.opens_thinking,
-            gap=question.wrapper.syntax.gap_always,
-            stop=question.wrapper.stop,
-        )
-        return _on_prompt(endpoint, question, grammar)
+        return _on_prompt(endpoint, question, lambda bounds: _turn(question, bounds))
     if constraint == "grammar" and wanted:
         raise InputError(
             f"the endpoint {endpoint.name!r} cannot hold a grammar",
@@ -198,33 +205,79 @@ def plan_for(
     return _on_chat(question, hold=False)
 
 
-def _check_value(question: Question, constraint: ConstraintChoice) -> None:
+def _turn(question: Question, bounds: Bounds) -> Grammar:
+    """The grammar of the whole turn."""
+    wishes, wrapper = question.wishes, question.wrapper
+    return call_grammar(
+        question.allowed,
+        wrapper.syntax.shape,
+        question.mode if question.mode == "call" else "text_or_call",
+        only=question.only,
+        bounds=bounds,
+        loosen=wishes.loosen,
+        parallel=wishes.parallel,
+        think=wishes.think,
+        thoughts=wishes.thoughts,
+        opened=wrapper.opens_thinking,
+        gap=wrapper.syntax.gap_always,
+        stop=wrapper.stop,
+    )
+
+
+def _check_value(question: Question, given: int) -> None:
     """Refuse a schema or grammar of the caller's own together with what it cannot go with."""
+    if given > 1:
+        raise InputError("of a schema, a grammar and a GBNF text more than one is given", hint="give one")
     if question.mode != "text":
         raise InputError(
             "an answer cannot be a call and fit a schema or grammar of your own",
             hint="leave the tools out, or the schema or grammar; or set tool_choice to none",
         )
-    if constraint == "off":
+    if question.wishes.constraint == "off":
         raise InputError(
             "constraint is 'off', and a schema or grammar is given", hint="leave one of them out"
         )
 
 
-def _on_prompt(endpoint: Endpoint, question: Question, grammar: Grammar | None) -> Plan:
+def _on_prompt(endpoint: Endpoint, question: Question, make: Callable[[Bounds], Grammar] | None) -> Plan:
     wrapper = question.wrapper
-    prime = grammar is None and question.mode == "call"
+    prime = make is None and question.mode == "call"
     request = Request(
         prompt=wrapper.render(question.messages, question.tools, prime=prime),
         control=wrapper.control,
         stop=wrapper.stop,
-        grammar=grammar,
     )
     report = ConstraintReport()
-    if grammar is not None:
-        proof: Proof = "proven" if endpoint.supports.proven else "claimed"
-        report = ConstraintReport("grammar", "", proof, grammar.weakened, grammar.longest_bytes)
+    if make is not None:
+        request, report = _held(endpoint, question, request, "grammar", make)
     return Plan(request, report, wrapper.reader(question.tools), wrapper.prime if prime else "")
+
+
+def _held(
+    endpoint: Endpoint, question: Question, request: Request, asked: str, make: Callable[[Bounds], Grammar]
+) -> tuple[Request, ConstraintReport]:
+    """Add the grammar, and say who holds it. A server's must be small enough for `max_tokens`."""
+    wishes = question.wishes
+    if endpoint.supports.proven:
+        grammar = make(question.bounds)
+        fits, proof = None if wishes.max_tokens is None else True, cast("Proof", "proven")
+    else:
+        count = _counter(endpoint, request)
+        grammar, fits = fitted(make, question.bounds, wishes.max_tokens, wishes.fit, count)
+        proof = "claimed"
+    report = ConstraintReport(asked, "", proof, grammar.weakened, grammar.longest_bytes, fits)
+    return replace(request, grammar=grammar), report
+
+
+def _counter(endpoint: Endpoint, request: Request) -> Callable[[str], int | None]:
+    """Count the tokens that a text has behind a prompt."""
+
+    def count(text: str) -> int | None:
+        with_text = replace(request, prompt=(*request.prompt, Segment(text, control=True)))
+        before, after = endpoint.count_tokens(request), endpoint.count_tokens(with_text)
+        return None if before is None or after is None else after - before
+
+    return count
 
 
 def _on_chat(question: Question, *, hold: bool) -> Plan:
@@ -246,32 +299,33 @@ def _as_chat(question: Question, held: MemGPT | None) -> tuple[Message, ...]:
     return plain_chat(question.messages, question.tools, syntax, listed)
 
 
-def _plan_value(
-    endpoint: Endpoint, question: Question, schema: Mapping[str, JSON] | None, gbnf: str | None
-) -> Plan:
-    if schema is not None and gbnf is not None:
-        raise InputError("a schema and a grammar are both given", hint="give one of them")
-    wrapper, supports = question.wrapper, endpoint.supports
-    prompt = wrapper.render(question.messages)
-    request = Request(prompt=prompt, control=wrapper.control, stop=wrapper.stop)
-    proof: Proof = "proven" if supports.proven else "claimed"
-    if gbnf is not None:
-        check_gbnf(gbnf)
-        if not (supports.grammar and supports.prompt):
-            raise InputError(
-                f"the endpoint {endpoint.name!r} cannot hold a grammar",
-                hint="use a web UI or a GGUF in process",
-            )
-        return Plan(replace(request, gbnf=gbnf), ConstraintReport("gbnf", "", proof), PlainReader())
-    assert schema is not None
+def _plan_value(endpoint: Endpoint, question: Question) -> Plan:
+    wrapper, supports, wishes = question.wrapper, endpoint.supports, question.wishes
+    request = Request(prompt=wrapper.render(question.messages), control=wrapper.control, stop=wrapper.stop)
+    schema, own = wishes.schema, wishes.grammar
+    if wishes.gbnf is not None:
+        check_gbnf(wishes.gbnf)
     if supports.grammar and supports.prompt:
-        grammar = schema_grammar(schema, JsonLayout(), question.bounds, loosen=question.loosen)
-        report = ConstraintReport("schema", "", proof, grammar.weakened, grammar.longest_bytes)
-        return Plan(replace(request, grammar=grammar), report, PlainReader())
-    if supports.json_schema and supports.chat:
+        if wishes.gbnf is not None:
+            proof: Proof = "proven" if supports.proven else "claimed"
+            return Plan(
+                replace(request, gbnf=wishes.gbnf), ConstraintReport("gbnf", "", proof), PlainReader()
+            )
+        if own is not None:
+            request, report = _held(endpoint, question, request, "grammar", lambda _: own)
+            return Plan(request, report, PlainReader())
+        assert schema is not None
+        request, report = _held(
+            endpoint,
+            question,
+            request,
+            "schema",
+            lambda bounds: schema_grammar(schema, JsonLayout(), bounds, loosen=wishes.loosen),
+        )
+        return Plan(request, report, PlainReader())
+    if schema is not None and supports.json_schema and supports.chat:
         chat = Request(messages=question.messages, schema=schema)
         return Plan(chat, ConstraintReport("schema", "", "claimed"), PlainReader())
-    raise InputError(
-        f"the endpoint {endpoint.name!r} cannot hold a JSON Schema",
-        hint="use LM Studio, a web UI or a GGUF in process",
-    )
+    what = "a grammar" if schema is None else "a JSON Schema"
+    where = "a web UI or a GGUF in process" if schema is None else "LM Studio, a web UI or a GGUF in process"
+    raise InputError(f"the endpoint {endpoint.name!r} cannot hold {what}", hint=f"use {where}")

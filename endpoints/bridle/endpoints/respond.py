@@ -13,8 +13,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from bridle.endpoints.base import Answer, Endpoint, Sampling
-from bridle.endpoints.planning import ConstraintChoice, PlainReader, Plan, Question, ask_about, plan_for
-from bridle.grammars import Bounds
+from bridle.endpoints.budget import Fit
+from bridle.endpoints.planning import (
+    ConstraintChoice,
+    PlainReader,
+    Plan,
+    Question,
+    Wishes,
+    ask_about,
+    plan_for,
+)
+from bridle.grammars import Bounds, Grammar
 from bridle.messages import JSON, Completion, Delta, Message, Refusal, ToolSpec
 from bridle.wrappers import Reading, StreamReader, Wrapper
 from bridle.wrappers.syntaxes.exact import read_exact
@@ -34,7 +43,13 @@ def respond(
     constraint: ConstraintChoice = "auto",
     schema: Mapping[str, JSON] | None = None,
     gbnf: str | None = None,
+    grammar: Grammar | None = None,
+    parallel: int = 1,
+    think: bool = False,
     max_tokens: int | None = None,
+    max_seconds: float | None = None,
+    field_tokens: Mapping[str, int] | None = None,
+    fit: Fit = "likely",
     sampling: Sampling | None = None,
     temperature: float = 0.0,
     seed: int | None = None,
@@ -59,7 +74,16 @@ def respond(
             "off" asks for none.
         schema: hold the whole answer to this JSON Schema instead of to calls; needs no tools.
         gbnf: hold the whole answer to this GBNF grammar instead.
-        max_tokens: limit of the answer in tokens; None is what the model's window leaves.
+        grammar: hold the whole answer to these rules instead (`for_choice`, `for_regex`, `schema_grammar`).
+        parallel: how many calls one turn may hold under a grammar, where the call syntax knows how.
+        think: under a grammar, may the turn begin with thinking, where the syntax has marks for it?
+        max_tokens: limit of the answer in tokens; None is what the model's window leaves. A call that is held
+            in this process is always complete within it.
+        max_seconds: limit of the answer in seconds of wall time; in this process a held call is closed then.
+        field_tokens: limits of single string fields of a held call, by parameter or thoughts key, in tokens;
+            in this process only.
+        fit: how sure an answer that a server holds must be to end within `max_tokens`: "likely" makes strings
+            shorter where ordinary text would not fit, "always" until no text can exceed it.
         sampling: all sampling options; without it `temperature` and `seed` are taken.
         bounds: lengths that make every constrained answer finite.
         loosen: record schema keywords that cannot be enforced instead of refusing them; they are checked
@@ -70,13 +94,33 @@ def respond(
 
     Raises:
         InputError: for wrong messages, tools, schemas, grammars, or an impossible combination.
+        BudgetError: where `max_tokens` is less than the shortest answer needs; nothing has been generated.
         EndpointError: and its kinds, when the model cannot be asked.
     """
-    question = ask_about(endpoint, messages, tools, tool_choice, allowed, thoughts, wrapper, bounds, loosen)
-    found, reason = question
-    plan = plan_for(endpoint, found, constraint, schema, gbnf)
-    chosen = sampling or Sampling(temperature=temperature, seed=seed)
-    request = replace(plan.request, max_tokens=max_tokens, sampling=chosen)
+    wishes = Wishes(
+        tool_choice=tool_choice,
+        allowed=allowed,
+        thoughts=thoughts,
+        constraint=constraint,
+        schema=schema,
+        gbnf=gbnf,
+        grammar=grammar,
+        parallel=parallel,
+        think=think,
+        max_tokens=max_tokens,
+        fit=fit,
+        bounds=bounds,
+        loosen=loosen,
+    )
+    found, reason = ask_about(endpoint, messages, tools, wrapper, wishes)
+    plan = plan_for(endpoint, found)
+    request = replace(
+        plan.request,
+        max_tokens=max_tokens,
+        sampling=sampling or Sampling(temperature=temperature, seed=seed),
+        max_seconds=max_seconds,
+        field_tokens=field_tokens or {},
+    )
     start = time.perf_counter()
     feed = _Feed(plan.reader, on_delta)
     feed.take(plan.primed)
@@ -154,4 +198,5 @@ def _completion(
         wrapper=question.wrapper.name,
         wrapper_reason=reason,
         seconds=seconds,
+        cost=answer.cost,
     )

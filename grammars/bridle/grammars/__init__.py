@@ -13,7 +13,7 @@ from bridle.grammars.ir import EMPTY, Alt, Chars, Grammar, Lit, Node, Ref, Repea
 from bridle.grammars.json_schema import call_schema, shape_schema
 from bridle.grammars.lark import to_lark
 from bridle.grammars.lint import check_gbnf
-from bridle.grammars.sentences import matches, sample
+from bridle.grammars.sentences import matches, sample, shortest
 
 __all__ = [
     "EMPTY",
@@ -38,6 +38,7 @@ __all__ = [
     "schema_grammar",
     "seq",
     "shape_schema",
+    "shortest",
     "to_gbnf",
     "to_lark",
 ]
