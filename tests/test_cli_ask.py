@@ -75,7 +75,15 @@ def test_json_has_everything(tmp_path: Path, tools: str, capsys: pytest.CaptureF
     assert body["calls"] == [{"name": "lamp", "arguments": {"on": True}}]
     assert body["thoughts"] == "Dark."
     assert body["raw"] == '{\n  "function":' + REST
-    assert body["constraint"] == {"asked": "off", "engine": "", "proof": "unverified", "weakened": []}
+    assert body["constraint"] == {
+        "asked": "off",
+        "engine": "",
+        "proof": "unverified",
+        "weakened": [],
+        "longest_bytes": None,
+        "fits": None,
+    }
+    assert body["cost"] is None
     assert body["wrapper"] == "chatml"
     assert body["text"] == ""
 
@@ -263,3 +271,17 @@ def test_what_the_embedded_model_cannot_do_is_told(
     monkeypatch.setattr(Scripted, "name", "embedded")
     main(["ask", "hi", *options])
     assert says in capsys.readouterr().err
+
+
+def test_an_answer_is_one_of_the_choices(capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["ask", "Tea or coffee?", "--choice", "tea", "--choice", "coffee", "--json"])
+    body = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert body["text"] in ("tea", "coffee")
+    assert body["constraint"]["proof"] == "proven"
+    assert body["cost"]["nats"] > 0
+
+
+def test_two_ways_to_hold_an_answer_are_one_too_many(tools: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", "Hi?", "--choice", "a", "--schema", tools]) == 2
+    assert "--schema and --choice cannot be given together" in capsys.readouterr().err

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
+from bridle.cli.completions import completion_as_json
 from bridle.cli.connecting import EMBEDDED, EndpointCommand, open_endpoint
 from bridle.cli.files import load_object, load_tools, read_text
 from bridle.cli.output import print_json, print_note
@@ -16,7 +17,7 @@ from bridle.cli.screen import visible
 from bridle.errors import InputError
 
 if TYPE_CHECKING:
-    from bridle.endpoints.respond import ConstraintChoice
+    from bridle.endpoints.planning import ConstraintChoice
     from bridle.messages import Completion, Delta
 
 __all__ = ["command"]
@@ -24,6 +25,30 @@ __all__ = ["command"]
 INCOMPLETE = 4
 EMBEDDED_WRAPPER = "chatml-compact"
 IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"%PDF")
+
+
+class Options(TypedDict):
+    """What `bridle ask` was given."""
+
+    text: str | None
+    system: str | None
+    endpoint: str | None
+    model: str | None
+    wrapper: str | None
+    tools: str | None
+    tool_choice: str
+    schema: str | None
+    grammar: str | None
+    choices: tuple[str, ...]
+    constraint: ConstraintChoice
+    parallel: int
+    think: bool
+    max_tokens: int | None
+    max_seconds: float | None
+    temperature: float
+    seed: int | None
+    offline: bool
+    as_json: bool
 
 
 @click.command("ask", cls=EndpointCommand)
@@ -51,70 +76,80 @@ IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"%PDF")
     show_default=True,
     help="What holds a call to its form.",
 )
+@click.option("--choice", "choices", metavar="TEXT", multiple=True, help="The answer is one of these TEXTs.")
+@click.option(
+    "--parallel", type=click.IntRange(min=1), default=1, metavar="N", help="Up to N calls in one answer."
+)
+@click.option("--think", is_flag=True, help="A held answer may begin with thinking.")
 @click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Limit of the answer.")
+@click.option(
+    "--max-seconds", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Limit in seconds."
+)
 @click.option("--temperature", type=click.FloatRange(min=0), default=0.0, show_default=True, metavar="T")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="The same seed gives the same text.")
 @click.option("--offline", is_flag=True, help="Refuse addresses that are not this machine.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: calls, text, raw, constraint.")
-def command(
-    text: str | None,
-    system: str | None,
-    endpoint: str | None,
-    model: str | None,
-    wrapper: str | None,
-    tools: str | None,
-    tool_choice: str,
-    schema: str | None,
-    grammar: str | None,
-    constraint: ConstraintChoice,
-    max_tokens: int | None,
-    temperature: float,
-    seed: int | None,
-    offline: bool,
-    as_json: bool,
-) -> int:
+def command(**options: Unpack[Options]) -> int:
     """Ask a model once. TEXT may also come from standard input.
 
     \b
     bridle ask "What is 2 + 2?" --endpoint http://127.0.0.1:1234
     bridle ask "Turn on the lamp" --tools lamp.json --tool-choice required --json
+    bridle ask "Tea or coffee?" --choice tea --choice coffee
     """
-    if schema is not None and grammar is not None:
-        raise click.UsageError("--schema and --grammar cannot be given together")
-    question = _question(text)
-    tool_list = load_tools(tools)
+    given = [name for name in ("schema", "grammar", "choices") if options[name]]
+    if len(given) > 1:
+        first, second = (f"--{name.removesuffix('s')}" for name in given[:2])
+        raise click.UsageError(f"{first} and {second} cannot be given together")
+    question = _question(options["text"])
+    opened, completion = _ask(question, options)
+    if options["as_json"]:
+        print_json(completion_as_json(completion))
+    else:
+        _print_rest(completion)
+    if opened == EMBEDDED:
+        _print_limits(completion)
+    return INCOMPLETE if completion.finish != "stop" or completion.refusals else 0
+
+
+def _ask(question: str, options: Options) -> tuple[str, Completion]:
+    """Ask, and close the endpoint; tells which endpoint it was."""
+    tools = load_tools(options["tools"])
+    schema, grammar = options["schema"], options["grammar"]
     schema_body = load_object(schema, "--schema") if schema is not None else None
     gbnf = read_text(grammar, "--grammar") if grammar is not None else None
 
     from bridle.endpoints import respond
+    from bridle.grammars import choice_grammar
 
+    system = options["system"]
     messages: list[Mapping[str, object]] = [{"role": "system", "content": system}] if system else []
     messages.append({"role": "user", "content": question})
-    opened, chosen = open_endpoint(endpoint, model=model, wrapper=wrapper, offline=offline)
+    choices = choice_grammar(options["choices"]) if options["choices"] else None
+    opened, wrapper = open_endpoint(
+        options["endpoint"], model=options["model"], wrapper=options["wrapper"], offline=options["offline"]
+    )
     try:
-        completion = respond(
+        return opened.name, respond(
             opened,
             messages,
-            tool_list,
-            tool_choice=tool_choice,
-            wrapper=chosen,
-            constraint=constraint,
+            tools,
+            tool_choice=options["tool_choice"],
+            wrapper=wrapper,
+            constraint=options["constraint"],
             schema=schema_body,
             gbnf=gbnf,
-            max_tokens=max_tokens,
-            temperature=temperature,
-            seed=seed,
-            on_delta=None if as_json else _show,
+            grammar=choices,
+            parallel=options["parallel"],
+            think=options["think"],
+            max_tokens=options["max_tokens"],
+            max_seconds=options["max_seconds"],
+            temperature=options["temperature"],
+            seed=options["seed"],
+            on_delta=None if options["as_json"] else _show,
         )
     finally:
         opened.close()
-    if as_json:
-        print_json(_as_json(completion))
-    else:
-        _print_rest(completion)
-    if opened.name == EMBEDDED:
-        _print_limits(completion)
-    return INCOMPLETE if completion.finish != "stop" or completion.refusals else 0
 
 
 def _question(text: str | None) -> str:
@@ -166,7 +201,8 @@ def _print_rest(completion: Completion) -> None:
     for refusal in completion.refusals:
         print_note(f"not a call: {refusal.reason}")
     if completion.finish == "length":
-        print_note("the answer was cut off at the token limit")
+        limit = "time" if completion.finish_reason == "max_seconds" else "token"
+        print_note(f"the answer was cut off at the {limit} limit")
     if completion.constraint.weakened:
         print_note(f"not enforced: {', '.join(completion.constraint.weakened)}")
     if completion.dropped:
@@ -182,34 +218,3 @@ def _print_limits(completion: Completion) -> None:
             "hint: the embedded model knows only the memory functions of an agent: use `bridle chat`,"
             " or point --endpoint at another model"
         )
-
-
-def _as_json(completion: Completion) -> dict[str, object]:
-    report, usage = completion.constraint, completion.usage
-    return {
-        "calls": [
-            {"name": call.name, "arguments": dict(call.arguments)} for call in completion.message.calls
-        ],
-        "text": completion.message.content,
-        "thoughts": completion.message.thoughts,
-        "raw": completion.raw,
-        "constraint": {
-            "asked": report.asked,
-            "engine": report.engine,
-            "proof": report.proof,
-            "weakened": list(report.weakened),
-        },
-        "finish": completion.finish,
-        "refusals": [refusal.reason for refusal in completion.refusals],
-        "dropped": list(completion.dropped),
-        "wrapper": completion.wrapper,
-        "wrapper_reason": completion.wrapper_reason,
-        "usage": {
-            "prompt_tokens": usage.prompt_tokens,
-            "cached_tokens": usage.cached_tokens,
-            "completion_tokens": usage.completion_tokens,
-            "sampled_tokens": usage.sampled_tokens,
-            "forced_tokens": usage.forced_tokens,
-        },
-        "seconds": round(completion.seconds, 4),
-    }
