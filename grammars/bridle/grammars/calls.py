@@ -51,6 +51,7 @@ def call_grammar(
     gap: bool = False,
     stop: Sequence[str] = (),
     thoughts: Mapping[str, JSON] | None = None,
+    quotes: Mapping[str, Sequence[str]] | None = None,
 ) -> Grammar:
     """Return the grammar of a turn: a call, text or a call, or text alone.
 
@@ -59,14 +60,15 @@ def call_grammar(
     With `think` the turn may begin with thinking, where the shape has a place for it; with `opened` it begins
     inside it, because the prompt has opened it. With `gap` the shape's gap may stand before a call also where
     no text does. A turn ends before a mark that is one of `stop`, the texts at which whoever runs the model
-    stops. `thoughts` is a JSON Schema of the inner thoughts of a call; without it they are any text.
+    stops. `thoughts` is a JSON Schema of the inner thoughts of a call; without it they are any text. `quotes`
+    are the texts that strings with `x-quoted-from` are quoted from, by their names (`quotes.py`).
 
     Raises:
         InputError: when there is nothing to call.
         SchemaError: for a tool whose schema is invalid or cannot be held.
     """
     store = Store()
-    rules = SchemaRules(shape.layout, bounds, loosen=loosen, store=store)
+    rules = SchemaRules(shape.layout, bounds, loosen=loosen, store=store, quotes=quotes)
     offered = _offered(tools, only)
     start = thinking(shape, bounds, opened=opened) if think or opened else EMPTY
     if mode == "text" or (mode == "text_or_call" and not offered):
@@ -97,6 +99,7 @@ def schema_grammar(
     bounds: Bounds = DEFAULT_BOUNDS,
     *,
     loosen: bool = False,
+    quotes: Mapping[str, Sequence[str]] | None = None,
 ) -> Grammar:
     """Return the grammar of one JSON value that satisfies a schema.
 
@@ -106,7 +109,7 @@ def schema_grammar(
     >>> schema_grammar({"enum": ["a", 1]}).longest_bytes
     3
     """
-    rules = SchemaRules(layout, bounds, loosen=loosen)
+    rules = SchemaRules(layout, bounds, loosen=loosen, quotes=quotes)
     root = rules.node(schema)
     return Grammar(root, rules.rules, rules.weakened)
 

@@ -7,7 +7,7 @@ the other ways to write a value do differently stands in a few methods; see `not
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bridle.grammars.bounds import Bounds
@@ -27,10 +27,14 @@ ONE_LINE = JsonLayout()
 
 @dataclass(slots=True)
 class Store:
-    """The rules of one grammar, and notes on what they do not express; several notations may share it."""
+    """The rules of one grammar, and notes on what they do not express; several notations may share it.
+
+    `quotes` are the texts that strings may be quoted from, by the names that schemas call them.
+    """
 
     rules: dict[str, Node] = field(default_factory=dict[str, Node])
     notes: dict[str, None] = field(default_factory=dict[str, None])
+    quotes: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     _names: dict[Node, str] = field(default_factory=dict[Node, str])
     _taken: Counter[str] = field(default_factory=Counter[str])
     _made: dict[object, Node] = field(default_factory=dict[object, Node])

@@ -19,6 +19,7 @@ from bridle.grammars.ir import Lit, Node, alt
 from bridle.grammars.json_rules import ONE_LINE, JsonRules, Member, Store
 from bridle.grammars.number_rules import integer_rules, number_rules
 from bridle.grammars.patterns import check_pattern, pattern_node
+from bridle.grammars.quote_rules import QUOTED_FROM, quote_node, unquotable
 from bridle.grammars.schema_keywords import (
     ANNOTATIONS,
     EXPRESSED,
@@ -73,9 +74,12 @@ class SchemaRules(JsonRules):
         *,
         loosen: bool = False,
         store: Store | None = None,
+        quotes: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         super().__init__(layout, bounds, store)
         self.loosen = loosen
+        if quotes is not None:
+            self.store.quotes = quotes
 
     @property
     def weakened(self) -> tuple[str, ...]:
@@ -315,6 +319,10 @@ class _Part:
             pattern = FORMATS.get(form, "")
         if form and (form not in FORMATS or "pattern" in schema):
             self._out.note(f"{self._at(pointer)} format")
+        if QUOTED_FROM in schema:
+            if not (why := unquotable(self._out, schema, pattern, pointer)):
+                return quote_node(self._out, schema, least, most, pattern, pointer)
+            self._unexpressed(pointer, QUOTED_FROM, why)
         if pattern:
             try:
                 inside = pattern_node(pattern, least, most, pointer=pointer_to(pointer, "pattern"))

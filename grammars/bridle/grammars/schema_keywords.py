@@ -45,7 +45,7 @@ class Validator(Protocol):
 TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")
 
 BY_TYPE: Mapping[str, tuple[str, ...]] = {
-    "string": ("minLength", "maxLength", "pattern", "format"),
+    "string": ("minLength", "maxLength", "pattern", "format", "x-quoted-from"),
     "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
     "array": (
         "items", "prefixItems", "minItems", "maxItems", "uniqueItems", "contains", "unevaluatedItems",
