@@ -12,6 +12,7 @@ from topics import Topic, draw_topic, upper
 from world import Turn, World
 
 from bridle.agent.memory import Core
+from bridle.agent.prompt import COMPACT
 
 __all__ = [
     "about_me",
@@ -25,6 +26,7 @@ __all__ = [
     "pets",
     "question_text",
     "same_text",
+    "several",
     "tell",
     "tell_text",
     "two_facts",
@@ -110,6 +112,10 @@ _PETS, _PAIRS = phrases("pets"), pairs()
 
 def pets(rng: random.Random, world: World) -> Turn:
     """The user asks for all pets."""
+    if rng.random() < 0.35:
+        pet = named(rng, "Pet")
+        if not world.values(pet):
+            insert_line(rng, world, pet)
     turn = Turn(world, talk.command(rng, Style.draw(rng), _PETS, world.split, "?"))
     lines = world.core.block("human").lines
     found = [line.removeprefix("Pet: ") for line in lines if line.startswith("Pet: ")][:3]
@@ -128,7 +134,7 @@ def pets(rng: random.Random, world: World) -> Turn:
     shown = [known[line][0] for line in found]
     names = [known[line][1] for line in found]
     kind = "multi_value" if len(found) > 1 else "answer_core"
-    turn.say(kind, f"Pet: {', '.join(found)}", f"You have {join_words(shown)}.", *names)
+    turn.say(kind, _listed([f"Pet: {line}" for line in found]), f"You have {join_words(shown)}.", *names)
     return turn
 
 
@@ -211,14 +217,31 @@ def question_text(rng: random.Random, world: World, topic: Topic) -> str:
     return talk.ask(rng, style_for(rng, topic), topic, world.split, world.persona, guess)
 
 
+def _listed(lines: list[str]) -> str:
+    """The lines in one thought, as many as it holds."""
+    while sum(len(line) + 2 for line in lines) > COMPACT.thoughts_chars:
+        lines = lines[:-1]
+    return "; ".join(lines)
+
+
+def several(rng: random.Random, world: World) -> Topic:
+    """A topic that may have several values; memory gets up to three of them."""
+    topic = draw_topic(rng, world.split)
+    while not topic.multi:
+        topic = draw_topic(rng, world.split)
+    for _ in range(rng.choice((2, 2, 3)) - len(world.values(topic))):
+        insert_line(rng, world, topic)
+    return topic
+
+
 def ask_about(rng: random.Random, world: World, topic: Topic, text: str) -> Turn:
     """The user asks for something about himself: memory has it, or the notes are searched."""
     turn = Turn(world, text)
     values = world.values(topic)
     if values:
-        lines = ", ".join(topic.line(value).partition(": ")[2] for value in values)
+        lines = _listed([topic.line(value) for value in values])
         kind = "multi_value" if len(values) > 1 else "answer_core"
-        turn.say(kind, f"{topic.key}: {lines}", f"{upper(topic.reply(values))}.", *values)
+        turn.say(kind, lines, f"{upper(topic.reply(values))}.", *values)
         return turn
     value = topic.value(rng, world.split)
     chance = rng.random()
@@ -300,9 +323,9 @@ def same_text(rng: random.Random, world: World, topic: Topic, value: str) -> str
     return talk.tell(rng, style, topic, value, world.split, world.persona)
 
 
-def insert_line(rng: random.Random, world: World, topic: Topic) -> None:
+def insert_line(rng: random.Random, world: World, topic: Topic, value: str = "") -> None:
     """Put a value of a topic into memory, at any place, if it fits."""
-    value = topic.value(rng, world.split)
+    value = value or topic.value(rng, world.split)
     block = world.core.block("human")
     lines = list(block.lines)
     lines.insert(rng.randint(0, len(lines)), topic.line(value))

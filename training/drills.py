@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from entities import pick_value
-from frames import Piece, Split, held, join_words, pick, render
+from frames import Piece, Split, join_words, pick, render
+from texts import ABOUTS, ASKS, SAYINGS, any_text, call_of, echo_cases, free_key, free_word
 from toolparts import (
     ALIKE,
     CORE,
     NONE,
-    NOUNS,
     NOW,
     PARAMS,
     SAY,
@@ -29,23 +29,14 @@ from toolparts import (
     joined,
     phrase,
     request,
-    some_words,
     spec,
 )
 
 from bridle.messages import JSON, Message, ToolCall, ToolSpec
 
-__all__ = ["any_text", "drill_cases"]
+__all__ = ["drill_cases"]
 
 _SAID_VERBS = frozenset(word for names, _, _ in VERBS.values() for name in names for word in name.split("_"))
-_HELD_NOUNS = frozenset(
-    word
-    for name, (words, *_) in NOUNS.items()
-    if held("tool " + name, 15)
-    for said in (name, *words)
-    for word in said.split()
-)
-"""Nouns of tools that only the evaluation shows."""
 _CLASH = (
     *(frozenset(group) for group in ALIKE),
     frozenset(("update", "set", "create", "move")),
@@ -55,96 +46,6 @@ _CLASH = (
     frozenset(("water", "feed")),
 )
 """Verbs that may mean the same for the same noun."""
-_ASKS = (
-    *(
-        "V N",
-        "please V N",
-        "I want to V N",
-        "V N now",
-        "can you V N",
-        "time to V N",
-        "go and V N",
-        "V N for me",
-    ),
-    *("I need you to V N", "could you V N", "let's V N", "I would like to V N", "you should V N", "just V N"),
-    *("we have to V N", "try to V N", "do V N", "pls V N", "it is time to V N", "V me N", "now V N"),
-)
-_SAY = {
-    "text": (
-        *(
-            "<k> <v>",
-            "with <k> <v>",
-            "<k>: <v>",
-            "with the <k> <v>",
-            "<k> is <v>",
-            "the <k> is <v>",
-            "<k>=<v>",
-        ),
-        *(
-            "<v> as <k>",
-            "<v> as the <k>",
-            "use <v> as <k>",
-            "set <k> to <v>",
-            "<k> should be <v>",
-            "for <k> <v>",
-        ),
-        *(
-            "with <k> set to <v>",
-            "with <k>=<v>",
-            "using <k> <v>",
-            "with <v> as <k>",
-            "<k> = <v>",
-            "<k> - <v>",
-        ),
-        *(
-            "let <k> be <v>",
-            "having <k> <v>",
-            "its <k> is <v>",
-            "where <k> is <v>",
-            "<k> of <v>",
-            '<k> "<v>"',
-        ),
-        *("take <v> for <k>", "a <k> of <v>", "the <k> <v>", "that has <k> <v>", "my <k> is <v>", "<k>, <v>"),
-    ),
-    "yes": (
-        *("with <k>", "<k> on", "<k> yes", "<k>: true", "<k>=true", "<k>: yes", "make it <k>", "<k> is true"),
-        *("and <k>", "set <k> to true", "with <k> on", "<k> please", "I want <k>", "<k> enabled"),
-    ),
-    "no": (
-        *("without <k>", "<k> off", "<k> no", "<k>: false", "<k>=false", "<k>: no", "no <k>", "not <k>"),
-        *(
-            "set <k> to false",
-            "<k> is false",
-            "with <k> off",
-            "I want no <k>",
-            "leave out <k>",
-            "<k> disabled",
-        ),
-    ),
-    "enum": (
-        *(
-            "<v>",
-            "in <v>",
-            "as <v>",
-            "with <v>",
-            "<k> <v>",
-            "<k>: <v>",
-            "with <k> <v>",
-            "<v> please",
-            "use <v>",
-        ),
-        *(
-            "<k> is <v>",
-            "the <v> one",
-            "I want <v>",
-            "make it <v>",
-            "it should be <v>",
-            "choose <v>",
-            "<k>=<v>",
-        ),
-    ),
-}
-_ABOUTS = ("", "", ".", ".", " of the user.", " in the system.", " by its name.", ", if there is one.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,78 +71,16 @@ class _Tool:
         return f"{self.verb} {self.noun}".replace("_", " ")
 
 
-def any_text(rng: random.Random, split: Split) -> str:
-    """A value of any look: words, names, dates, codes, paths, mixed letters, several words."""
-    kind = rng.random()
-    if kind < 0.2:
-        return some_words(rng, split)
-    if kind < 0.38:
-        word = pick_value(rng, "pseudo", split)
-        return word if rng.random() < 0.5 else word.capitalize()
-    if kind < 0.5:
-        return pick_value(rng, "word", split)
-    if kind < 0.6:
-        letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-        return "".join(rng.choice(letters) for _ in range(rng.randint(3, 8)))
-    if kind < 0.66:
-        day = f"{rng.randint(1990, 2031)}-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}"
-        return day if rng.random() < 0.7 else f"{day} {rng.randint(0, 23):02d}:{rng.randint(0, 59):02d}"
-    if kind < 0.72:
-        stem = pick_value(rng, rng.choice(("word", "pseudo")), split)
-        ending = rng.choice(("txt", "csv", "md", "png", "json", "pdf"))
-        return rng.choice(
-            (
-                f"{stem}.{ending}",
-                f"{stem}_{rng.randint(1, 99)}.{ending}",
-                f"{stem}-{pick_value(rng, 'word', split)}",
-            )
-        )
-    if kind < 0.76:
-        return (
-            f"{rng.choice('vV')}{rng.randint(0, 9)}.{rng.randint(0, 30)}"
-            if kind < 0.74
-            else str(rng.randint(1, 10**7))
-        )
-    pools = (
-        "person",
-        "place",
-        "code",
-        "email",
-        "phone",
-        "street",
-        "company",
-        "day",
-        "clock",
-        "liked",
-        "first",
-    )
-    return pick_value(rng, rng.choice(pools), split)
-
-
-def _word(rng: random.Random, split: Split) -> str:
-    """A noun that the evaluation's tools do not have."""
-    while True:
-        kind = rng.random()
-        if kind < 0.4:
-            word = pick_value(rng, "pseudo", split)
-        elif kind < 0.85:
-            word = pick_value(rng, "word", split)
-        else:
-            word = rng.choice([one for one in NOUNS if one not in _HELD_NOUNS])
-        if len(word) > 2 and word not in _HELD_NOUNS and word.isalpha():
-            return word.lower()
-
-
 def _noun(rng: random.Random, split: Split) -> str:
-    word = _word(rng, split)
-    return word if rng.random() < 0.8 else f"{_word(rng, split)} {word}"
+    word = free_word(rng, split)
+    return word if rng.random() < 0.8 else f"{free_word(rng, split)} {word}"
 
 
 def _verb(rng: random.Random, split: Split) -> str:
     kind = rng.random()
     if kind < 0.62:
         return rng.choice(list(VERBS))
-    word = pick_value(rng, "pseudo", split) if kind < 0.78 else _word(rng, split)
+    word = pick_value(rng, "pseudo", split) if kind < 0.78 else free_word(rng, split)
     return _verb(rng, split) if word in _SAID_VERBS or word in VERBS else word
 
 
@@ -262,7 +101,7 @@ def _pairs(rng: random.Random, split: Split) -> list[tuple[str, str]]:
         verbs = [rng.choice(verbs[:2]) for _ in range(count)]
         nouns = [rng.choice(nouns[:3]) for _ in range(count)]
     elif mode < 0.75:
-        first, last = _word(rng, split), _word(rng, split)
+        first, last = free_word(rng, split), free_word(rng, split)
         nouns = [f"{first} {n}" if rng.random() < 0.5 else f"{n} {last}" for n in nouns]
         nouns = [" ".join(noun.split()[-2:]) for noun in nouns]
     out: list[tuple[str, str]] = []
@@ -272,15 +111,6 @@ def _pairs(rng: random.Random, split: Split) -> list[tuple[str, str]]:
     return out
 
 
-def _key(rng: random.Random, split: Split) -> str:
-    kind = rng.random()
-    if kind < 0.4:
-        return rng.choice(PARAMS[rng.choice(list(PARAMS))][0])
-    if kind < 0.75:
-        return _word(rng, split)
-    return pick_value(rng, "pseudo", split) if kind < 0.88 else f"{_word(rng, split)}_{_word(rng, split)}"
-
-
 def _param(rng: random.Random, split: Split) -> _Param:
     required = rng.random() < 0.62
     if rng.random() < 0.42:
@@ -288,7 +118,7 @@ def _param(rng: random.Random, split: Split) -> _Param:
         names, schema, _, kind = PARAMS[known]
         return _Param(rng.choice(names), dict(schema), required, known, kind)
     kind = rng.choices(
-        ("text", "int", "float", "bool", "enum", "list", "ints", "object"), (46, 18, 8, 10, 10, 4, 2, 2)
+        ("text", "int", "float", "bool", "enum", "list", "ints", "object"), (44, 17, 8, 10, 10, 7, 2, 2)
     )[0]
     schema: dict[str, JSON] = {"type": "string"}
     if kind == "enum":
@@ -301,7 +131,7 @@ def _param(rng: random.Random, split: Split) -> _Param:
         schema = {"type": "array", "items": {"type": "string" if kind == "list" else "integer"}}
     elif kind != "text":
         schema = {"type": {"int": "integer", "float": "number", "bool": "boolean"}.get(kind, kind)}
-    return _Param(_key(rng, split), schema, required, "", kind)
+    return _Param(free_key(rng, split), schema, required, "", kind)
 
 
 def _tool(rng: random.Random, split: Split, verb: str, noun: str, opaque: bool) -> _Tool:
@@ -322,7 +152,7 @@ def _tool(rng: random.Random, split: Split, verb: str, noun: str, opaque: bool) 
     if opaque or rng.random() < 0.72:
         does = rng.choice(VERBS[verb][1]) if real else verb.capitalize()
         article = rng.choice(("the ", "a ", "my ", "", "this "))
-        about = f"{does} {article}{noun}{rng.choice(_ABOUTS)}"
+        about = f"{does} {article}{noun}{rng.choice(ABOUTS)}"
         if rng.random() < 0.08:
             about = f"Use this to {about[:1].lower()}{about[1:]}"
     params: dict[str, _Param] = {}
@@ -339,7 +169,7 @@ def _made_up(rng: random.Random, one: _Param, split: Split) -> tuple[JSON, str]:
         text = any_text(rng, split)
         return text, text
     if one.kind == "object":
-        pairs = {_word(rng, split): any_text(rng, split) for _ in range(rng.choice((1, 2)))}
+        pairs = {free_word(rng, split): any_text(rng, split) for _ in range(rng.choice((1, 2)))}
         return dict(pairs), " and ".join(f"{key} {value}" for key, value in pairs.items())
     if one.kind == "list":
         items = [any_text(rng, split).replace(",", "") for _ in range(rng.choice((1, 2, 2, 3)))]
@@ -366,15 +196,15 @@ def _said(rng: random.Random, one: _Param, tool: _Tool, split: Split) -> tuple[J
     key = one.key if rng.random() < 0.2 else one.key.replace("_", " ")
     if one.kind == "bool":
         yes = rng.random() < 0.5
-        return yes, render(rng, pick(rng, _SAY["yes" if yes else "no"], split), {"k": key})
+        return yes, render(rng, pick(rng, SAYINGS["yes" if yes else "no"], split), {"k": key})
     value, text = draw_value(rng, one.kind, one.schema, split) if one.known else _made_up(rng, one, split)
-    ways = _SAY["enum" if one.kind == "enum" and not one.known else "text"]
+    ways = SAYINGS["enum" if one.kind == "enum" and not one.known else "text"]
     return value, render(rng, pick(rng, ways, split), {"k": key, "v": text})
 
 
 def _use(rng: random.Random, tool: _Tool, split: Split) -> Use:
     """A request for a tool, and the call."""
-    frame = pick(rng, VERBS[tool.verb][2] if tool.verb in VERBS else _ASKS, split)
+    frame = pick(rng, VERBS[tool.verb][2] if tool.verb in VERBS else ASKS, split)
     article = rng.choice(("the ", "the ", "a ", "my ", "", "this "))
     bare = any(word in frame for word in ("all", "many", "every", "new", "are there"))
     thing = tool.noun if bare else article + tool.noun
@@ -395,14 +225,10 @@ def _use(rng: random.Random, tool: _Tool, split: Split) -> Use:
     return Use(tool.spec, pieces, tool.thoughts, arguments, frozenset())
 
 
-def _call(use: Use) -> ToolCall:
-    return ToolCall(
-        use.tool.name, {key: use.arguments[key] for key in use.tool.properties if key in use.arguments}
-    )
-
-
 def drill_cases(rng: random.Random, split: Split) -> list[Fields]:
     """One list of tools that are alike, and several requests for it."""
+    if rng.random() < 0.25:
+        return echo_cases(rng, split)
     opaque = rng.random() < 0.1
     tools: list[_Tool] = []
     for verb, noun in _pairs(rng, split):
@@ -423,7 +249,7 @@ def drill_cases(rng: random.Random, split: Split) -> list[Fields]:
 
     for _ in range(rng.choice((2, 3, 3, 4))):
         use = _use(rng, rng.choice(tools), split)
-        asked, call = Message("user", request(rng, use)), _call(use)
+        asked, call = Message("user", request(rng, use)), call_of(use)
         case("tool_match", (asked,), use.thoughts, call)
         if speaks and rng.random() < 0.12:
             text = any_text(rng, split)

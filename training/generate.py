@@ -63,7 +63,7 @@ KINDS = (
     "tool_match",
     "copy",
 )
-TOOL_SHARE, DRILL_SHARE = 0.34, 0.6
+TOOL_SHARE, DRILL_SHARE = 0.36, 0.6
 """Of all groups, those with other tools than the agent's; of them, those with tools that nobody has."""
 WRAPPER = get_wrapper("chatml-compact")
 END = "<|im_end|>"
@@ -144,9 +144,9 @@ def _forget(rng: random.Random, world: World) -> Turn | None:
 
 def _multi(rng: random.Random, world: World) -> Turn | None:
     many = [topic for topic, _ in world.facts if len(world.values(topic)) > 1]
-    if not many:
+    topic = dialogues.several(rng, world) if not many or rng.random() < 0.3 else rng.choice(many)
+    if len(world.values(topic)) < 2:
         return None
-    topic = rng.choice(many)
     return dialogues.ask_about(rng, world, topic, dialogues.question_text(rng, world, topic))
 
 
@@ -175,13 +175,13 @@ MAKERS: Mapping[str, tuple[Maker, float, tuple[str, ...]]] = {
     "same": (_same, 10, ("same",)),
     "ask": (_ask, 22, ("answer_core", "multi_value", "search_archive", "answer_archive", "answer_none")),
     "forget": (_forget, 8, ("forget", "ack")),
-    "two": (dialogues.two_facts, 5, ("two_facts", "ack")),
-    "pair": (dialogues.pair, 3.5, ("two_facts", "ack")),
+    "two": (dialogues.two_facts, 6, ("two_facts", "ack")),
+    "pair": (dialogues.pair, 4.5, ("two_facts", "ack")),
     "pets": (dialogues.pets, 2.5, ("multi_value", "answer_core", "search_archive", "answer_none")),
     "multi": (_multi, 7, ("multi_value",)),
     "name": (_name, 7, ("name_user", "ack", "answer_core", "search_archive")),
     "keep": (turns.keep, 13, ("note", "note_saved", "ack")),
-    "free": (turns.ask_free, 15, ("ask_free", "answer_archive", "answer_none")),
+    "free": (turns.ask_free, 19, ("ask_free", "answer_archive", "answer_none")),
     "said": (turns.said, 10, ("conv_search", "conv_answer")),
     "day": (turns.day, 6, ("date_search", "conv_answer")),
     "pause": (turns.pause, 5, ("pause", "ack")),
@@ -192,7 +192,7 @@ MAKERS: Mapping[str, tuple[Maker, float, tuple[str, ...]]] = {
     "clock": (turns.clock, 4, ("time",)),
     "cannot": (turns.cannot, 4.5, ("cannot",)),
     "unclear": (turns.unclear, 3, ("unclear",)),
-    "copy": (turns.copy, 14, ("copy",)),
+    "copy": (turns.copy, 16, ("copy",)),
 }
 _NAMES = tuple(MAKERS)
 _WEIGHTS = tuple(weight for _, weight, _ in MAKERS.values())
@@ -238,24 +238,27 @@ def _agent_group(rng: random.Random, split: Split, names: tuple[str, ...]) -> li
         out += [
             case
             for index, case in enumerate(steps)
-            if index == 0 or names is not _NAMES or rng.random() < 0.4
+            if index == 0 or names is not _NAMES or case.kind == "two_facts" or rng.random() < 0.4
         ]
     return out
 
 
 def _contrast(rng: random.Random, world: World, past: tuple[Message, ...]) -> list[Case]:
-    """The same message where memory holds the key, holds it with another value, or does not hold it."""
+    """The same message where memory holds the key with this value, with another, or does not hold it."""
     topic = dialogues.fresh_topic(rng, world)
-    known = world.copy()
+    known, same = world.copy(), world.copy()
     dialogues.insert_line(rng, known, topic)
     asked = dialogues.question_text(rng, world, topic)
     told, value = dialogues.tell_text(rng, world, topic)
+    dialogues.insert_line(rng, same, topic, value)
     out: list[Case] = []
-    for state in (world, known):
-        for turn in (
-            dialogues.ask_about(rng, state.copy(), topic, asked),
-            dialogues.tell(rng, state.copy(), topic, told, value),
-        ):
+    for state in (world, known, same):
+        made = [dialogues.tell(rng, state.copy(), topic, told, value)]
+        if state is not same:
+            made.append(dialogues.ask_about(rng, state.copy(), topic, asked))
+        elif rng.random() < 0.4:
+            continue
+        for turn in made:
             out += _cases(turn, past, world.now)[: 1 if rng.random() < 0.6 else 9]
     return out
 

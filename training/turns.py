@@ -9,9 +9,9 @@ from typing import cast
 
 import notes
 import talk
-from drills import any_text
 from entities import POOLS, WORDS, pick_value, pseudo
 from frames import Style, pick, plain, render
+from texts import any_text
 from topics import draw_topic
 from world import Turn, World
 
@@ -472,8 +472,9 @@ def copy(rng: random.Random, world: World) -> Turn:
             )
         )
     text = " ".join(words)
-    if world.split == "train" and rng.random() < 0.4:
+    if world.split == "train" and rng.random() < 0.6:
         text = " ".join(any_text(rng, world.split) for _ in range(rng.choice((1, 1, 2, 3))))
+        text = text if rng.random() < 0.4 else pick_value(rng, rng.choice(("word", "pseudo")), world.split)
     style = Style.draw(rng)
     text = style.value(text)
     frame = pick(rng, _REPEAT, world.split)
