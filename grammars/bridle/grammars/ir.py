@@ -4,6 +4,9 @@ Emitters turn a `Grammar` into an engine's own notation, so that all engines hol
 repetition always has an upper end and rules never recurse: every sentence has a longest length, which is
 known before the first token (`Grammar.longest_bytes`). What a schema means is decided in `schema.py`, what a
 call looks like in `calls.py`; drawing and recognising sentences is in `sentences.py`.
+
+An `OpenGrammar` is of the same rules, but may recurse and repeat without end: it is for recognising texts
+that nobody has bounded, and is never generated from.
 """
 
 from __future__ import annotations
@@ -17,11 +20,13 @@ from bridle.errors import GrammarError
 
 __all__ = [
     "EMPTY",
+    "ENDLESS",
     "Alt",
     "Chars",
     "Grammar",
     "Lit",
     "Node",
+    "OpenGrammar",
     "Ref",
     "Repeat",
     "Seq",
@@ -30,6 +35,8 @@ __all__ = [
     "seq",
 ]
 
+ENDLESS = 2**31
+"""The `most` of a repetition that has no end."""
 _LAST_POINT = 0x10FFFF
 _SURROGATES = (0xD800, 0xDFFF)
 
@@ -88,7 +95,7 @@ class Alt:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """The item `least` to `most` times."""
+    """The item `least` to `most` times; `ENDLESS` is for open grammars only."""
 
     item: Node
     least: int
@@ -138,6 +145,19 @@ class Grammar:
         object.__setattr__(self, "shortest_bytes", shortest)
         object.__setattr__(self, "longest_bytes", longest)
         object.__setattr__(self, "key", hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class OpenGrammar:
+    """A root and rules that may recurse and repeat without end.
+
+    `tokens` are the rules that stand for one undivided piece of text each, as a lexer reads it: they refer to
+    no other rules than tokens and parts of tokens. In the rest of the rules there are only references.
+    """
+
+    root: Node
+    rules: Mapping[str, Node] = field(hash=False)
+    tokens: frozenset[str]
 
 
 def seq(*items: Node) -> Node:
@@ -222,6 +242,8 @@ class _Lengths:
                     raise GrammarError(
                         f"a repetition runs from {least} to {most}", hint="use 0 <= least <= most"
                     )
+                if most >= ENDLESS:
+                    raise GrammarError("a repetition has no end", hint="give it one, or build an OpenGrammar")
                 low, high = self.of(item)
                 return low * least, high * most
             case _:

@@ -2,7 +2,8 @@
 
 Each rule becomes a terminal and the whole grammar one lexeme: it is finite and therefore regular, so the
 language is exactly that of the rules, with no greedy lexing between parts. Measured on MemGPT's functions
-that is as fast as grammar rules over small lexemes, in compiling and per token.
+that is as fast as grammar rules over small lexemes, in compiling and per token. In an `OpenGrammar`, which may
+recurse, the tokens are terminals and the rest are grammar rules.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ import json
 from collections.abc import Mapping
 
 from bridle.errors import GrammarError
-from bridle.grammars.ir import Alt, Chars, Grammar, Lit, Node, Ref, Repeat, Seq
+from bridle.grammars.ir import ENDLESS, Alt, Chars, Grammar, Lit, Node, OpenGrammar, Ref, Repeat, Seq
 
 __all__ = ["to_lark"]
 
 
-def to_lark(grammar: Grammar) -> str:
+def to_lark(grammar: Grammar | OpenGrammar) -> str:
     """Return the grammar's text.
 
     Raises:
@@ -28,7 +29,11 @@ def to_lark(grammar: Grammar) -> str:
     <BLANKLINE>
     """
     names = {name: _name(i, name) for i, name in enumerate(grammar.rules)}
-    lines = ["start: ROOT", f"ROOT: {_node(grammar.root, names)}"]
+    if isinstance(grammar, OpenGrammar):
+        names = {name: spelled if name in grammar.tokens else spelled.lower() for name, spelled in names.items()}
+        lines = [f"start: {_node(grammar.root, names)}"]
+    else:
+        lines = ["start: ROOT", f"ROOT: {_node(grammar.root, names)}"]
     lines += [f"{names[name]}: {_node(node, names)}" for name, node in grammar.rules.items()]
     return "\n".join(lines) + "\n"
 
@@ -51,9 +56,13 @@ def _node(node: Node, names: Mapping[str, str]) -> str:
         case Repeat(item, least, most):
             inner = _node(item, names)
             whole = inner if isinstance(item, Ref | Chars) else f"({inner})"
-            return f"{whole}{{{least},{most}}}"
+            return whole + (_endless(least) if most >= ENDLESS else f"{{{least},{most}}}")
         case _:
             return names[node.name]
+
+
+def _endless(least: int) -> str:
+    return {0: "*", 1: "+"}.get(least, f"{{{least},}}")
 
 
 def _inner(node: Node, names: Mapping[str, str]) -> str:
