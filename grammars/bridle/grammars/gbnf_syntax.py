@@ -1,26 +1,26 @@
 """A reader of GBNF text, so that a wrong grammar is found in Python and not by llama.cpp.
 
 Mirrors the parser in llama.cpp's src/llama-grammar.cpp (October 2026) rule for rule, counts included, but
-keeps the rules as a tree. What the rules mean is checked in `lint.py`.
+keeps the rules as a tree; other dialects are the same with the differences that `gbnf_dialects.py` lists.
+What the rules mean is checked in `lint.py`.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bridle.errors import GrammarError
+from bridle.grammars.gbnf_dialects import LARGEST_REPETITION, Dialect, notation
 
-__all__ = ["LARGEST_REPETITION", "Item", "Rule", "read_gbnf"]
+__all__ = ["Item", "Rule", "read_gbnf"]
 
-LARGEST_REPETITION = 2000
-"""llama.cpp expands each count into a rule. Beyond this it refuses, or in `{m,n}` takes the end away."""
-_LARGEST_TEXT = 2_000_000  # characters; and elements once repetitions are written out
+_MOST_ELEMENTS = 2_000_000  # once repetitions are written out
 _DEEPEST = 100  # llama.cpp's parser calls itself for each parenthesis
-_WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
 _DIGITS = frozenset("0123456789")
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
-_ESCAPED = {"n": 10, "r": 13, "t": 9, **{char: ord(char) for char in '\\"[]-'}}
-_HEX = {"x": 2, "u": 4, "U": 8}
+_DEFINED = re.compile(r"[^\s\"#|(){}*+?\[\]]+[ \t]*::=")
 _NAMES_HINT = (
     "a rule is 'name ::= body' on one line; names hold letters, digits and '-'; break lines inside ( )"
 )
@@ -41,6 +41,7 @@ class Item:
     made: int = 1
     most: int | None = 1
     optional: bool = False
+    repeated: bool = False
     token: bool = False
 
 
@@ -52,35 +53,40 @@ class Rule:
     options: list[list[Item]]
 
 
-def read_gbnf(text: str) -> dict[str, Rule]:
+def read_gbnf(text: str, dialect: Dialect = "llama.cpp") -> dict[str, Rule]:
     """Return the rules by name, in the order they stand.
 
     Raises:
-        GrammarError: with the line of the first thing that llama.cpp would not parse, or not survive.
+        GrammarError: with the line of the first thing that the dialect's reader would not parse, or not
+            survive.
+        InputError: for an unknown dialect.
     """
-    return _Parser(text).rules()
+    return _Parser(text, dialect).rules()
 
 
 class _Parser:
     """Goes through the text once."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, dialect: Dialect) -> None:
+        self._reader = notation(dialect)
+        self._dialect = dialect
         self._text = text
         self._at = 0
         self._line = 1
         self._symbols: set[str] = set()
         self._made = 0
         self._written = 0
-        if len(text) > _LARGEST_TEXT:
-            raise GrammarError(
-                f"the grammar has {len(text)} characters", hint=f"at most {_LARGEST_TEXT} are read"
-            )
+        most = self._reader.largest_text
+        if len(text) > most:
+            raise GrammarError(f"the grammar has {len(text)} characters", hint=f"at most {most} are read")
 
     def rules(self) -> dict[str, Rule]:
         rules: dict[str, Rule] = {}
         self._space(newlines=True)
         while self._peek():
             line, name = self._line, self._name()
+            if name in self._reader.reserved:
+                raise self._unknown(f"a rule called {name!r}", "give it another name")
             if name in rules:
                 raise self._wrong(
                     f"the rule {name!r} is defined a second time", "give one of them another name"
@@ -90,7 +96,8 @@ class _Parser:
                 raise self._wrong(f"'::=' should stand where {self._peek()!r} does", _NAMES_HINT)
             self._space(newlines=True)
             rules[name] = Rule(line, self._options(0))
-            if self._peek() and not (self._take("\r\n") or self._take("\n") or self._take("\r")):
+            ended = self._reader.breaks and self._begins_rule()
+            if self._peek() and not (ended or self._take("\r\n") or self._take("\n") or self._take("\r")):
                 raise self._wrong(f"{self._peek()!r} cannot stand here", _NAMES_HINT)
             self._space(newlines=True)
         return rules
@@ -113,14 +120,29 @@ class _Parser:
                     raise self._wrong(
                         "there is nothing to repeat", "put a rule, a class or a group before it"
                     )
-                self._repeat(items[-1], *self._counts(depth > 0))
+                if char == "{" and not self._reader.counts:
+                    raise self._unknown("a repetition with numbers", "write the parts out, or use ? * +")
+                if items[-1].repeated and not self._reader.chained:
+                    raise self._unknown(
+                        "a repetition of a repetition", "put parentheses around the inner one"
+                    )
+                self._repeat(items[-1], *self._counts(self._reader.breaks or depth > 0))
             else:
-                item = self._item(char, depth)
+                item = None if self._begins_rule() else self._item(char, depth)
                 if item is None:
+                    if not items and not self._reader.empty:
+                        raise self._unknown("an alternative of nothing", 'write ""')
                     return items
                 self._grow(item.size)
                 items.append(item)
-            self._space(newlines=depth > 0)
+            self._space(newlines=self._reader.breaks or depth > 0)
+
+    def _begins_rule(self) -> bool:
+        """Whether a rule is defined here, where a body may go on in the next line."""
+        if not self._reader.breaks:
+            return False
+        start = self._text.rfind("\n", 0, self._at) + 1
+        return not self._text[start : self._at].strip() and bool(_DEFINED.match(self._text, self._at))
 
     def _item(self, char: str, depth: int) -> Item | None:
         match char:
@@ -130,13 +152,19 @@ class _Parser:
                 return self._class()
             case "(":
                 return self._group(depth)
-            case "<" | "!":
+            case "<" | "!" if self._reader.tokens:
                 return self._token()
-            case ".":
+            case "." if self._reader.dot:
                 self._next()
                 return Item(self._line)
             case _:
-                return Item(self._line, rule=self._name()) if char in _WORD else None
+                return Item(self._line, rule=self._reference()) if self._reader.word(char) else None
+
+    def _reference(self) -> str:
+        name = self._name()
+        if name in self._reader.reserved:
+            raise self._unknown(f"a rule called {name!r}", "its macros cannot be checked here")
+        return name
 
     def _group(self, depth: int) -> Item:
         item = Item(self._line)
@@ -154,20 +182,24 @@ class _Parser:
         item = Item(self._line, size=0)
         self._next()
         while not self._take('"'):
-            self._char(item.line)
+            if self._reader.breaks and self._peek() in ("\n", "\r"):
+                raise self._unknown("a line break in a text", "write \\n")
+            self._char(item.line, self._reader.letters)
             item.size += 1
         return item
 
     def _class(self) -> Item:
         item = Item(self._line, size=0)
         self._next()
-        self._take("^")
+        letters = self._reader.class_letters
+        if self._take("^") and not self._reader.negated:
+            raise self._unknown("a class of all but some characters", "name those that are allowed")
         while not self._take("]"):
-            first = self._char(item.line)
+            first = self._char(item.line, letters)
             item.size += 1
             if self._peek() == "-" and self._peek(1) != "]":
                 self._next()
-                if self._char(item.line) < first:
+                if self._char(item.line, letters) < first:
                     raise self._wrong("a range ends before it begins", "write the lower end first")
                 item.size += 1
         if item.size == 0:
@@ -187,7 +219,7 @@ class _Parser:
         self._at = end + 1
         return item
 
-    def _char(self, line: int) -> int:
+    def _char(self, line: int, letters: Mapping[str, int]) -> int:
         """Read one character of a text or class, which began on that line."""
         if not self._peek():
             raise GrammarError(
@@ -199,17 +231,17 @@ class _Parser:
         if char != "\\":
             return ord(char)
         kind = self._next()
-        if kind in _HEX:
-            digits = self._text[self._at : self._at + _HEX[kind]]
-            if len(digits) == _HEX[kind] and _HEX_DIGITS.issuperset(digits) and int(digits, 16) <= 0x10FFFF:
+        size = self._reader.hex.get(kind, 0)
+        if size:
+            digits = self._text[self._at : self._at + size]
+            if len(digits) == size and _HEX_DIGITS.issuperset(digits) and int(digits, 16) <= 0x10FFFF:
                 self._at += len(digits)
                 return int(digits, 16)
-            raise self._wrong(f"'\\{kind}' needs {_HEX[kind]} hexadecimal digits of a character")
-        if kind not in _ESCAPED:
-            raise self._wrong(
-                f"the escape '\\{kind}' is unknown", r"there are \n \r \t \\ \" \[ \] \- \x \u \U"
-            )
-        return _ESCAPED[kind]
+            raise self._wrong(f"'\\{kind}' needs {size} hexadecimal digits of a character")
+        if kind not in letters:
+            there = " ".join(f"\\{letter}" for letter in (*letters, *self._reader.hex))
+            raise self._wrong(f"the escape '\\{kind}' is unknown", f"there are {there}")
+        return letters[kind]
 
     def _counts(self, newlines: bool) -> tuple[int, int | None]:
         """Read a repetition; return its least and most, None for no end."""
@@ -243,6 +275,7 @@ class _Parser:
 
     def _repeat(self, item: Item, least: int, most: int | None) -> None:
         """Apply a repetition, with the arithmetic that llama.cpp limits it by."""
+        item.repeated = True
         if item.size == 0:
             raise self._wrong("there is nothing to repeat", "an empty text cannot be repeated")
         if most is not None and most < least:
@@ -263,15 +296,15 @@ class _Parser:
 
     def _grow(self, elements: int) -> None:
         self._written += elements
-        if self._written > _LARGEST_TEXT:
+        if self._written > _MOST_ELEMENTS:
             raise self._wrong("the grammar becomes too large", "repeat a rule's name instead of long parts")
 
     def _name(self) -> str:
         start = self._at
-        while self._peek() in _WORD:
+        while self._peek() and self._reader.word(self._peek()):
             self._next()
         name = self._text[start : self._at]
-        if not name:
+        if not name or (name[0] in _DIGITS and not self._reader.digit_first):
             raise self._wrong(f"a name should stand where {self._peek()!r} does", _NAMES_HINT)
         if name not in self._symbols:
             self._symbols.add(name)
@@ -305,6 +338,9 @@ class _Parser:
         for _ in text:
             self._next()
         return True
+
+    def _unknown(self, what: str, hint: str) -> GrammarError:
+        return self._wrong(f"the dialect of {self._dialect} does not know {what}", hint)
 
     def _wrong(self, what: str, hint: str = "") -> GrammarError:
         return GrammarError(f"line {self._line}: {what}", line=self._line, hint=hint)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from bridle.errors import GrammarError
+from bridle.grammars.gbnf_dialects import Dialect, notation
 from bridle.grammars.gbnf_syntax import Item, Rule, read_gbnf
 
 __all__ = ["check_gbnf"]
@@ -17,20 +18,24 @@ __all__ = ["check_gbnf"]
 _MOST_WAYS = 100_000  # in which a rule can begin; llama.cpp keeps a stack for each of them
 
 
-def check_gbnf(text: str, *, tokens: bool = True) -> None:
-    """Do nothing for a grammar that llama.cpp can take and whose first rule to use is called `root`.
+def check_gbnf(text: str, *, dialect: Dialect = "llama.cpp", tokens: bool = True) -> None:
+    """Do nothing for a grammar that a dialect's reader can take and whose first rule to use is called `root`.
 
     `tokens` says whether terminals that name a token (`<name>`, `<[12]>`) are right: behind a character they
-    make llama.cpp (0c1e57098) allow what it then ends the process for.
+    make llama.cpp (0c1e57098) allow what it then ends the process for. Left recursion and endless
+    repetitions of what may be empty are refused in every dialect.
 
     Raises:
         GrammarError: with the line of the first thing that is wrong.
+        InputError: for an unknown dialect.
 
     >>> check_gbnf('root ::= "yes" | "no"')
     """
-    rules = read_gbnf(text)
+    rules = read_gbnf(text, dialect)
     if "root" not in rules:
         raise GrammarError("there is no rule called 'root'", hint="the grammar starts at 'root ::= …'")
+    if notation(dialect).root_alone:
+        _check_root(rules["root"], dialect)
     for rule in rules.values():
         for item in _all_items(rule.options):
             if item.token and not tokens:
@@ -47,6 +52,15 @@ def check_gbnf(text: str, *, tokens: bool = True) -> None:
                     "let it hold at least a character",
                 )
     _check_ways(rules, empty, _left_first_order(rules, empty))
+
+
+def _check_root(root: Rule, dialect: str) -> None:
+    if len(root.options) > 1 or not any(item.size for item in root.options[0]):
+        raise _wrong(
+            root.line,
+            f"{dialect} follows only the first alternative of 'root'",
+            "write 'root ::= start' and the alternatives under 'start'",
+        )
 
 
 def _all_items(options: Sequence[Sequence[Item]]) -> Iterator[Item]:
