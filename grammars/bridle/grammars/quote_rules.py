@@ -1,7 +1,7 @@
 """Rules for strings that are quoted from texts: the automaton of all runs of words, one rule for each state.
 
 All runs of n words are some n² / 2 texts. Their automaton (a suffix automaton over words, in which every
-state accepts) has at most 2 n states and 3 n transitions: a text of several hundred words becomes a grammar of
+state accepts) has at most 2 n states and 3 n transitions: a text of several hundred words makes a grammar of
 some kilobytes. A limit of characters is held by cutting the texts into overlapping windows.
 """
 

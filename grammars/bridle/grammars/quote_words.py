@@ -1,9 +1,9 @@
 """What a quote is: a run of whole words of a text, and where such a run may begin and end.
 
-Words stand between blanks; one blank is written for whatever blanks the text has. Each character is a word
-of its own in scripts that are written without blanks (Chinese, Japanese, Thai, Lao, Khmer, Burmese). A run may
-do without the marks before its first word, and without some or all of those behind its last one, the English
-`'s` included. Case is kept.
+Words stand between blanks; one blank is written for whatever blanks the text has. In scripts that are
+written without blanks (Chinese, Japanese, Thai, Lao, Khmer, Burmese) each character is a word of its own. A
+run may do without the marks before its first word, and without some or all of those behind its last one, the
+English `'s` included. Case is kept.
 """
 
 from __future__ import annotations
