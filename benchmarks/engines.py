@@ -1,0 +1,267 @@
+"""What constraints cost at real vocabularies: ratios between loops that write the same tokens, in one run.
+
+    python benchmarks/engines.py VOCABULARY.gguf [...] [--rounds N] [--clock wall] [--skip create outlines]
+
+VOCABULARY is a file with a tokenizer and no weights (see `random_models.py`); a small model with random
+weights is made around it, and made to write one realistic call of each of eleven tools (`oracle.py`).
+
+1. Set-up: the engine's tokenizer, compiling grammars of 11 and 330 tools, and the memory that both take.
+2. Masks: microseconds per token, first pass and best of three, with bounded and with long strings.
+3. Loops: constrained against free, against `Llama.create_completion(grammar=LlamaGrammar...)`, and against
+   Outlines' default path without its set-up where outlines is installed.
+
+Times are this process's CPU time on one thread, or time on the wall with `--clock wall`; the ratios are
+medians over the rounds, in which all loops take turns, with the quartiles in brackets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).absolute().parent.parent
+sys.path[:0] = [str(ROOT / part) for part in ("benchmarks", "wrappers", "grammars", "endpoints", "agent")]
+
+import numpy as np  # noqa: E402
+from memory_tools import CALLS, TOOLS, many_tools  # noqa: E402
+from oracle import OracleCache, script, their_llama  # noqa: E402
+from random_models import write_random_model  # noqa: E402
+
+from bridle.endpoints.base import Request, Sampling  # noqa: E402
+from bridle.endpoints.llamacpp.runtime import Runtime  # noqa: E402
+from bridle.grammars import Bounds, Grammar, call_grammar, to_gbnf  # noqa: E402
+from bridle.grammars.engines.base import Engine  # noqa: E402
+from bridle.grammars.engines.llguidance import LlguidanceEngine  # noqa: E402
+from bridle.wrappers import Segment, get_wrapper  # noqa: E402
+
+SYNTAX = get_wrapper("chatml").syntax
+BOUNDED = Bounds()
+LONG = Bounds(string_chars=100_000, thoughts_chars=100_000)
+PROMPT = (Segment("You call functions. By the way, my sister Ana moved to Lisbon.\n"),)
+WAYS = {
+    "greedy": Sampling(),
+    "temperature 0.8": Sampling(temperature=0.8, seed=1),
+    "top-k 40, top-p 0.95": Sampling(temperature=0.8, top_k=40, top_p=0.95, seed=1),
+}
+CLOCKS = {"cpu": time.process_time, "wall": time.perf_counter}
+clock = time.process_time
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description="What constraints cost at real vocabularies.")
+    parser.add_argument("vocabularies", type=Path, nargs="+", metavar="VOCABULARY")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--clock", choices=CLOCKS, default="cpu")
+    parser.add_argument("--skip", nargs="*", choices=("create", "outlines"), default=[])
+    parser.add_argument("--dim", type=int, default=64, help="the model's width")
+    parser.add_argument("--q8", action="store_true", help="store the weights as Q8_0")
+    options = parser.parse_args()
+    global clock  # noqa: PLW0603  # one run has one clock
+    clock = CLOCKS[options.clock]
+    for vocabulary in options.vocabularies:
+        with tempfile.TemporaryDirectory() as folder:
+            path = write_random_model(
+                vocabulary, Path(folder) / "random.gguf", dim=options.dim, q8=options.q8
+            )
+            measure(path, vocabulary.stem, options)
+
+
+def measure(path: Path, name: str, options: argparse.Namespace) -> None:
+    """Measure one vocabulary."""
+    runtime = Runtime(str(path), window=4096, threads=1, gpu_layers=0, engine="llguidance")
+    print(
+        f"{name}: {runtime.vocabulary.size} tokens, {path.stat().st_size / 1e6:.0f} MB, {options.clock} time"
+    )
+    engine = setup(runtime)
+    scripts = [
+        script(runtime.vocabulary, SYNTAX.write([call], thoughts, "", TOOLS)) for thoughts, call in CALLS
+    ]
+    for title, bounds in (("bounded strings", BOUNDED), ("long strings", LONG)):
+        masks(engine, call_grammar(TOOLS, SYNTAX.shape, "call", bounds=bounds), runtime, scripts, title)
+    loops(runtime, path, scripts, options)
+    runtime.close()
+
+
+def setup(runtime: Runtime) -> LlguidanceEngine:
+    """Measure what is done once per model and once per list of tools."""
+    vocabulary = runtime.vocabulary
+    memory = resident_mb()
+    seconds, engine = timed(lambda: LlguidanceEngine(vocabulary.pointer, vocabulary.size, vocabulary.ends))
+    print(f"  tokenizer {seconds:.2f} s, {resident_mb() - memory:.0f} MB")
+    for tools in (TOOLS, many_tools(330)):
+        best, compiled = float("inf"), list[float]()
+        for turn in range(3):
+            # Another bound each time: an engine keeps what it has compiled.
+            build, grammar = timed(
+                lambda t=turn, tools=tools: call_grammar(
+                    tools, SYNTAX.shape, "call", bounds=Bounds(string_chars=400 + t)
+                )
+            )
+            took, _ = timed(lambda g=grammar: engine.matcher(g))
+            best = min(best, build)
+            compiled.append(took)
+        print(
+            f"  {len(tools)} tools: rules {1000 * best:.1f} ms, compiling {1000 * min(compiled):.1f} ms "
+            f"(first {1000 * compiled[0]:.1f})"
+        )
+    print(f"  memory of tokenizer and six compiled grammars: {resident_mb() - memory:.0f} MB")
+    return engine
+
+
+def masks(
+    engine: Engine, grammar: Grammar, runtime: Runtime, scripts: Sequence[Sequence[int]], title: str
+) -> None:
+    """Time one mask per token of all calls: computed and applied to the logits."""
+    start = engine.matcher(grammar)
+    logits = np.zeros(runtime.vocabulary.size, dtype=np.float32)
+    passes: list[list[float]] = []
+    for _ in range(4):
+        times: list[float] = []
+        for tokens in scripts:
+            matcher = start.clone()
+            for token in tokens:
+                logits.fill(0)
+                began = time.perf_counter()
+                matcher.mask_into(logits)
+                times.append(1e6 * (time.perf_counter() - began))
+                if logits[token] != 0:
+                    raise SystemExit(f"the grammar refuses the token {token} of a right call")
+                matcher.accept(token)
+        passes.append(times)
+    best = [min(column) for column in zip(*passes, strict=True)]
+    print(f"  mask and apply, {title}: first pass {quantiles(passes[0])}; best of four {quantiles(best)}")
+
+
+def loops(
+    runtime: Runtime, path: Path, scripts: Sequence[Sequence[int]], options: argparse.Namespace
+) -> None:
+    """Compare the loops."""
+    grammar = call_grammar(TOOLS, SYNTAX.shape, "call", bounds=BOUNDED)
+    for title, sampling in WAYS.items():
+        ways: dict[str, Callable[[], float]] = {
+            "free": lambda s=sampling: ours(runtime, None, scripts, s),
+            "constrained": lambda s=sampling: ours(runtime, grammar, scripts, s),
+            "constrained, every choice refused": lambda s=sampling: ours(
+                runtime, grammar, scripts, s, wrong=True
+            ),
+        }
+        compare(title, ways, options.rounds, sum(map(len, scripts)))
+    theirs: dict[str, Callable[[], float]] = {
+        "constrained": lambda: ours(runtime, grammar, scripts, Sampling()),
+        "free": lambda: ours(runtime, None, scripts, Sampling()),
+    }
+    few = scripts[:3]
+    if "create" not in options.skip:
+        theirs = {
+            "constrained": lambda: ours(runtime, grammar, few, Sampling()),
+            "create_completion, GBNF": created(path, runtime, grammar, few),
+        }
+        compare("three calls, greedy", theirs, min(3, options.rounds), sum(map(len, few)))
+
+
+def ours(
+    runtime: Runtime,
+    grammar: Grammar | None,
+    scripts: Sequence[Sequence[int]],
+    sampling: Sampling,
+    *,
+    wrong: bool = False,
+) -> float:
+    """Write all calls with our loop; return the seconds it took."""
+    total = 0.0
+    for tokens in scripts:
+        request = Request(PROMPT, max_tokens=len(tokens), sampling=sampling, grammar=grammar)
+        n_prompt = len(runtime.tokens(request))
+        began = clock()
+        run = runtime.start(request, len(tokens), None, None)
+        worst = next(iter(runtime.vocabulary.ends)) if wrong else None
+        run.cache = OracleCache(runtime.cache, n_prompt, tokens, worst).as_cache()
+        run.go()
+        total += clock() - began
+        written = [*runtime.cache.tokens[n_prompt:], *run.pending]
+        if written != list(tokens):
+            raise SystemExit(f"the loop wrote other tokens: {written} instead of {list(tokens)}")
+    return total
+
+
+def created(
+    path: Path, runtime: Runtime, grammar: Grammar, scripts: Sequence[Sequence[int]]
+) -> Callable[[], float]:
+    """Return what writes the calls with llama-cpp-python's high-level interface."""
+    from llama_cpp.llama_grammar import LlamaGrammar
+
+    theirs = their_llama(str(path), 4096)
+    gbnf = to_gbnf(grammar)
+    prompt = runtime.tokens(Request(PROMPT, max_tokens=1, sampling=Sampling()))
+
+    def run() -> float:
+        total = 0.0
+        for tokens in scripts:
+            theirs.wanted, theirs.start = tokens, len(prompt)
+            held = LlamaGrammar.from_string(gbnf, verbose=False)
+            began = clock()
+            answer = theirs.create_completion(
+                list(prompt), grammar=held, max_tokens=len(tokens), temperature=0.0, repeat_penalty=1.0
+            )
+            total += clock() - began
+            written = [int(token) for token in theirs.input_ids[len(prompt) : theirs.n_tokens]]
+            if written != list(tokens)[: len(written)] or len(written) < len(tokens) - 1:
+                raise SystemExit(f"create_completion wrote other tokens: {answer}")
+        return total
+
+    return run
+
+
+def compare(title: str, ways: dict[str, Callable[[], float]], rounds: int, n_tokens: int) -> None:
+    """Run all ways in turn; print milliseconds per token, and each one's ratio to the first."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for run in ways.values():
+        run()
+    for turn in range(rounds):
+        names = list(ways) if turn % 2 else list(reversed(ways))
+        for name in names:
+            seconds[name].append(ways[name]())
+    first = next(iter(seconds.values()))
+    print(f"  {title}, {n_tokens} tokens:")
+    for name, took in seconds.items():
+        ratios = [a / b for a, b in zip(took, first, strict=True)]
+        print(f"    {name:36}{spread([1000 * s / n_tokens for s in took])} ms per token, x {spread(ratios)}")
+
+
+def timed(act: Callable[[], object]) -> tuple[float, object]:
+    """Return the CPU seconds of an act, and what it returned."""
+    began = time.process_time()
+    value = act()
+    return time.process_time() - began, value
+
+
+def resident_mb() -> float:
+    """Return this process's memory."""
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        return 0.0
+    return int(statm.read_text().split()[1]) * 4096 / 1e6
+
+
+def quantiles(values: Sequence[float]) -> str:
+    """Write the usual ones, in microseconds."""
+    p50, p90, p99, most = np.percentile(values, [50, 90, 99, 100])
+    return f"p50 {p50:.0f} p90 {p90:.0f} p99 {p99:.0f} max {most:.0f} µs"
+
+
+def spread(values: Sequence[float]) -> str:
+    """Write the median and the quartiles."""
+    if len(values) < 2:
+        return f"{values[0]:.3f}"
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return f"{middle:.3f} [{low:.3f}-{high:.3f}]"
+
+
+if __name__ == "__main__":
+    main()
