@@ -9,11 +9,15 @@ English `'s` included. Case is kept.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
-__all__ = ["Word", "is_quote", "windows", "words_of"]
+__all__ = ["MOST_WORDS", "Word", "is_quote", "windows", "words_of"]
 
+MOST_WORDS = 60
+"""So many words a quote has at most in a grammar: rules are nested that deep."""
 _MARKS = ".,;:!?\"'()[]{}<>«»“”‘’„‚‹›…¿¡*_`、。，！？；：「」『』（）《》【】"
 _CLOSED_UP = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -75,45 +79,35 @@ def is_quote(value: str, text: str) -> bool:
     return bool(wanted) and any(_is_in(wanted, row) for row in words_of(text))
 
 
-def windows(row: Sequence[Word], most: int, room: int) -> list[list[Word]]:
-    """Cut a row into overlapping pieces of at most `most` characters, which have about `room` words in all.
+def windows(row: Sequence[Word], most: int, room: int) -> Iterator[list[Word]]:
+    """Cut a row into overlapping pieces of at most `most` characters and `MOST_WORDS` words.
 
-    Every run of that many characters lies in one of them, but for some of the longest where there is no room.
+    Every run of that size lies in one of them. Where they would have more than `room` words in all there are
+    fewer pieces, so that some of the longest runs lie in none.
     """
-    if sum(len(word.whole) for word in row) <= most:
-        return [list(row)]
-    step = 1
-    while True:
-        found = list(_windows(row, most, step))
-        if step >= len(row) or sum(map(len, found)) <= max(room, 2 * len(row)):
-            return found
-        step *= 2
+    places = list(accumulate((len(word.whole) for word in row), initial=0))
+    cores = [at + len(word.between + word.start) for at, word in zip(places, row, strict=False)]
+    if len(row) <= MOST_WORDS and places[-1] <= most:
+        yield list(row)
+        return
 
+    def reach(at: int, start: int) -> int:
+        return min(bisect_right(cores, start + most), at + MOST_WORDS)
 
-def _windows(row: Sequence[Word], most: int, step: int) -> Iterator[list[Word]]:
+    starts = [core - len(word.core) for core, word in zip(cores, row, strict=True)]
+    total = sum(max(0, reach(at, start) - at) for at, start in enumerate(starts))
     last: tuple[int, tuple[str, ...]] | None = None
-    for at in range(0, len(row), step):
-        for first in dict.fromkeys((row[at]._replace(lead=""), row[at])):
-            cut = _window(first, row, at, most)
-            if cut and (at + len(cut), cut[-1].ends) != last:  # else the window before holds it
-                last = (at + len(cut), cut[-1].ends)
-                yield cut
-
-
-def _window(first: Word, row: Sequence[Word], at: int, most: int) -> list[Word]:
-    """The longest piece that begins with `first`, in the place of `row[at]`; a too long word has none."""
-    size = len(first.start)
-    if size > most:
-        return []
-    cut = [first]
-    for word in row[at + 1 :]:
-        longer = size + len(cut[-1].ends[-1]) + len(word.between + word.start)
-        if longer > most:
-            break
-        size = longer
-        cut.append(word)
-    cut[-1] = cut[-1]._replace(ends=tuple(end for end in cut[-1].ends if size + len(end) <= most))
-    return cut
+    for at in range(0, len(row), max(1, min(MOST_WORDS, -(-total // room)))):
+        for lead in dict.fromkeys(("", row[at].lead)):
+            start = starts[at] - len(lead)
+            end = reach(at, start)
+            if end <= at:  # a word that is too long
+                continue
+            ends = tuple(one for one in row[end - 1].ends if cores[end - 1] + len(one) <= start + most)
+            if lead or (end, ends) != last:  # else the piece before holds it
+                last = end, ends
+                first = [row[at]._replace(lead=lead), *row[at + 1 : end]]
+                yield [*first[:-1], first[-1]._replace(ends=ends)]
 
 
 def _chunk(chunk: str) -> Iterator[Word]:
