@@ -1,7 +1,7 @@
 """From tools and a call syntax to a constraint on what a model writes, and the engines that hold it.
 
-`call_grammar` and `schema_grammar` make a `Grammar`, a finite set of rules; `to_lark` and `to_gbnf` write it
-for an engine. The engines themselves are in `bridle.grammars.engines` and need the extra `llama`.
+`call_grammar` and `schema_grammar` make a `Grammar`, a finite set of rules; `to_lark`, `to_gbnf` and `to_regex`
+write it for an engine or a server. The engines themselves are in `bridle.grammars.engines` and need the extra `llama`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from bridle.grammars.ir import EMPTY, Alt, Chars, Grammar, Lit, Node, Ref, Repea
 from bridle.grammars.json_schema import call_schema, shape_schema
 from bridle.grammars.lark import to_lark
 from bridle.grammars.lint import check_gbnf
+from bridle.grammars.regex import to_regex
 from bridle.grammars.sentences import matches, sample, shortest
 
 __all__ = [
@@ -41,4 +42,5 @@ __all__ = [
     "shortest",
     "to_gbnf",
     "to_lark",
+    "to_regex",
 ]
