@@ -1,7 +1,8 @@
 """From tools and a call syntax to a constraint on what a model writes, and the engines that hold it.
 
-`call_grammar` and `schema_grammar` make a `Grammar`, a finite set of rules; `to_lark`, `to_gbnf` and `to_regex`
-write it for an engine or a server. The engines themselves are in `bridle.grammars.engines` and need the extra `llama`.
+`call_grammar` and `schema_grammar` make a `Grammar`, a finite set of rules; `to_lark`, `to_gbnf` and
+`to_regex` write it for an engine or a server. The engines themselves are in `bridle.grammars.engines` and
+need the extra `llama`.
 """
 
 from __future__ import annotations
