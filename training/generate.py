@@ -170,6 +170,19 @@ _CONFUSING: tuple[Maker, ...] = (
 """Whose name is it? One group holds several of these."""
 
 
+_ASKING: tuple[Maker, ...] = (
+    turns.ask_free,
+    turns.ask_free,
+    turns.said,
+    turns.day,
+    turns.clock,
+    dialogues.about_me,
+    _ask,
+    turns.keep,
+)
+"""Where to look for it? One group holds several of these."""
+
+
 MAKERS: Mapping[str, tuple[Maker, float, tuple[str, ...]]] = {
     "tell": (_tell, 21, ("fact", "correction", "name_user", "ack")),
     "same": (_same, 10, ("same",)),
@@ -227,8 +240,9 @@ def _agent_group(rng: random.Random, split: Split, names: tuple[str, ...]) -> li
     if rng.random() < 0.3 and names is _NAMES:
         return _contrast(rng, world, past)
     out: list[Case] = []
-    if rng.random() < 0.06 and names is _NAMES:
-        for maker in rng.sample(_CONFUSING, 4):
+    confusing = rng.random()
+    if confusing < 0.14 and names is _NAMES:
+        for maker in rng.sample(_CONFUSING if confusing < 0.06 else _ASKING, 4):
             made = maker(rng, world.copy())
             out += _cases(made, past, world.now)[:1] if made else []
         return out

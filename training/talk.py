@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from entities import DATA
-from frames import Piece, Split, Style, pick, render
+from frames import Piece, Split, Style, pick, plain, render
 from topics import Topic
 
 __all__ = ["TALK", "ask", "command", "correct", "forget", "tell", "words"]
@@ -27,6 +27,7 @@ def words(name: str, part: str = "") -> tuple[str, ...]:
 _LEAD, _REMEMBER, _TAIL = words("lead"), words("remember"), words("tail")
 _QLEAD, _QTAIL, _QFRAME = words("qlead"), words("qtail"), words("qframe")
 _FORGET, _CORRECT = words("forget"), words("correct")
+_TELLFRAME, _FIXFRAME = words("tellframe"), words("fixframe")
 _NO_LEAD = (
     "hi",
     "hello",
@@ -64,8 +65,26 @@ def _around(
     return pieces
 
 
+def _halves(rng: random.Random, frame: str, slot: str) -> tuple[str, str]:
+    """What stands before a slot and behind it."""
+    before, _, after = plain(render(rng, frame, {slot: "\0"})).partition("\0")
+    return before, after
+
+
+def _framed(
+    rng: random.Random, frames: Sequence[str], topic: Topic, split: Split, **slots: str
+) -> list[Piece]:
+    """A wording for any topic, which names it as the user does."""
+    frame = pick(rng, frames, split)
+    while "<o>" in frame and "o" not in slots:
+        frame = pick(rng, frames, "train")
+    return render(rng, frame.replace("<about>", rng.choice(topic.about)), {**slots, "n": topic.noun})
+
+
 def tell(rng: random.Random, style: Style, topic: Topic, value: str, split: Split, persona: str) -> str:
     """A statement of one fact."""
+    if topic.about and rng.random() < 0.1:
+        return style.write(rng, _framed(rng, _TELLFRAME, topic, split, v=value), ".")
     pieces = topic.words("say", rng, split, v=value)
     if rng.random() < 0.1 and not pieces[0][0].lower().startswith(_NO_LEAD):
         pieces = [(rng.choice(_REMEMBER), False), *pieces]
@@ -78,11 +97,13 @@ def correct(
 ) -> str:
     """A statement that something else holds now than what is known."""
     slots = {"v": value} if old is None else {"v": value, "o": old}
+    if topic.about and rng.random() < 0.2:
+        return style.write(rng, _framed(rng, _FIXFRAME, topic, split, **slots), ".")
     if rng.random() < 0.7:
         pieces = topic.words("fix", rng, split, **slots)
         return style.write(rng, _around(rng, pieces, persona, _LEAD, _TAIL, 0.2), ".")
     say = topic.words("say", rng, split, v=value)
-    before, _, after = pick(rng, _CORRECT, split).partition("<say>")
+    before, after = _halves(rng, pick(rng, _CORRECT, split), "say")
     if say[0][0].lower().startswith(("hi", "hello", "hey", "yes", "let")):
         before = after = ""
     return style.write(rng, [(before, False), *say, (after, False)], ".")
@@ -97,7 +118,7 @@ def ask(
         pieces = topic.words("check", rng, split, v=style.value(value))
         return style.write(rng, pieces, "?")
     if rng.random() < 0.27:
-        before, _, after = pick(rng, _QFRAME, split).partition("<about>")
+        before, after = _halves(rng, pick(rng, _QFRAME, split), "about")
         pieces = [(before, False), *topic.words("about", rng, "train"), (after, False)]
         end = "?" if before.startswith(("do", "can", "what", "have", "did", "any", "could", "you")) else "."
     else:
@@ -110,7 +131,7 @@ def ask(
 
 def forget(rng: random.Random, style: Style, topic: Topic, split: Split, persona: str) -> str:
     """A request to forget one topic."""
-    before, _, after = pick(rng, _FORGET, split).partition("<about>")
+    before, after = _halves(rng, pick(rng, _FORGET, split), "about")
     pieces = [(before, False), *topic.words("about", rng, "train"), (after, False)]
     return style.write(
         rng, _around(rng, pieces, persona, ("ok, ", "hey, ", "and ", "now "), (", thanks", " now"), 0.1), "."

@@ -76,6 +76,13 @@ class Topic:
         return render(rng, frame, {**slots, "n": self.noun})
 
     @property
+    def about(self) -> tuple[str, ...]:
+        """Names of it that may stand for its value: "my job", but not "what I do"."""
+        names = cast("Sequence[str]", self.spec["about"])
+        fitting = tuple(one for one in names if one.startswith(("my ", "the ")) and not self.multi)
+        return () if self.pool == "field" else fitting
+
+    @property
     def yours(self) -> str:
         """How the agent names it."""
         return str(self.spec["yours"]).replace("<n>", self.noun)
