@@ -209,5 +209,5 @@ def _nearest(value: str, texts: Sequence[str]) -> str:
         for at in range(len(row) - count + 1):
             run = row[at].core + "".join(word.whole for word in row[at + 1 : at + count])
             run = run[: len(run) - len(row[at + count - 1].ends[-1])] if count > 1 else run
-            best = max(best, (SequenceMatcher(None, value, run).ratio(), run))
+            best = max(best, (SequenceMatcher(None, value.casefold(), run.casefold()).ratio(), run))
     return best[1]
