@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import compress, repeat
 
 from bridle.endpoints.llamacpp.native import Handle, Library
 from bridle.wrappers import Segment
@@ -50,6 +51,11 @@ class Vocabulary:
     def ends(self) -> frozenset[int]:
         """All tokens that end an answer."""
         return self._specials.ends
+
+    @property
+    def controls(self) -> Mapping[str, int]:
+        """The control tokens by their text."""
+        return self._specials.control
 
     def piece(self, token: int) -> bytes:
         """Return the bytes of a token; a special token's are its text, an end token has none."""
@@ -113,9 +119,9 @@ class Vocabulary:
         lib, vocab = self._lib, self.pointer
         wanted = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN
         wanted |= lib.LLAMA_TOKEN_ATTR_USER_DEFINED
-        found = _Specials(ends=frozenset(t for t in range(self.size) if lib.llama_vocab_is_eog(vocab, t)))
-        for token in range(self.size):
-            attributes = lib.llama_vocab_get_attr(vocab, token)
+        ends = compress(range(self.size), map(lib.llama_vocab_is_eog, repeat(vocab), range(self.size)))
+        found = _Specials(ends=frozenset(ends))
+        for token, attributes in enumerate(map(lib.llama_vocab_get_attr, repeat(vocab), range(self.size))):
             if attributes & wanted:
                 text = (lib.llama_vocab_get_text(vocab, token) or b"").decode("utf-8", "replace")
                 plain = attributes & lib.LLAMA_TOKEN_ATTR_USER_DEFINED

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from bridle.errors import GrammarError, MissingExtra
 from bridle.grammars.engines.base import FloatArray, Matcher, Recent
 from bridle.grammars.engines.marks import TOKENIZE, is_call_mark, tokenize_with
+from bridle.grammars.engines.masks import Mask
 from bridle.grammars.engines.native import (
     LlamaCpp,
     MatcherOfLlguidance,
     llama_cpp,
     llguidance,
-    token_bytes,
+    read_tokens,
 )
 from bridle.grammars.ir import Grammar
 from bridle.grammars.lark import to_lark
@@ -35,13 +36,14 @@ _KEPT = 32  # compiled grammars; each holds a lexer with its states, some hundre
 _SPECIAL = b"\xff"  # llguidance's sign for a token that no text makes
 _OWN_MARK = re.compile(rb"</?[A-Za-z_]+>")
 _SLICES = [
-    r"[\x20\x0A\x0D\x09]+",
-    *(rf"[^\"\\\x00-\x1F\x7F<{{\[`]{times}" for times in ("{1,10}", "{1,30}", "+")),
-    *(rf"[^\"\\\x00-\x1F\x7F]{times}" for times in ("{1,10}", "{1,30}", "+")),
+    r"[^\"\\\x00-\x1F\x7F<{\[`]{1,30}",
+    r"[^\"\\\x00-\x1F\x7F]{1,10}",
+    r"[^\"\\\x00-\x1F\x7F]{1,30}",
 ]
-"""Sets of tokens that llguidance allows or refuses as a whole; they do not change the language. Its own are
-the blanks and the last three, which are what JSON strings hold. The others are what free text before a call
-holds: 70 instead of 1,130 µs per mask with 128,256 tokens."""
+"""Sets of tokens that llguidance allows or refuses as a whole; they do not change the language. The first is
+what free text before a call holds (70 instead of 1,130 µs per mask with 128,256 tokens), the others what JSON
+strings hold, near their bound and far from it. Sets without a bound, which llguidance has by default, are
+never whole in our grammars, all of which are finite: they cost time and memory and save nothing."""
 _ERROR_CHARS = 300  # llguidance lists every special token in some of its messages
 
 
@@ -80,8 +82,8 @@ class _LlguidanceMatcher:
         self._n_vocab = n_vocab
         self._ends = ends
         self._ended = False
-        self._mask = np.zeros((n_vocab + 31) // 32, dtype=np.int32)
-        self._address = self._mask.ctypes.data
+        self._mask: Mask | None = None  # made when first needed: copies that only ask `allows` need none
+        self._allowed: int | None = None  # asked about last, and not yet accepted
 
     def forced(self) -> list[int]:
         """See `Matcher`."""
@@ -95,6 +97,8 @@ class _LlguidanceMatcher:
             return token in self._ends and not self._ended
         allowed = self._matcher.validate_tokens([token]) == 1
         _check(self._matcher)
+        if allowed:
+            self._allowed = token
         return allowed
 
     def mask_into(self, logits: FloatArray) -> None:
@@ -105,15 +109,17 @@ class _LlguidanceMatcher:
             for end, logit in kept:
                 logits[end] = logit
             return
-        self._matcher.unsafe_compute_mask_ptr(self._address, self._mask.nbytes)
+        if self._mask is None:
+            self._mask = Mask(self._n_vocab)
+        self._matcher.unsafe_compute_mask_ptr(self._mask.address, self._mask.size_bytes)
         _check(self._matcher)
-        bits = np.unpackbits(self._mask.view(np.uint8), count=len(logits), bitorder="little")
-        np.putmask(logits, bits == 0, -np.inf)
+        self._mask.apply(logits)
 
     def accept(self, token: int) -> None:
         """See `Matcher`."""
-        if not self.allows(token):
+        if token != self._allowed and not self.allows(token):
             raise GrammarError(f"the grammar does not allow the token {token} here")
+        self._allowed = None
         if token in self._ends:
             self._ended = True
         else:
@@ -146,13 +152,8 @@ def _check(matcher: MatcherOfLlguidance) -> None:
 def _tokenizer(vocab: int, n_vocab: int, ends: Collection[int]) -> tuple[object, object]:
     """Return llguidance's tokenizer, and what must live as long as it does."""
     lib = llama_cpp()
-    tokens = [_token(lib, vocab, token, token in ends) for token in range(n_vocab)]
-    control = lib.LLAMA_TOKEN_ATTR_CONTROL
-    own = {
-        piece: token
-        for token, piece in enumerate(tokens)
-        if is_call_mark(piece) and lib.llama_vocab_get_attr(vocab, token) & control
-    }
+    pieces, attributes = read_tokens(lib, vocab, n_vocab)
+    tokens, own = _spelled(lib, pieces, attributes, frozenset(ends))
     tokenize = TOKENIZE(tokenize_with(lib, vocab, own)) if own else lib.llama_tokenize
     make = llguidance().LLTokenizer
     made = make.from_llamacpp(
@@ -165,10 +166,20 @@ def _tokenizer(vocab: int, n_vocab: int, ends: Collection[int]) -> tuple[object,
     return made, tokenize
 
 
-def _token(lib: LlamaCpp, vocab: int, token: int, is_end: bool) -> bytes:
-    piece = token_bytes(lib, vocab, token)
-    attributes = lib.llama_vocab_get_attr(vocab, token)
-    control = bool(attributes & lib.LLAMA_TOKEN_ATTR_CONTROL)
-    marked = attributes & lib.LLAMA_TOKEN_ATTR_USER_DEFINED and piece[:1] == b"<" and piece[-1:] == b">"
-    special = control or (marked and not _OWN_MARK.fullmatch(piece))
-    return _SPECIAL + piece if is_end or (special and not is_call_mark(piece)) else piece
+def _spelled(
+    lib: LlamaCpp, pieces: list[bytes], attributes: Sequence[int], ends: frozenset[int]
+) -> tuple[list[bytes], dict[bytes, int]]:
+    """Return all tokens as llguidance takes them, and those control tokens that are marks of calls."""
+    control, defined = lib.LLAMA_TOKEN_ATTR_CONTROL, lib.LLAMA_TOKEN_ATTR_USER_DEFINED
+    tokens, own = list(pieces), dict[bytes, int]()
+    for token, bits in enumerate(attributes):
+        if not bits & (control | defined) and token not in ends:
+            continue
+        piece = pieces[token]
+        marked = bits & defined and piece[:1] == b"<" and piece[-1:] == b">"
+        special = bits & control or (marked and not _OWN_MARK.fullmatch(piece))
+        if token in ends or (special and not is_call_mark(piece)):
+            tokens[token] = _SPECIAL + piece
+        elif bits & control:
+            own[piece] = token
+    return tokens, own

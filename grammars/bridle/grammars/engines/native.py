@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Protocol, cast
 
 from bridle.errors import MissingExtra
@@ -15,8 +16,11 @@ __all__ = [
     "MatcherOfLlguidance",
     "llama_cpp",
     "llguidance",
+    "read_tokens",
     "token_bytes",
 ]
+
+_USUAL_BYTES = 256
 
 
 class LlamaCpp(Protocol):
@@ -106,6 +110,16 @@ def token_bytes(lib: LlamaCpp, vocab: int, token: int) -> bytes:
         if written >= 0:
             return buffer.raw[:written]
         size = -written
+
+
+def read_tokens(lib: LlamaCpp, vocab: int, n_vocab: int) -> tuple[list[bytes], list[int]]:
+    """Return the bytes and llama.cpp's attribute bits of all tokens, with one buffer for all of them."""
+    buffer = ctypes.create_string_buffer(_USUAL_BYTES)
+    read, pieces = lib.llama_token_to_piece, list[bytes]()
+    for token in range(n_vocab):
+        written = read(vocab, token, buffer, _USUAL_BYTES, 0, True)
+        pieces.append(buffer.raw[:written] if written >= 0 else token_bytes(lib, vocab, token))
+    return pieces, list(map(lib.llama_vocab_get_attr, repeat(vocab), range(n_vocab)))
 
 
 def _load(module: str, package: str) -> object:
