@@ -60,6 +60,11 @@ def _names(rng: random.Random) -> str:
     return join_words([_first(rng) for _ in range(rng.choice((1, 2, 2, 2, 3)))])
 
 
+def _several(rng: random.Random) -> str:
+    makers = (_first, _first, _petname)
+    return join_words([makers[int(rng.random() * 3)](rng) for _ in range(rng.choice((2, 2, 3, 3, 4)))])
+
+
 def _place(rng: random.Random) -> str:
     if rng.random() < 0.65:
         return rng.choice(POOLS["place"])
@@ -250,6 +255,7 @@ def _noun(rng: random.Random) -> str:
 _MAKERS: dict[str, Callable[[random.Random], str]] = {
     "person": _person,
     "names": _names,
+    "several": _several,
     "place": _place,
     "day": _day,
     "clock": _clock,

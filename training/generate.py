@@ -175,6 +175,7 @@ _ASKING: tuple[Maker, ...] = (
     turns.ask_free,
     turns.said,
     turns.day,
+    turns.day,
     turns.clock,
     dialogues.about_me,
     _ask,

@@ -30,6 +30,8 @@ _HELD_NOUNS = frozenset(
 def any_text(rng: random.Random, split: Split) -> str:
     """A value of any look: words, names, dates, codes, paths, mixed letters, several words."""
     kind = rng.random()
+    if rng.random() < 0.06:
+        return " ".join(str(rng.randint(10, 9999)) for _ in range(rng.choice((1, 2, 3, 4))))
     if kind < 0.2:
         return some_words(rng, split)
     if kind < 0.38:

@@ -111,14 +111,50 @@ def _attribute(rng: random.Random) -> Topic:
     return Topic("attribute", key, "", "", key.lower(), str(spec["pool"]), bool(spec.get("multi")), spec)
 
 
+_OWNED = {
+    "birthday": "day",
+    "phone number": "phone",
+    "number": "phone",
+    "email": "email",
+    "address": "street",
+    "job": "job",
+    "age": "age",
+    "dog": "petname",
+    "car": "car",
+    "favourite food": "liked",
+    "hobby": "hobby",
+    "favourite colour": "color",
+    "hometown": "place",
+    "company": "company",
+    "school": "school",
+    "boyfriend": "person",
+    "wife": "person",
+    "husband": "person",
+    "boss": "person",
+}
+"""What belongs to somebody else: "my mum's birthday"; and where its values come from."""
+
+
+def _owned(rng: random.Random, split: Split) -> Topic:
+    people = [name for name in _NOUNS["relation"] if " " not in name]
+    while True:
+        thing = rng.choice(list(_OWNED))
+        noun = f"{rng.choice(people)}'s {thing}"
+        if held(noun, 20) == (split != "train"):
+            break
+    spec = _FAMILIES["generic"]
+    return Topic("generic", upper(noun), "", noun, noun, _OWNED[thing], False, spec)
+
+
 def draw_topic(rng: random.Random, split: Split) -> Topic:
     """A random topic; nouns of the generic kind belong to the split."""
     kind = rng.random()
-    if kind < 0.52:
+    if kind < 0.5:
         return _attribute(rng)
-    family = (
-        "relation" if kind < 0.67 else "pet" if kind < 0.75 else "favourite" if kind < 0.84 else "generic"
-    )
+    if kind < 0.54:
+        return _owned(rng, split)
+    shares = (("relation", 0.67), ("pet", 0.75), ("favourite", 0.83), ("group", 0.86), ("generic", 1.0))
+    family = next(name for name, upto in shares if kind < upto)
     spec = _FAMILIES[family]
     if family == "generic":
         noun = name = pick_value(rng, "noun", split)

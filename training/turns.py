@@ -32,6 +32,7 @@ __all__ = [
 
 _CHAT = cast("list[Mapping[str, object]]", talk.TALK["chat"])
 _CANNOT = cast("Mapping[str, object]", talk.TALK["cannot"])
+_FORGET_ALL = cast("Mapping[str, object]", talk.TALK["forget_all"])
 _UNCLEAR = cast("Mapping[str, object]", talk.TALK["unclear"])
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _FAILURES = ("the store is full", "the disk is full", "the file is read-only", "the database is locked")
@@ -405,6 +406,11 @@ def chat(rng: random.Random, world: World) -> Turn:
 def cannot(rng: random.Random, world: World) -> Turn:
     """The user asks for what this agent cannot do."""
     style = Style.draw(rng)
+    if rng.random() < 0.1:
+        frames = tuple(cast("list[str]", _FORGET_ALL["say"]))
+        turn = Turn(world, _noisy(rng, style, frames, world, "."))
+        turn.say("cannot", "cannot", str(_FORGET_ALL["reply"]), "one thing")
+        return turn
     slots = {
         "w": pick_value(rng, "word", world.split),
         "lang": rng.choice(POOLS["language"]),

@@ -176,6 +176,8 @@ def draw_world(rng: random.Random, split: Split) -> World:
     kind = rng.random()
     count = 0 if kind < 0.16 else int(1 + rng.random() * 5) if kind < 0.62 else int(3 + rng.random() * 12)
     found: list[str] = []
+    if count and rng.random() < 0.35:
+        _know(rng, world, found, "Name")
     for _ in range(count):
         _know(rng, world, found)
     if rng.random() < 0.02:
@@ -188,8 +190,10 @@ def draw_world(rng: random.Random, split: Split) -> World:
     return world
 
 
-def _know(rng: random.Random, world: World, lines: list[str]) -> None:
+def _know(rng: random.Random, world: World, lines: list[str], key: str = "") -> None:
     topic = draw_topic(rng, world.split)
+    while key and topic.key != key:
+        topic = draw_topic(rng, "train")
     if world.facts and rng.random() < 0.12:
         multi = [known for known, _ in world.facts if known.multi]
         topic = multi[0] if multi else topic
