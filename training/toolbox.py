@@ -21,6 +21,7 @@ from toolparts import (
     SAY,
     SYSTEMS,
     TOOLS,
+    TRAINED_NOUNS,
     VERBS,
     Fields,
     Use,
@@ -44,7 +45,7 @@ def _composed(rng: random.Random, split: Split, noun: str = "", verb: str = "") 
     """A tool from a verb and a noun; some nouns do not exist."""
     made_up = not noun and rng.random() < 0.18
     noun = noun or _pick_noun(rng, split)
-    words, articles, verbs, params = NOUNS[noun]
+    words, articles, verbs, params = TRAINED_NOUNS[noun]
     verb = verb if verb in verbs else rng.choice(verbs)
     names, abouts, asks = VERBS[verb]
     called, spoken = rng.choice(words), rng.choice(words)
@@ -96,8 +97,8 @@ _NEAR = cast("dict[str, list[str]]", TOOLS["near"])
 
 
 def _pick_noun(rng: random.Random, split: Split) -> str:
-    names = [name for name in NOUNS if held("tool " + name, 15) == (split != "train")]
-    return rng.choice(names)
+    table = TRAINED_NOUNS if split == "train" else NOUNS
+    return rng.choice([name for name in table if held("tool " + name, 15) == (split != "train")])
 
 
 def _special(rng: random.Random, split: Split) -> Use:

@@ -25,6 +25,7 @@ __all__ = [
     "SAY",
     "SYSTEMS",
     "TOOLS",
+    "TRAINED_NOUNS",
     "VERBS",
     "Fields",
     "Use",
@@ -46,6 +47,9 @@ Fields: TypeAlias = tuple[
 TOOLS = cast("dict[str, object]", tomllib.loads((DATA / "tools.toml").read_text("utf-8")))
 VERBS = cast("dict[str, list[list[str]]]", TOOLS["verb"])
 NOUNS = cast("dict[str, list[list[str]]]", TOOLS["noun"])
+_MORE = tomllib.loads((DATA / "drills.toml").read_text("utf-8"))["noun"]
+TRAINED_NOUNS = {**NOUNS, **cast("dict[str, list[list[str]]]", _MORE)}
+"""Those that training draws from; the evaluation has only those of `NOUNS` that are held out."""
 PARAMS = cast("dict[str, tuple[list[str], dict[str, JSON], list[str], str]]", TOOLS["param"])
 SYSTEMS = cast("list[str]", TOOLS["system"])
 NONE = str(TOOLS["none"])
