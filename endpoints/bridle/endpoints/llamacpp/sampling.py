@@ -77,8 +77,10 @@ class Sampler:
         rules = self._sampling
         if 0 < rules.top_k < len(logits):
             kept = _likeliest(logits, rules.top_k)
-        else:
+        elif rules.top_p < 1:
             kept = np.flatnonzero(logits > -np.inf)
+        else:
+            return np.flatnonzero(logits >= top + math.log(rules.min_p))
         if rules.top_p < 1:
             kept = _nucleus(kept, logits[kept], top, rules.top_p)
         if rules.min_p > 0:
@@ -116,15 +118,17 @@ def _likeliest(logits: FloatArray, count: int) -> NDArray[np.intp]:
 
 
 def _least_of_likeliest(logits: FloatArray, count: int) -> float:
-    """Return a bound that at least `count` logits reach: as many rows have their highest value above it.
+    """Return a bound that at least `count` logits reach: as many groups have their highest value above it.
 
-    Partitioning the whole vocabulary instead takes five times as long.
+    Groups are columns, which numpy compares side by side: 26 µs for 128,256 tokens, 130 with rows, and 1,130
+    for partitioning the whole vocabulary. Columns that are masked whole would make the partition slow.
     """
-    rows = len(logits) // _ROW
-    if count > rows:
+    groups = len(logits) // _ROW
+    peaks = logits[: groups * _ROW].reshape(_ROW, groups).max(axis=0)
+    peaks = peaks[peaks > -np.inf]
+    if count > len(peaks):
         return -math.inf
-    peaks = logits[: rows * _ROW].reshape(rows, _ROW).max(axis=1)
-    return float(np.partition(peaks, rows - count)[rows - count])
+    return float(np.partition(peaks, len(peaks) - count)[len(peaks) - count])
 
 
 def _nucleus(kept: NDArray[np.intp], logits: FloatArray, top: float, top_p: float) -> NDArray[np.intp]:
@@ -136,7 +140,7 @@ def _nucleus(kept: NDArray[np.intp], logits: FloatArray, top: float, top_p: floa
     while count < len(kept) and float(weights[near].sum(dtype=np.float64)) < top_p * total:
         count *= 8
         near = _likeliest(logits, count)
-    order = near[np.argsort(-weights[near], kind="stable")]
+    order = near[np.argsort(-weights[near])]
     enough = int(np.searchsorted(np.cumsum(weights[order], dtype=np.float64), top_p * total)) + 1
     return kept[order[:enough]]
 
