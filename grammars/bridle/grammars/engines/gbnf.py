@@ -10,12 +10,12 @@ from __future__ import annotations
 import codecs
 import ctypes
 import weakref
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from bridle.errors import GrammarError, MissingExtra
 from bridle.grammars.engines.base import FloatArray, Matcher, Recent
 from bridle.grammars.engines.marks import is_call_mark
-from bridle.grammars.engines.native import LlamaCpp, llama_cpp, token_bytes
+from bridle.grammars.engines.native import LlamaCpp, llama_cpp, read_tokens
 from bridle.grammars.gbnf import to_gbnf
 from bridle.grammars.ir import Grammar
 from bridle.grammars.lint import check_gbnf
@@ -62,17 +62,16 @@ class _Tokens:
 
     def __init__(self, lib: LlamaCpp, vocab: int, n_vocab: int, ends: Collection[int]) -> None:
         self.ends = frozenset(ends)
-        attributes = [lib.llama_vocab_get_attr(vocab, token) for token in range(n_vocab)]
+        self.pieces, attributes = read_tokens(lib, vocab, n_vocab)
         control = [i for i, bits in enumerate(attributes) if bits & lib.LLAMA_TOKEN_ATTR_CONTROL]
-        own = [token for token in control if is_call_mark(token_bytes(lib, vocab, token))]
+        own = [token for token in control if is_call_mark(self.pieces[token])]
         # To llama.cpp a control token is its text; here no text makes one, but for the marks of calls.
         self.control = frozenset(control) - self.ends - frozenset(own)
         self.control_ids = np.array(sorted(self.control), dtype=np.int32)
         self.all = np.zeros(n_vocab, dtype=_CANDIDATE)
-        self.bytes, self.bytes_are_all = _byte_tokens(lib, vocab, n_vocab)
-        self.pieces = [token_bytes(lib, vocab, token) for token in range(n_vocab)]
+        self.bytes, self.bytes_are_all = _byte_tokens(self.pieces)
         # llama.cpp takes overlong forms and surrogates for characters; they are no UTF-8.
-        self.no_text = np.array([_unfinished(b"", piece) is None for piece in self.pieces], dtype=np.bool_)
+        self.no_text = np.array([_is_no_text(piece) for piece in self.pieces], dtype=np.bool_)
         self.no_text[list(self.ends)] = False
 
 
@@ -188,16 +187,20 @@ def _unfinished(tail: bytes, piece: bytes) -> bytes | None:
     return decoder.getstate()[0]
 
 
+def _is_no_text(piece: bytes) -> bool:
+    """Can no text begin with these bytes?"""
+    return not piece.isascii() and _unfinished(b"", piece) is None
+
+
 def _checked(text: str) -> bytes:
     check_gbnf(text, tokens=False)
     return text.encode()
 
 
-def _byte_tokens(lib: LlamaCpp, vocab: int, n_vocab: int) -> tuple[NDArray[np.int32], bool]:
+def _byte_tokens(pieces: Sequence[bytes]) -> tuple[NDArray[np.int32], bool]:
     """Return tokens of one byte each, and whether every byte that UTF-8 has is among them."""
     found: dict[int, int] = {}
-    for token in range(n_vocab):
-        piece = token_bytes(lib, vocab, token)
+    for token, piece in enumerate(pieces):
         if len(piece) == 1:
             found.setdefault(piece[0], token)
     wanted = {*range(1, 0xC0), *range(0xC2, 0xF5)}
