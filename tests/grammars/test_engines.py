@@ -246,6 +246,39 @@ def test_a_matcher_knows_where_it_may_end(model: Model, engine: Engine) -> None:
         matcher.accept(end)
 
 
+def test_a_matcher_knows_what_it_may_end_with(model: Model, engine: Engine) -> None:
+    matcher = engine.matcher(Grammar(Seq((Lit("a"), Alt((Lit("b"), Lit("bc")))))))
+    a, b, c = (model.pieces.index(letter) for letter in (b"a", b"b", b"c"))
+    end = min(model.ends)
+    assert [matcher.ends_with(tokens) for tokens in ([a, b], [a, b, c], [a], [a, c], [], [a, b, end])] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+        False,
+    ]
+    for token in (a, b, c):
+        matcher.accept(token)
+    assert matcher.ends_with([])
+    assert not matcher.ends_with([c])
+    matcher.accept(end)
+    assert not matcher.ends_with([])
+
+
+def test_the_allowed_tokens_are_those_that_the_mask_leaves(model: Model) -> None:
+    matcher = model.engines[0].matcher(schema_grammar({"enum": ["yes", "no"]}))
+    for token in [None, *model.cut('"yes"', random.Random(0))]:
+        if token is not None:
+            matcher.accept(token)
+        bits = matcher.allowed()
+        assert (bits is None) == matcher.done
+        if bits is not None:
+            assert {int(i) for i in np.flatnonzero(bits)} == allowed(matcher, len(model.pieces))
+            assert matcher.allowed() is not None
+    assert model.engines[1].matcher(schema_grammar(True)).allowed() is None
+
+
 def test_a_token_that_is_not_allowed_changes_nothing(model: Model, engine: Engine) -> None:
     matcher = engine.matcher(Grammar(Lit("ab")))
     for wrong in (model.pieces.index(b"b"), *model.ends, *model.control):

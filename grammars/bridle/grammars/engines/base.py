@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
 
 from bridle.grammars.ir import Grammar
@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     FloatArray: TypeAlias = NDArray[np.float32]
+    BitArray: TypeAlias = NDArray[np.uint8]
 else:
     FloatArray: TypeAlias = object
+    BitArray: TypeAlias = object
 
-__all__ = ["Engine", "FloatArray", "Matcher", "Recent"]
+__all__ = ["BitArray", "Engine", "FloatArray", "Matcher", "Recent"]
 
 _T = TypeVar("_T")
 
@@ -30,6 +32,17 @@ class Matcher(Protocol):
 
     def allows(self, token: int) -> bool:
         """Tell whether this token may come next, for little more than the price of one token."""
+        ...
+
+    def ends_with(self, tokens: Sequence[int]) -> bool:
+        """Tell whether the answer may go on with exactly these tokens and then end; it does not."""
+        ...
+
+    def allowed(self) -> BitArray | None:
+        """Return 1 for each token that may come next, else 0; None where only the end may, or it costs much.
+
+        The array holds until the next call of the matcher.
+        """
         ...
 
     def mask_into(self, logits: FloatArray) -> None:

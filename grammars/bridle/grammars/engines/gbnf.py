@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Collection, Sequence
 
 from bridle.errors import GrammarError, MissingExtra
-from bridle.grammars.engines.base import FloatArray, Matcher, Recent
+from bridle.grammars.engines.base import BitArray, FloatArray, Matcher, Recent
 from bridle.grammars.engines.marks import is_call_mark
 from bridle.grammars.engines.native import LlamaCpp, llama_cpp, read_tokens
 from bridle.grammars.gbnf import to_gbnf
@@ -97,6 +97,19 @@ class _GbnfMatcher:
         if self._ended or token in self._tokens.control or not self._is_text(token):
             return False
         return bool(np.isfinite(self._apply(self._one, np.array([token], dtype=np.int32))[0]))
+
+    def ends_with(self, tokens: Sequence[int]) -> bool:
+        """See `Matcher`."""
+        ahead = self.clone()
+        for token in tokens:
+            if token in self._tokens.ends or not ahead.allows(token):
+                return False
+            ahead.accept(token)
+        return ahead.accepting
+
+    def allowed(self) -> BitArray | None:
+        """See `Matcher`; this engine takes milliseconds to tell."""
+        return None
 
     def mask_into(self, logits: FloatArray) -> None:
         """See `Matcher`."""

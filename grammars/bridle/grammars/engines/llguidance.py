@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Sequence
 
 from bridle.errors import GrammarError, MissingExtra
-from bridle.grammars.engines.base import FloatArray, Matcher, Recent
+from bridle.grammars.engines.base import BitArray, FloatArray, Matcher, Recent
 from bridle.grammars.engines.marks import TOKENIZE, is_call_mark, tokenize_with
 from bridle.grammars.engines.masks import Mask
 from bridle.grammars.engines.native import (
@@ -83,6 +83,7 @@ class _LlguidanceMatcher:
         self._ends = ends
         self._ended = False
         self._mask: Mask | None = None  # made when first needed: copies that only ask `allows` need none
+        self._mask_is_new = False
         self._allowed: int | None = None  # asked about last, and not yet accepted
 
     def forced(self) -> list[int]:
@@ -101,6 +102,20 @@ class _LlguidanceMatcher:
             self._allowed = token
         return allowed
 
+    def ends_with(self, tokens: Sequence[int]) -> bool:
+        """See `Matcher`."""
+        if self.done:
+            return not tokens and not self._ended
+        if not self._ends.isdisjoint(tokens):
+            return False
+        count = self._matcher.validate_tokens([*tokens, *list(self._ends)[:1]])
+        _check(self._matcher)
+        return count == len(tokens) + 1
+
+    def allowed(self) -> BitArray | None:
+        """See `Matcher`."""
+        return None if self.done else self._next_mask().bits()
+
     def mask_into(self, logits: FloatArray) -> None:
         """See `Matcher`."""
         if self.done:
@@ -109,17 +124,23 @@ class _LlguidanceMatcher:
             for end, logit in kept:
                 logits[end] = logit
             return
+        self._next_mask().apply(logits)
+
+    def _next_mask(self) -> Mask:
+        """Return the mask of the next token, which is computed once per token."""
         if self._mask is None:
             self._mask = Mask(self._n_vocab)
-        self._matcher.unsafe_compute_mask_ptr(self._mask.address, self._mask.size_bytes)
-        _check(self._matcher)
-        self._mask.apply(logits)
+        if not self._mask_is_new:
+            self._matcher.unsafe_compute_mask_ptr(self._mask.address, self._mask.size_bytes)
+            _check(self._matcher)
+            self._mask_is_new = True
+        return self._mask
 
     def accept(self, token: int) -> None:
         """See `Matcher`."""
         if token != self._allowed and not self.allows(token):
             raise GrammarError(f"the grammar does not allow the token {token} here")
-        self._allowed = None
+        self._allowed, self._mask_is_new = None, False
         if token in self._ends:
             self._ended = True
         else:

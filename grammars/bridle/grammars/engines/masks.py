@@ -8,7 +8,7 @@ take the lower of logit and ceiling takes 30 and 60, always.
 from __future__ import annotations
 
 from bridle.errors import MissingExtra
-from bridle.grammars.engines.base import FloatArray
+from bridle.grammars.engines.base import BitArray, FloatArray
 
 try:
     import numpy as np
@@ -26,10 +26,15 @@ class Mask:
 
     def __init__(self, n_vocab: int) -> None:
         words = -(-n_vocab // 32)
+        self._n_vocab = n_vocab
         self._bits = np.zeros(words, dtype=np.int32)
         self._ceilings = np.empty((4 * words, 8), dtype=np.float32)
         self.address = self._bits.ctypes.data
         self.size_bytes = self._bits.nbytes
+
+    def bits(self) -> BitArray:
+        """Return one byte per token: 1 or 0."""
+        return np.unpackbits(self._bits.view(np.uint8), count=self._n_vocab, bitorder="little")
 
     def apply(self, logits: FloatArray) -> None:
         """Set the logits of tokens whose bit is not set to minus infinity, in place.
