@@ -352,3 +352,51 @@ def test_several_calls_and_thinking_are_held_where_the_syntax_has_them() -> None
     grammar = endpoint.requests[0].grammar
     assert grammar is not None
     assert not matches(grammar, f"{call}\n{call}\n{call}")
+
+
+NOTE = ToolSpec(
+    "note",
+    "",
+    {
+        "type": "object",
+        "properties": {"who": {"type": "string", "x-quoted-from": "user"}},
+        "required": ["who"],
+    },
+)
+
+
+def note(who: str) -> str:
+    return f'<tool_call>\n{{"name": "note", "arguments": {{"who": "{who}"}}}}\n</tool_call>'
+
+
+def test_a_quoted_string_is_held_to_the_words_of_the_conversation() -> None:
+    said = [{"role": "user", "content": "Zbyněk called."}]
+    endpoint = Scripted([note("Zbyněk")], supports=GRAMMAR)
+    completion = respond(endpoint, said, [NOTE], tool_choice="required", wrapper="hermes")
+    assert completion.message.calls == (ToolCall("note", {"who": "Zbyněk"}),)
+    grammar = endpoint.requests[0].grammar
+    assert grammar is not None
+    assert not matches(grammar, note("Zbynek"))
+    prompt = "".join(segment.text for segment in endpoint.requests[0].prompt)
+    assert '"who"' in prompt
+    assert "x-quoted-from" not in prompt
+
+
+def test_what_is_no_quote_is_refused_where_nothing_held_it() -> None:
+    said = [{"role": "user", "content": "Zbyněk called."}]
+    answers = [note("Zbynek"), note("Ana")]
+    endpoint = Scripted(answers, supports=PROMPT)
+    completion = respond(endpoint, said, [NOTE], wrapper="hermes")
+    assert completion.message.calls == ()
+    assert "'Zbyněk'" in completion.refusals[0].reason
+    completion = respond(endpoint, said, [NOTE], wrapper="hermes", quotes={"user": ["Ana"]})
+    assert completion.message.calls == (ToolCall("note", {"who": "Ana"}),)
+
+
+def test_a_server_with_schemas_is_not_told_of_quotes() -> None:
+    answer = '{"inner_thoughts": "x", "function": "note", "params": {"who": "Ana"}}'
+    endpoint = Scripted([answer], supports=SCHEMA)
+    completion = respond(endpoint, USER, [NOTE], tool_choice="required")
+    assert "x-quoted-from" not in json.dumps(endpoint.requests[0].schema)
+    assert completion.message.calls == ()
+    assert "not said so" in completion.refusals[0].reason

@@ -17,7 +17,7 @@ from bridle.cli.screen import visible
 from bridle.errors import InputError
 
 if TYPE_CHECKING:
-    from bridle.endpoints.planning import ConstraintChoice
+    from bridle.endpoints.asking import ConstraintChoice
     from bridle.messages import Completion, Delta
 
 __all__ = ["command"]

@@ -6,36 +6,26 @@ else a JSON Schema of the call on the chat route, else nothing but the beginning
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import cast
 
+from bridle.endpoints.asking import Question, without_marks
 from bridle.endpoints.base import Endpoint, Request
-from bridle.endpoints.budget import Fit, fitted
-from bridle.endpoints.choose import choose_wrapper
-from bridle.errors import InputError, SchemaError
+from bridle.endpoints.budget import fitted
+from bridle.errors import InputError
 from bridle.grammars import Bounds, Grammar, call_grammar, call_schema, check_gbnf, schema_grammar
-from bridle.grammars.schema_keywords import check_schema
 from bridle.messages import (
-    JSON,
     ConstraintReport,
     Delta,
     Message,
     Proof,
-    ToolSpec,
-    as_messages,
-    as_tools,
 )
-from bridle.wrappers import JsonLayout, MemGPT, Reading, Segment, StreamReader, Wrapper
-from bridle.wrappers.checking import check_references
+from bridle.wrappers import JsonLayout, MemGPT, Reading, Segment, StreamReader
 from bridle.wrappers.plain_chat import plain_chat
 from bridle.wrappers.toollists import ToolListing, list_tools
 
-__all__ = ["ConstraintChoice", "PlainReader", "Plan", "Question", "Wishes", "ask_about", "plan_for"]
-
-ConstraintChoice = Literal["auto", "off", "grammar", "schema"]
-Mode = Literal["text", "text_or_call", "call"]
+__all__ = ["PlainReader", "Plan", "plan_for"]
 
 THOUGHTS_KEY = "inner_thoughts"
 
@@ -50,39 +40,6 @@ class Plan:
     primed: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """How the caller wants a question to be held; `respond` says what each means."""
-
-    tool_choice: str = "auto"
-    allowed: Sequence[ToolSpec] | None = None
-    thoughts: Mapping[str, JSON] | None = None
-    constraint: ConstraintChoice = "auto"
-    schema: Mapping[str, JSON] | None = None
-    gbnf: str | None = None
-    grammar: Grammar | None = None
-    parallel: int = 1
-    think: bool = False
-    max_tokens: int | None = None
-    fit: Fit = "likely"
-    bounds: Bounds | None = None
-    loosen: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What the caller asked, with everything looked up."""
-
-    wrapper: Wrapper
-    messages: tuple[Message, ...]
-    tools: tuple[ToolSpec, ...]
-    allowed: tuple[ToolSpec, ...]
-    mode: Mode
-    only: str | None
-    bounds: Bounds
-    wishes: Wishes
-
-
 class PlainReader:
     """Takes the whole answer as text: for answers that a schema or a grammar of the caller's own shapes."""
 
@@ -95,79 +52,6 @@ class PlainReader:
 
     def close(self, finish: str = "stop") -> tuple[list[Delta], Reading]:
         return [], Reading(text="".join(self._text))
-
-
-def ask_about(
-    endpoint: Endpoint,
-    messages: Iterable[Message | Mapping[str, object]],
-    tools: Iterable[ToolSpec | Mapping[str, object]],
-    wrapper: str | Path | Wrapper,
-    wishes: Wishes,
-) -> tuple[Question, str]:
-    """Look up what the caller asked for, and say why the wrapper is this one.
-
-    Raises:
-        InputError: for wrong messages, tools or tool choice.
-        SchemaError: for a tool whose schema is invalid.
-        FormatError: for a wrapper that does not exist or whose file is bad.
-    """
-    specs = as_tools(tools)
-    for tool in specs:
-        _check_tool(tool)
-    _check_wishes(wishes)
-    found, reason = choose_wrapper(endpoint, wrapper)
-    mode, only = _mode(wishes.tool_choice, specs)
-    return Question(
-        wrapper=found,
-        messages=as_messages(messages),
-        tools=specs if mode != "text" else (),
-        allowed=specs if wishes.allowed is None else tuple(wishes.allowed),
-        mode=mode,
-        only=only,
-        bounds=wishes.bounds or Bounds(),
-        wishes=wishes,
-    ), reason
-
-
-def _check_wishes(wishes: Wishes) -> None:
-    for name, value, known in (
-        ("constraint", wishes.constraint, get_args(ConstraintChoice)),
-        ("fit", wishes.fit, get_args(Fit)),
-    ):
-        if value not in known:
-            raise InputError(f"{name} is {value!r}", hint=f"it must be one of {', '.join(known)}")
-    if wishes.parallel < 1:
-        raise InputError(f"parallel is {wishes.parallel}", hint="allow at least one call")
-
-
-def _check_tool(tool: ToolSpec) -> None:
-    try:
-        check_schema(tool.parameters)
-        check_references(tool.parameters)
-    except SchemaError as error:
-        raise SchemaError(
-            f"tool {tool.name!r}: {error.message}", pointer=error.pointer, hint=error.hint
-        ) from error
-    except RecursionError as error:
-        raise SchemaError(
-            f"tool {tool.name!r}: its schema is nested too deeply", hint="make it flatter"
-        ) from error
-
-
-def _mode(tool_choice: str, tools: Sequence[ToolSpec]) -> tuple[Mode, str | None]:
-    names = [tool.name for tool in tools]
-    if tool_choice == "none" or (tool_choice == "auto" and not tools):
-        return "text", None
-    if tool_choice == "auto":
-        return "text_or_call", None
-    if tool_choice == "required" and tools:
-        return "call", None
-    if tool_choice in names:
-        return "call", tool_choice
-    raise InputError(
-        f"tool_choice is {tool_choice!r}",
-        hint=f"it must be auto, none, required or one of the tools: {', '.join(names) or 'there are none'}",
-    )
 
 
 def plan_for(endpoint: Endpoint, question: Question) -> Plan:
@@ -218,6 +102,7 @@ def _turn(question: Question, bounds: Bounds) -> Grammar:
         parallel=wishes.parallel,
         think=wishes.think,
         thoughts=wishes.thoughts,
+        quotes=question.quotes,
         opened=wrapper.opens_thinking,
         gap=wrapper.syntax.gap_always,
         stop=wrapper.stop,
@@ -286,7 +171,7 @@ def _on_chat(question: Question, *, hold: bool) -> Plan:
     messages = _as_chat(question, held)
     report, schema = ConstraintReport(), None
     if hold:
-        schema = call_schema(question.allowed, THOUGHTS_KEY, only=question.only)
+        schema = without_marks(call_schema(question.allowed, THOUGHTS_KEY, only=question.only))
         report = ConstraintReport("schema", "", "claimed")
     reader = (held or question.wrapper.syntax).reader(question.tools)
     return Plan(Request(messages=messages, schema=schema), report, reader)
@@ -320,11 +205,13 @@ def _plan_value(endpoint: Endpoint, question: Question) -> Plan:
             question,
             request,
             "schema",
-            lambda bounds: schema_grammar(schema, JsonLayout(), bounds, loosen=wishes.loosen),
+            lambda bounds: schema_grammar(
+                schema, JsonLayout(), bounds, loosen=wishes.loosen, quotes=question.quotes
+            ),
         )
         return Plan(request, report, PlainReader())
     if schema is not None and supports.json_schema and supports.chat:
-        chat = Request(messages=question.messages, schema=schema)
+        chat = Request(messages=question.messages, schema=without_marks(schema))
         return Plan(chat, ConstraintReport("schema", "", "claimed"), PlainReader())
     what = "a grammar" if schema is None else "a JSON Schema"
     where = "a web UI or a GGUF in process" if schema is None else "LM Studio, a web UI or a GGUF in process"

@@ -12,17 +12,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bridle.endpoints.asking import ConstraintChoice, Question, Wishes, ask_about
 from bridle.endpoints.base import Answer, Endpoint, Sampling
 from bridle.endpoints.budget import Fit
-from bridle.endpoints.planning import (
-    ConstraintChoice,
-    PlainReader,
-    Plan,
-    Question,
-    Wishes,
-    ask_about,
-    plan_for,
-)
+from bridle.endpoints.checks import checked_calls
+from bridle.endpoints.planning import PlainReader, Plan, plan_for
 from bridle.grammars import Bounds, Grammar
 from bridle.messages import JSON, Completion, Delta, Message, Refusal, ToolSpec
 from bridle.wrappers import Reading, StreamReader, Wrapper
@@ -44,6 +38,7 @@ def respond(
     schema: Mapping[str, JSON] | None = None,
     gbnf: str | None = None,
     grammar: Grammar | None = None,
+    quotes: Mapping[str, Sequence[str]] | None = None,
     parallel: int = 1,
     think: bool = False,
     max_tokens: int | None = None,
@@ -75,6 +70,8 @@ def respond(
         schema: hold the whole answer to this JSON Schema instead of to calls; needs no tools.
         gbnf: hold the whole answer to this GBNF grammar instead.
         grammar: hold the whole answer to these rules instead (`for_choice`, `for_regex`, `schema_grammar`).
+        quotes: the texts that strings with `x-quoted-from` are quoted from, by name, besides those of the
+            conversation: `user` (the last turn), `result` (what tools answered since) and `conversation`.
         parallel: how many calls one turn may hold under a grammar, where the call syntax knows how.
         think: under a grammar, may the turn begin with thinking, where the syntax has marks for it?
         max_tokens: limit of the answer in tokens; None is what the model's window leaves. A call that is held
@@ -105,6 +102,7 @@ def respond(
         schema=schema,
         gbnf=gbnf,
         grammar=grammar,
+        quotes=quotes,
         parallel=parallel,
         think=think,
         max_tokens=max_tokens,
@@ -177,14 +175,8 @@ def _completion(
         if not refusals and not isinstance(plan.reader, PlainReader):
             names = ", ".join(tool.name for tool in question.allowed)
             refusals.append(Refusal(f"there is no call; call one of {names}", reading.text))
-    calls = reading.calls
-    if question.only is not None and any(call.name != question.only for call in calls):
-        refusals += [
-            Refusal(f"only {question.only} may be called now, not {call.name}")
-            for call in calls
-            if call.name != question.only
-        ]
-        calls = tuple(call for call in calls if call.name == question.only)
+    calls, refused = checked_calls(question, reading.calls, held=plan.request.grammar is not None)
+    refusals += refused
     return Completion(
         message=Message("assistant", reading.text, reading.thoughts, calls),
         raw=plan.primed + answer.text,

@@ -1,0 +1,161 @@
+"""What a caller asks, looked up and checked: which wrapper, which tools, what may be called and quoted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+from bridle.endpoints.base import Endpoint
+from bridle.endpoints.budget import Fit
+from bridle.endpoints.choose import choose_wrapper
+from bridle.errors import InputError, SchemaError
+from bridle.grammars import Bounds, Grammar
+from bridle.grammars.quotes import without_quotes
+from bridle.grammars.schema_keywords import check_schema
+from bridle.messages import JSON, Message, ToolSpec, as_messages, as_tools
+from bridle.wrappers import Wrapper
+from bridle.wrappers.checking import check_references
+
+__all__ = ["ConstraintChoice", "Question", "Wishes", "ask_about", "without_marks"]
+
+ConstraintChoice = Literal["auto", "off", "grammar", "schema"]
+Mode = Literal["text", "text_or_call", "call"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How the caller wants a question to be held; `respond` says what each means."""
+
+    tool_choice: str = "auto"
+    allowed: Sequence[ToolSpec] | None = None
+    thoughts: Mapping[str, JSON] | None = None
+    constraint: ConstraintChoice = "auto"
+    schema: Mapping[str, JSON] | None = None
+    gbnf: str | None = None
+    grammar: Grammar | None = None
+    quotes: Mapping[str, Sequence[str]] | None = None
+    parallel: int = 1
+    think: bool = False
+    max_tokens: int | None = None
+    fit: Fit = "likely"
+    bounds: Bounds | None = None
+    loosen: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the caller asked, with everything looked up; `tools` are shown, `allowed` may be called."""
+
+    wrapper: Wrapper
+    messages: tuple[Message, ...]
+    tools: tuple[ToolSpec, ...]
+    allowed: tuple[ToolSpec, ...]
+    mode: Mode
+    only: str | None
+    bounds: Bounds
+    quotes: Mapping[str, Sequence[str]]
+    wishes: Wishes
+
+
+def ask_about(
+    endpoint: Endpoint,
+    messages: Iterable[Message | Mapping[str, object]],
+    tools: Iterable[ToolSpec | Mapping[str, object]],
+    wrapper: str | Path | Wrapper,
+    wishes: Wishes,
+) -> tuple[Question, str]:
+    """Look up what the caller asked for, and say why the wrapper is this one.
+
+    Raises:
+        InputError: for wrong messages, tools or tool choice.
+        SchemaError: for a tool whose schema is invalid.
+        FormatError: for a wrapper that does not exist or whose file is bad.
+    """
+    specs = as_tools(tools)
+    for tool in specs:
+        _check_tool(tool)
+    _check_wishes(wishes)
+    found, reason = choose_wrapper(endpoint, wrapper)
+    mode, only = _mode(wishes.tool_choice, specs)
+    turns = as_messages(messages)
+    return Question(
+        wrapper=found,
+        messages=turns,
+        tools=_shown(specs) if mode != "text" else (),
+        allowed=specs if wishes.allowed is None else tuple(wishes.allowed),
+        mode=mode,
+        only=only,
+        bounds=wishes.bounds or Bounds(),
+        quotes=quotes_of(turns, wishes.quotes),
+        wishes=wishes,
+    ), reason
+
+
+def _shown(tools: Sequence[ToolSpec]) -> tuple[ToolSpec, ...]:
+    """The tools as the prompt lists them: what may be quoted concerns the constraint alone."""
+    return tuple(replace(tool, parameters=without_marks(tool.parameters)) for tool in tools)
+
+
+def without_marks(schema: Mapping[str, JSON]) -> Mapping[str, JSON]:
+    """Return a schema for those who know nothing of quotes."""
+    return cast("Mapping[str, JSON]", without_quotes(dict(schema)))
+
+
+def quotes_of(
+    messages: Sequence[Message], given: Mapping[str, Sequence[str]] | None
+) -> dict[str, Sequence[str]]:
+    """Return the texts that strings may be quoted from, by name: those of the conversation, and the caller's.
+
+    `user` is what the user said last, `result` what tools have answered since, `conversation` all of what
+    user, assistant and tools have said.
+    """
+    last = max((i for i, message in enumerate(messages) if message.role == "user"), default=-1)
+    texts: dict[str, Sequence[str]] = {
+        "user": [messages[last].content] if last >= 0 else [],
+        "result": [message.content for message in messages[last + 1 :] if message.role == "tool"],
+        "conversation": [message.content for message in messages if message.role != "system"],
+    }
+    return {**texts, **(given or {})}
+
+
+def _check_wishes(wishes: Wishes) -> None:
+    for name, value, known in (
+        ("constraint", wishes.constraint, get_args(ConstraintChoice)),
+        ("fit", wishes.fit, get_args(Fit)),
+    ):
+        if value not in known:
+            raise InputError(f"{name} is {value!r}", hint=f"it must be one of {', '.join(known)}")
+    if wishes.parallel < 1:
+        raise InputError(f"parallel is {wishes.parallel}", hint="allow at least one call")
+
+
+def _check_tool(tool: ToolSpec) -> None:
+    try:
+        check_schema(tool.parameters)
+        check_references(tool.parameters)
+    except SchemaError as error:
+        raise SchemaError(
+            f"tool {tool.name!r}: {error.message}", pointer=error.pointer, hint=error.hint
+        ) from error
+    except RecursionError as error:
+        raise SchemaError(
+            f"tool {tool.name!r}: its schema is nested too deeply", hint="make it flatter"
+        ) from error
+
+
+def _mode(tool_choice: str, tools: Sequence[ToolSpec]) -> tuple[Mode, str | None]:
+    names = [tool.name for tool in tools]
+    if tool_choice == "none" or (tool_choice == "auto" and not tools):
+        return "text", None
+    if tool_choice == "auto":
+        return "text_or_call", None
+    if tool_choice == "required" and tools:
+        return "call", None
+    if tool_choice in names:
+        return "call", tool_choice
+    raise InputError(
+        f"tool_choice is {tool_choice!r}",
+        hint=f"it must be auto, none, required or one of the tools: {', '.join(names) or 'there are none'}",
+    )

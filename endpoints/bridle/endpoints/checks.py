@@ -1,0 +1,35 @@
+"""What a call must be besides valid: one of those that may be made now, and quoted where it says so.
+
+A grammar has seen to that already; where none held the answer it is looked at here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bridle.endpoints.asking import Question
+from bridle.grammars.quotes import quote_errors
+from bridle.messages import Refusal, ToolCall
+
+__all__ = ["checked_calls"]
+
+
+def checked_calls(
+    question: Question, calls: Sequence[ToolCall], *, held: bool
+) -> tuple[tuple[ToolCall, ...], list[Refusal]]:
+    """Return the calls that may be made, and why the others may not."""
+    kept: list[ToolCall] = []
+    refusals: list[Refusal] = []
+    tools = {tool.name: tool for tool in question.allowed}
+    for call in calls:
+        wrong: list[str] = []
+        if question.only is not None and call.name != question.only:
+            refusals.append(Refusal(f"only {question.only} may be called now, not {call.name}"))
+            continue
+        if not held and call.name in tools:
+            wrong = quote_errors(tools[call.name], call.arguments, question.quotes)
+        if wrong:
+            refusals.append(Refusal(f"wrong arguments for {call.name}: {'; '.join(wrong)}"))
+        else:
+            kept.append(call)
+    return tuple(kept), refusals
