@@ -29,6 +29,10 @@ entities: Any = importlib.import_module("entities")
 topics: Any = importlib.import_module("topics")
 talk: Any = importlib.import_module("talk")
 world: Any = importlib.import_module("world")
+dialogues: Any = importlib.import_module("dialogues")
+texts: Any = importlib.import_module("texts")
+toolbox: Any = importlib.import_module("toolbox")
+toolparts: Any = importlib.import_module("toolparts")
 
 SPLITS = ("train", "entities", "frames")
 
@@ -189,3 +193,90 @@ def test_a_full_block_makes_the_edit_fail_and_the_agent_say_so() -> None:
     turn = world.Turn(state, "x")
     assert turn.append("fact", "", "y" * 700).startswith("Failed: the block 'human' would have")
     assert turn.steps[0].result.startswith("Failed: ")
+
+
+def said_values(value: object) -> Iterator[str]:
+    """The texts and numbers of an argument, as they are written in a sentence."""
+    if isinstance(value, bool):
+        return
+    if isinstance(value, dict):
+        for key, one in value.items():
+            yield from (str(key), *said_values(one))
+    elif isinstance(value, list):
+        for one in value:
+            yield from said_values(one)
+    else:
+        yield str(value)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_drill_says_every_argument_in_the_request(split: str) -> None:
+    seen: set[str] = set()
+    for (case,) in islice(generate.groups(3, split, "tool_match"), 300):
+        (tool,) = [tool for tool in case.tools if tool.name == case.call.name]
+        asked = case.history[0].content.lower()
+        for key, value in case.call.arguments.items():
+            seen.add(str(tool.properties[key]["type"]))
+            assert all(text.lower() in asked for text in said_values(value)), (asked, key, value)
+        assert len({one.name for one in case.tools}) == len(case.tools)
+    assert seen >= {"string", "integer", "number", "boolean", "array"}
+
+
+def test_what_is_refused_in_a_drill_is_not_in_the_list() -> None:
+    refused = 0
+    for case in cases("train", 400):
+        if case.thoughts == "no function fits":
+            refused += 1
+            assert case.call.name == "send_message"
+            assert "can't do that" in str(case.call.arguments["message"])
+    assert refused > 20
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_nouns_of_the_evaluations_tools_are_in_no_drill(split: str) -> None:
+    for (case,) in islice(generate.groups(4, split, "tool_match"), 300):
+        verb, *nouns = case.thoughts.split()
+        assert not texts._HELD_NOUNS & set(nouns), case.thoughts
+        assert verb
+    assert {"oven", "flight", "television"} <= texts._HELD_NOUNS
+
+
+def test_training_and_evaluation_share_no_noun_of_a_composed_tool() -> None:
+    rng = random.Random(9)
+    trained = {toolbox._pick_noun(rng, "train") for _ in range(3000)}
+    out = {toolbox._pick_noun(rng, "entities") for _ in range(500)}
+    assert not trained & out
+    assert out <= set(toolparts.NOUNS)
+    assert len(trained) > 120
+
+
+def test_several_values_are_looked_up_line_by_line() -> None:
+    for (case,) in islice(generate.groups(5, "train", "multi_value"), 60):
+        lines = case.thoughts.split("; ")
+        known = case.core.block("human").lines
+        assert len(lines) > 1
+        assert all(line in known for line in lines)
+        assert all(part in case.call.arguments["message"] for part in case.accept)
+
+
+def test_a_contrast_holds_what_was_told_with_no_value_another_and_the_same() -> None:
+    for group in islice(generate.groups(12, "train"), 400):
+        by_message: dict[str, set[str]] = {}
+        for case in group:
+            by_message.setdefault(case.history[-1].content, set()).add(case.kind)
+        if any({"fact", "correction", "same"} <= kinds for kinds in by_message.values()):
+            return
+    pytest.fail("no message was a fact, a correction and known already")
+
+
+def test_a_wording_for_any_attribute_names_it_and_holds_the_value() -> None:
+    rng = random.Random(2)
+    style = frames.Style(False, False, True, False, False, True)
+    (topic,) = [one for one in (topics.draw_topic(rng, "train") for _ in range(4000)) if one.key == "Email"][
+        :1
+    ]
+    told = {talk.tell(rng, style, topic, "ana@example.com", "train", "Sam") for _ in range(800)}
+    assert all("ana@example.com" in one for one in told)
+    assert "My email is ana@example.com" in told
+    assert any("= ana@example.com" in one for one in told)
+    assert len(told) > 100
