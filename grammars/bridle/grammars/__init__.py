@@ -14,6 +14,7 @@ from bridle.grammars.ir import EMPTY, Alt, Chars, Grammar, Lit, Node, Ref, Repea
 from bridle.grammars.json_schema import call_schema, shape_schema
 from bridle.grammars.lark import to_lark
 from bridle.grammars.lint import check_gbnf
+from bridle.grammars.profiles import Profile, read_back, to_json_schema
 from bridle.grammars.regex import to_regex
 from bridle.grammars.sentences import matches, sample, shortest
 
@@ -26,6 +27,7 @@ __all__ = [
     "Lit",
     "Mode",
     "Node",
+    "Profile",
     "Ref",
     "Repeat",
     "Seq",
@@ -36,12 +38,14 @@ __all__ = [
     "choice_grammar",
     "matches",
     "optional",
+    "read_back",
     "sample",
     "schema_grammar",
     "seq",
     "shape_schema",
     "shortest",
     "to_gbnf",
+    "to_json_schema",
     "to_lark",
     "to_regex",
 ]

@@ -8,18 +8,20 @@ mean.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from bridle.errors import GrammarError
-from bridle.grammars.ir import Alt, Chars, Grammar, Lit, Node, Repeat, Seq
+from bridle.grammars.ir import EMPTY, Alt, Chars, Grammar, Lit, Node, Repeat, Seq
 
-__all__ = ["LARGEST_REGEX", "to_regex"]
+__all__ = ["LARGEST_REGEX", "json_pattern", "to_regex"]
 
 LARGEST_REGEX = 200_000
 """Characters. Rules are written out wherever they are used, so that nested values grow fast."""
 _META = frozenset("\\.+*?()|[]{}^$")
 _CONTROLS = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _PLAIN_IN_CLASS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 _")
+_UNESCAPED = Chars(((0x00, 0x1F), (0x22, 0x22), (0x5C, 0x5C)), negated=True).allowed()
 _EVERY = "[\\u0000-\\U0010FFFF]"
 
 
@@ -41,22 +43,66 @@ def to_regex(grammar: Grammar) -> str:
     return _Writer(grammar.rules).alternatives(grammar.root)
 
 
-class _Writer:
-    """Writes nodes; each rule is written once and then repeated as text."""
+def json_pattern(node: Node) -> tuple[str, bool] | None:
+    """Return a `pattern` for the texts of a node that JSON writes without escapes, and whether that is all.
 
-    def __init__(self, rules: Mapping[str, Node]) -> None:
+    None where there are no such texts. Servers apply a pattern to what stands between the quotation marks, and
+    some read no more of an expression than groups, classes, counts and `|`. What is special is therefore
+    written as a class.
+
+    >>> json_pattern(Seq((Lit("a."), Repeat(Lit("b"), 0, 2))))
+    ('^a[\\\\u002E][b]{0,2}$', True)
+    """
+    plain = _unescaped(node)
+    return None if plain is None else (f"^{_Writer({}, simple=True).part(plain)}$", plain == node)
+
+
+def _unescaped(node: Node) -> Node | None:
+    """Leave out what JSON writes with a backslash; None where nothing is left."""
+    match node:
+        case Lit(text):
+            return node if json.dumps(text, ensure_ascii=False) == f'"{text}"' else None
+        case Chars():
+            ranges = tuple(
+                (max(first, low), min(last, high))
+                for first, last in node.allowed()
+                for low, high in _UNESCAPED
+                if max(first, low) <= min(last, high)
+            )
+            whole = ranges == node.allowed()
+            return node if whole else Chars(ranges) if ranges else None
+        case Seq(items):
+            found = [_unescaped(item) for item in items]
+            kept = [item for item in found if item is not None]
+            return Seq(tuple(kept)) if len(kept) == len(found) else None
+        case Alt(items):
+            options = [item for item in map(_unescaped, items) if item is not None]
+            return Alt(tuple(options)) if options else None
+        case Repeat(item, least, most):
+            inner = _unescaped(item)
+            return Repeat(inner, least, most) if inner is not None else EMPTY if least == 0 else None
+        case _:
+            return None
+
+
+class _Writer:
+    """Writes nodes; each rule is written once and then repeated as text. `simple` is for `json_pattern`."""
+
+    def __init__(self, rules: Mapping[str, Node], *, simple: bool = False) -> None:
         self._rules = rules
+        self._simple = simple
+        self._group = "(" if simple else "(?:"
         self._known: dict[str, str] = {}
 
     def alternatives(self, node: Node) -> str:
         """Write a node that may stand alone."""
         match node:
             case Lit(text):
-                return "".join(_literal(char, text) for char in text)
+                return "".join(self._char(char, text) for char in text)
             case Chars():
                 return _class(node)
             case Seq(items):
-                return "".join(self._part(item) for item in items)
+                return "".join(self.part(item) for item in items)
             case Alt(items):
                 return self._choice([self.alternatives(item) for item in items])
             case Repeat(item, least, most):
@@ -66,22 +112,30 @@ class _Writer:
                     self._known[node.name] = self.alternatives(self._rules[node.name])
                 return self._known[node.name]
 
-    def _part(self, node: Node) -> str:
+    def part(self, node: Node) -> str:
+        """Write a node that stands beside others."""
         text = self.alternatives(node)
-        return f"(?:{text})" if _is_choice(node, self._rules) and text else text
+        return f"{self._group}{text})" if _is_choice(node, self._rules) and text else text
+
+    def _char(self, char: str, text: str) -> str:
+        if self._simple and not (char.isascii() and (char.isalnum() or char in " _")):
+            return _class(Chars(((ord(char), ord(char)),)))
+        return _literal(char, text)
 
     def _choice(self, texts: list[str]) -> str:
         # Not every reader takes an alternative of nothing.
         found = list(dict.fromkeys(text for text in texts if text))
         if len(found) == len(texts) or not found:
             return "|".join(found)
-        return f"(?:{'|'.join(found)})?"
+        return f"{self._group}{'|'.join(found)})?"
 
     def _repeated(self, item: Node, least: int, most: int) -> str:
         text = self.alternatives(item)
         if not text or most == 0:
             return ""
-        whole = text if _is_one(item, self._rules) else f"(?:{text})"
+        if self._simple and len(text) == 1:
+            text = f"[{text}]"  # llama.cpp's converter repeats a character together with those before it
+        whole = text if _is_one(item, self._rules) else f"{self._group}{text})"
         return whole + _count(least, most)
 
 
