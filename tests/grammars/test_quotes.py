@@ -429,3 +429,12 @@ def test_what_is_not_held_is_not_checked() -> None:
     for wrong in wrongs:
         assert len(quote_errors(tool, {**fine, **wrong}, {"user": ["Ana"]})) == 1
     assert quote_errors(ToolSpec("f"), {}, {}) == []
+
+
+def test_the_page_s_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "quotes.md").read_text(encoding="utf-8")
+    exec(page.split("```python\n", 1)[1].split("```", 1)[0], {})
+    printed = capsys.readouterr().out
+    assert "<tool_call>" in printed
+    assert "quote it word for word: 'Zbyněk'" in printed
+    assert f"at most {MOST_WORDS} words" in page
