@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import jsonschema
 import pytest
@@ -22,7 +21,6 @@ from bridle.errors import GrammarError
 from bridle.grammars import (
     EMPTY,
     Alt,
-    Bounds,
     Chars,
     Grammar,
     Lit,
@@ -32,24 +30,11 @@ from bridle.grammars import (
     matches,
     schema_grammar,
 )
-from bridle.messages import JSON, ToolSpec
-from bridle.wrappers import Segment, get_wrapper
+from bridle.wrappers import get_wrapper
+from noise import BOUNDS, ENGINES, PROMPT, WILD, random_tools
 from tiny_gguf import write_tiny_llama
 
-ENGINES: tuple[Literal["llguidance", "gbnf"], ...] = ("llguidance", "gbnf")
-BOUNDS = Bounds(
-    string_chars=12,
-    thoughts_chars=16,
-    thinking_chars=16,
-    array_items=2,
-    object_members=2,
-    depth=2,
-    key_chars=6,
-)
 GREEDY = Sampling()
-WILD = Sampling(temperature=1.5)
-PROMPT = (Segment("<|im_start|>user\nGo.<|im_end|>\n<|im_start|>assistant\n", control=True),)
-WORDS = ("city", "page", "label", "query", "number", "text", "flag", "é日")
 
 
 @pytest.fixture(scope="module")
@@ -72,36 +57,6 @@ def fast(tiny: Path) -> Iterator[LlamaCpp]:
 def ask(grammar: Grammar, sampling: Sampling = GREEDY, max_tokens: int | None = None) -> Request:
     longest = grammar.longest_bytes if max_tokens is None else max_tokens
     return Request(PROMPT, grammar=grammar, sampling=sampling, max_tokens=longest)
-
-
-def random_schema(rng: random.Random, depth: int = 0) -> dict[str, JSON]:
-    kinds: list[dict[str, JSON]] = [
-        {"type": "string"},
-        {"type": "string", "maxLength": rng.randrange(9)},
-        {"type": "integer", "minimum": rng.randrange(-50, 5), "maximum": rng.randrange(5, 3000)},
-        {"type": "number"},
-        {"type": "boolean"},
-        {"enum": ["a", 'quo"te', 3, None]},
-        {"type": ["string", "null"]},
-    ]
-    if depth < 2:
-        kinds.append({"type": "array", "items": random_schema(rng, depth + 1)})
-        kinds.append(random_object(rng, depth + 1))
-    return rng.choice(kinds)
-
-
-def random_object(rng: random.Random, depth: int = 0) -> dict[str, JSON]:
-    names = rng.sample(WORDS, rng.randrange(4))
-    return {
-        "type": "object",
-        "properties": {name: random_schema(rng, depth) for name in names},
-        "required": [name for name in names if rng.random() < 0.7],
-        "additionalProperties": False,
-    }
-
-
-def random_tools(rng: random.Random) -> list[ToolSpec]:
-    return [ToolSpec(f"{rng.choice(WORDS)}_{i}", "", random_object(rng)) for i in range(rng.randrange(1, 4))]
 
 
 def check_random_calls(endpoint: LlamaCpp, count: int, first: int = 0) -> None:
@@ -199,12 +154,6 @@ def test_a_slow_machine_is_not_measured_for_long(tiny: Path, monkeypatch: pytest
         assert set(endpoint.batch_costs) == {1}
 
 
-def test_forced_text_ends_at_the_limit_too(fast: LlamaCpp) -> None:
-    grammar = Grammar(Lit("a text that is much longer than that"))
-    answer = fast.complete(ask(grammar, max_tokens=3))
-    assert (answer.finish, answer.usage.forced_tokens) == ("length", 3)
-
-
 def test_a_forced_end_is_the_end(tiny: Path) -> None:
     class EndsAtOnce:
         done = False
@@ -257,14 +206,6 @@ def test_an_answer_may_end_where_the_grammar_lets_it(endpoint: LlamaCpp) -> None
 def test_the_empty_sentence_asks_for_nothing(endpoint: LlamaCpp) -> None:
     answer = endpoint.complete(ask(Grammar(EMPTY), max_tokens=5))
     assert (answer.text, answer.finish, answer.usage.sampled_tokens) == ("", "stop", 0)
-
-
-def test_a_cut_answer_says_so(endpoint: LlamaCpp) -> None:
-    grammar = schema_grammar({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]})
-    whole = endpoint.complete(ask(grammar)).text
-    answer = endpoint.complete(ask(grammar, max_tokens=4))
-    assert (answer.finish, answer.usage.completion_tokens) == ("length", 4)
-    assert whole.startswith(answer.text)
 
 
 def test_a_stop_string_inside_an_argument_cuts_nothing(endpoint: LlamaCpp) -> None:

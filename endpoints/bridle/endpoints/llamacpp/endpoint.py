@@ -5,8 +5,10 @@ The module itself needs neither numpy nor llama.cpp: a file is checked before th
 
 from __future__ import annotations
 
+import math
 import os
 import threading
+import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 from bridle.endpoints.base import Answer, Request, Supports
 from bridle.endpoints.llamacpp.gguf_header import GgufHeader, read_header
 from bridle.errors import (
+    BudgetError,
     ConfigError,
     ContextOverflow,
     EndpointError,
@@ -26,6 +29,7 @@ from bridle.errors import (
 from bridle.messages import JSON, Finish, Usage
 
 if TYPE_CHECKING:
+    from bridle.endpoints.llamacpp.decode import Run
     from bridle.endpoints.llamacpp.runtime import EngineName, Runtime
 
 __all__ = ["LlamaCpp"]
@@ -133,30 +137,37 @@ class LlamaCpp:
         """Answer a prompt; see `Endpoint.complete`.
 
         Raises:
-            ContextOverflow: before anything is evaluated, when prompt and `max_tokens` exceed the window.
+            ContextOverflow: before anything is evaluated, when prompt and `max_tokens` exceed the window, or
+                without `max_tokens` the shortest answer that the grammar allows does.
+            BudgetError: before anything is evaluated, when that answer takes more than `max_tokens`.
             InputError: for sampling values out of range, an empty prompt, and a bad grammar.
             EndpointError: when llama.cpp fails, and when the endpoint is closed or in use.
         """
         with self._in_use():
+            deadline = _deadline(request.max_seconds)
             prompt = self._tokens(request)
             most = self._room_for_answer(request, len(prompt))
-            run = self._runtime.start(request, most, on_text, should_stop)
+            run = self._start(request, most, on_text, should_stop)
+            run.deadline = deadline
             cached = len(prompt) - len(run.pending)
             ending = run.go()
             finish: Finish = ending if ending in ("length", "cancelled") else "stop"
+            if ending == "max_seconds" and not run.complete:
+                finish = "length"
             return Answer(
                 text=run.text.close(),
                 finish=finish,
                 finish_reason=ending,
                 usage=Usage(
                     prompt_tokens=len(prompt),
-                    completion_tokens=run.sampled + run.forced,
+                    completion_tokens=len(run.answer),
                     cached_tokens=cached,
                     sampled_tokens=run.sampled,
                     forced_tokens=run.forced,
                 ),
                 engine=run.engine,
-                dropped=("schema",) if request.schema is not None else (),
+                dropped=_dropped(request),
+                cost=None if run.matcher is None else run.costs.sums(),
             )
 
     def count_tokens(self, request: Request) -> int:
@@ -199,6 +210,26 @@ class LlamaCpp:
             raise InputError("the prompt is empty", hint="give at least one segment of text")
         return tokens
 
+    def _start(
+        self,
+        request: Request,
+        most: int,
+        on_text: Callable[[str], None] | None,
+        should_stop: Callable[[], bool] | None,
+    ) -> Run:
+        try:
+            return self._runtime.start(request, most, on_text, should_stop)
+        except BudgetError as error:
+            if request.max_tokens is not None:
+                raise
+            raise ContextOverflow(
+                f"the window of {self._window} tokens leaves {error.given} for an answer of at least"
+                f" {error.needed}",
+                hint="shorten the prompt, or load the model with more context_tokens",
+                prompt_tokens=self._window - most,
+                context_tokens=self._window,
+            ) from error
+
     def _room_for_answer(self, request: Request, n_prompt: int) -> int:
         """Return how many tokens the answer may have."""
         wanted = request.max_tokens
@@ -215,6 +246,20 @@ class LlamaCpp:
                 max_tokens=wanted,
             )
         return room if wanted is None else wanted
+
+
+def _deadline(max_seconds: float | None) -> float:
+    if max_seconds is None:
+        return math.inf
+    if not max_seconds > 0:
+        raise InputError(f"max_seconds is {max_seconds!r}", hint="give more than 0, or None for no limit")
+    return time.perf_counter() + max_seconds
+
+
+def _dropped(request: Request) -> tuple[str, ...]:
+    dropped = {"schema": request.schema is not None}
+    dropped["field_tokens"] = bool(request.field_tokens) and request.grammar is None
+    return tuple(name for name, is_dropped in dropped.items() if is_dropped)
 
 
 def _runtime_class() -> type[Runtime]:

@@ -6,25 +6,31 @@ This is what needs numpy and llama.cpp behind `LlamaCpp`, which imports it when 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Literal
 
 from bridle.endpoints.base import Request
 from bridle.endpoints.llamacpp.cache import Cache
 from bridle.endpoints.llamacpp.decode import Run
+from bridle.endpoints.llamacpp.guard import Guard
 from bridle.endpoints.llamacpp.native import Model, library
 from bridle.endpoints.llamacpp.sampling import Sampler
+from bridle.endpoints.llamacpp.spelling import Speller
 from bridle.endpoints.llamacpp.text import TextStream
 from bridle.endpoints.llamacpp.vocab import Vocabulary
-from bridle.errors import ConfigError
+from bridle.errors import ConfigError, InputError
 from bridle.grammars import Grammar
-from bridle.grammars.engines.base import Engine, Matcher
+from bridle.grammars.engines.base import Engine, Matcher, Recent
+from bridle.grammars.engines.closing import Plans
+from bridle.grammars.following import label_of
 
 __all__ = ["EngineName", "Runtime"]
 
 EngineName = Literal["auto", "llguidance", "gbnf"]
 _CPU_BATCH_TOKENS, _GPU_BATCH_TOKENS = 128, 512
 """On a CPU larger batches gain nothing, and they let a caller wait longer who wants to stop."""
+_KEPT_PLANS = 32
 
 
 class Runtime:
@@ -56,6 +62,7 @@ class Runtime:
         self.cache = Cache(self._model, self.vocabulary.size, window, batch)
         self._engine_name: EngineName = engine
         self._engines: dict[str, Engine] = {}
+        self._plans: Recent[Plans] = Recent(_KEPT_PLANS)
         self._last: tuple[Request, list[int]] | None = None
 
     @property
@@ -81,30 +88,53 @@ class Runtime:
         on_text: Callable[[str], None] | None,
         should_stop: Callable[[], bool] | None,
     ) -> Run:
-        """Prepare one answer; nothing of it has been evaluated yet."""
+        """Prepare one answer; nothing of it has been evaluated yet.
+
+        Raises:
+            BudgetError: when the shortest answer that the grammar allows takes more than `most_tokens`.
+            InputError: for a field that the grammar does not have.
+        """
         prompt = self.tokens(request)
-        sampler = Sampler(request.sampling, self.vocabulary.size)
-        matcher: Matcher | None = None
-        engine = ""
-        wanted = request.grammar if request.gbnf is None else request.gbnf
-        if wanted is not None:
-            engine, matcher = self._matcher(wanted)
-            self.cache.calibrate()
-        kept = self.cache.reuse(prompt)
-        return Run(
+        run = Run(
             cache=self.cache,
             vocabulary=self.vocabulary,
-            sampler=sampler,
+            sampler=Sampler(request.sampling, self.vocabulary.size),
             text=TextStream(request.stop, on_text),
-            pending=prompt[kept:],
+            pending=prompt,
             most_tokens=most_tokens,
-            matcher=matcher,
             should_stop=should_stop,
-            engine=engine,
+        )
+        wanted = request.grammar if request.gbnf is None else request.gbnf
+        if wanted is not None:
+            engine = self._engine(wanted)
+            run.engine, run.restart = engine.name, lambda: engine.matcher(wanted)
+            run.matcher = run.restart()
+            run.costs.every = engine.name == "llguidance"
+            if isinstance(wanted, Grammar):
+                run.guard = self._guard(wanted, run.matcher, request, most_tokens)
+            self.cache.calibrate()
+        run.pending = prompt[self.cache.reuse(prompt) :]
+        return run
+
+    def _guard(self, grammar: Grammar, matcher: Matcher, request: Request, most_tokens: int) -> Guard | None:
+        """Return what keeps the answer's limits; none where it cannot exceed them."""
+        timed = request.max_seconds is not None
+        if request.field_tokens:
+            _check_fields(grammar, request.field_tokens)
+        elif most_tokens >= grammar.longest_bytes and not timed:
+            return None
+        speller = self._speller
+        plans = self._plans.get(grammar.key, lambda: Plans(grammar, speller))
+        return Guard(
+            plans, matcher, most_tokens, sure=speller.knows_bytes, fields=request.field_tokens, timed=timed
         )
 
-    def _matcher(self, wanted: Grammar | str) -> tuple[str, Matcher]:
-        """Start a matcher and name its engine; a caller's own GBNF text is for llama.cpp's."""
+    @cached_property
+    def _speller(self) -> Speller:
+        return Speller(self._model.lib, self.vocabulary)
+
+    def _engine(self, wanted: Grammar | str) -> Engine:
+        """Return the engine for a grammar; a caller's own GBNF text is for llama.cpp's."""
         name = self._engine_name
         if isinstance(wanted, str):
             name = "gbnf"
@@ -113,7 +143,7 @@ class Runtime:
         # Made when first needed: reading a large vocabulary takes llguidance up to two seconds.
         if name not in self._engines:
             self._engines[name] = self._new_engine(name)
-        return name, self._engines[name].matcher(wanted)
+        return self._engines[name]
 
     def _new_engine(self, name: str) -> Engine:
         vocabulary = self.vocabulary
@@ -124,3 +154,13 @@ class Runtime:
         from bridle.grammars.engines.gbnf import GbnfEngine
 
         return GbnfEngine(vocabulary.pointer, vocabulary.size, vocabulary.ends)
+
+
+def _check_fields(grammar: Grammar, wanted: Iterable[str]) -> None:
+    known = dict.fromkeys(label_of(rule) for rule in grammar.rules if label_of(rule))
+    for name in wanted:
+        if name not in known:
+            raise InputError(
+                f"field_tokens names {name!r}, which no field of the grammar is called",
+                hint=f"the fields are: {', '.join(known) or 'none that the grammar was made to tell apart'}",
+            )

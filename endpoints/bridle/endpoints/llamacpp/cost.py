@@ -1,0 +1,101 @@
+"""What a constraint costs an answer: counts, time, and how much of the model's own probability it leaves.
+
+Exact at every sampled token, and cheap: the vocabulary is gone through in blocks that stay in the processor's
+cache.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridle.endpoints.llamacpp.sampling import FloatArray
+from bridle.grammars.engines.base import Matcher
+from bridle.messages import ConstraintCost
+
+__all__ = ["Costs"]
+
+_BLOCK = 16_384
+_LEAST = 1e-45  # the smallest probability that a float32 holds
+
+
+@dataclass(slots=True)
+class Costs:
+    """Adds up the cost of one answer. Unless `every`, `nats` counts only tokens that a mask is there for."""
+
+    every: bool = True
+    rejected: int = 0
+    interventions: int = 0
+    nats: float = 0.0
+    surprise_nats: float = 0.0
+    mask_seconds: float = 0.0
+    _top: float = 0.0
+    _total: float = 1.0
+    _weights: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    _ones: FloatArray = field(default_factory=lambda: np.ones(_BLOCK, dtype=np.float32))
+
+    @contextmanager
+    def engine(self) -> Generator[None]:
+        """Count the time that the engine takes."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.mask_seconds += time.perf_counter() - began
+
+    def see(self, logits: FloatArray) -> None:
+        """Take the model's own logits, before anything changes them."""
+        if len(self._weights) != len(logits):
+            self._weights = np.empty(len(logits), dtype=np.float32)
+        self._top = float(logits.max())
+        self._total = 0.0
+        for start in range(0, len(logits), _BLOCK):
+            part = self._weights[start : start + _BLOCK]
+            np.subtract(logits[start : start + _BLOCK], self._top, out=part)
+            np.exp(part, out=part)
+            self._total += float(part.dot(self._ones[: len(part)]))
+
+    def add(self, token: int, matcher: Matcher, masked: FloatArray | None) -> None:
+        """Count a token that the model chose, before the matcher takes it.
+
+        `masked` are the logits after the mask, where it was needed to choose the token.
+        """
+        chosen = max(float(self._weights[token]), _LEAST)
+        log_total = math.log(self._total)
+        self.surprise_nats += max(0.0, log_total - math.log(chosen))
+        bits = self._allowed(matcher, masked)
+        if bits is None:
+            return
+        left = 0.0
+        for start in range(0, len(self._weights), _BLOCK):
+            part = bits[start : start + _BLOCK].astype(np.float32)
+            left += float(self._weights[start : start + _BLOCK].dot(part))
+        self.nats += max(0.0, log_total - math.log(max(left, chosen)))
+
+    def _allowed(self, matcher: Matcher, masked: FloatArray | None) -> NDArray[np.generic] | None:
+        """Return a one for each token that the constraint allows; None where that would cost too much."""
+        with self.engine():
+            bits = matcher.allowed()
+        if bits is not None:
+            return bits
+        if masked is None and self.every:
+            masked = np.zeros(len(self._weights), dtype=np.float32)
+            with self.engine():
+                matcher.mask_into(masked)
+        return None if masked is None else np.isfinite(masked)
+
+    def sums(self) -> ConstraintCost:
+        """Return what has been added up."""
+        return ConstraintCost(
+            rejected=self.rejected,
+            interventions=self.interventions,
+            nats=self.nats,
+            surprise_nats=self.surprise_nats,
+            mask_seconds=self.mask_seconds,
+        )

@@ -1,0 +1,212 @@
+"""Sees to it that an answer can always be ended in time, and that single fields of it do not grow too long.
+
+After each token there is a plan that ends the answer within the tokens left. Far from the limit this needs
+no work: from nowhere in a grammar is it further to the end than `Plans.furthest`. Nearer to it a plan is kept
+that the matcher has verified, and a token after which there would be none is refused.
+
+Where a string has to end, it ends at a word: the guard remembers where the last word ended, and text from
+there on is not told before it is certain (`told`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bridle.endpoints.llamacpp.landing import ends_word
+from bridle.errors import BudgetError
+from bridle.grammars.engines.base import Matcher
+from bridle.grammars.engines.closing import Plans
+from bridle.grammars.following import State
+
+__all__ = ["Guard"]
+
+_HELD = 12  # tokens of an unfinished word, or of what follows the last one, that are taken back at most
+_NEAR = 16  # tokens to spare from which on the ends of words are remembered
+
+
+class Guard:
+    """Watches one answer of at most `most` tokens.
+
+    `sure` says that every byte has a token of its own. `fields` are the most tokens of single fields by name.
+    With `timed` the answer may have to be ended at any moment.
+
+    Raises:
+        BudgetError: when the shortest answer takes more than `most` tokens.
+    """
+
+    def __init__(
+        self,
+        plans: Plans,
+        matcher: Matcher,
+        most: int,
+        *,
+        sure: bool = True,
+        fields: Mapping[str, int] | None = None,
+        timed: bool = False,
+    ) -> None:
+        self._plans, self._follower = plans, plans.follower
+        self._most = most
+        self._fields = dict(fields or {})
+        self._timed = timed
+        self._far = 0 if most >= plans.longest else plans.furthest if sure else most + 1
+        self._pieces: list[bytes] = []
+        self._states: list[State] = [self._follower.start()]
+        self._counted: list[str] = []
+        self._used = dict.fromkeys(self._fields, 0)
+        self._word_end: int | None = None
+        self._plan: tuple[int, ...] | None = None
+        self._next: tuple[int, tuple[int, ...] | None] | None = None
+        self._ahead: tuple[State, bytes, State] | None = None
+        if most < self._far:
+            self._plan = plans.shortest(matcher)
+            if self._plan is not None and len(self._plan) > most:
+                raise _too_small(len(self._plan), most)
+
+    @property
+    def left(self) -> int:
+        """How many more tokens the answer may have."""
+        return self._most - len(self._pieces)
+
+    @property
+    def told(self) -> int:
+        """How many tokens of the answer are certain to stay in it."""
+        return len(self._pieces) if self._word_end is None else self._word_end
+
+    @property
+    def in_string(self) -> bool:
+        """Is this inside free text that has begun?"""
+        return bool(self._pieces) and self._follower.free(self._state())
+
+    @property
+    def in_text(self) -> bool:
+        """Is this inside free text that may end anywhere, and so is no part of a call?"""
+        state = self._state()
+        return self._follower.free(state) and self._follower.may_end(state)
+
+    def admits(self, token: int, piece: bytes, matcher: Matcher) -> bool:
+        """Tell whether an answer may go on with a token that its grammar allows."""
+        if self._field_is_over(piece):
+            return False
+        left = self.left - 1
+        plan: tuple[int, ...] | None = None
+        if self._plan and self._plan[0] == token:
+            plan = self._plan[1:]
+        elif left < self._far:
+            plan = self._plans.find(self._after(piece), matcher, left, (token,))
+            if plan is None:
+                return False
+        self._next = token, plan
+        return True
+
+    def took(self, token: int, piece: bytes) -> None:
+        """Go on after a token."""
+        watches = self._watches
+        before = self._state() if watches else ()
+        tail = self._pieces[-1] if self._pieces else b""
+        self._pieces.append(piece)
+        self._plan = self._next[1] if self._next is not None and self._next[0] == token else None
+        self._next = None
+        if watches:
+            after = self._state()
+            self._count(before, after, piece)
+            self._remember(before, after, tail, piece)
+
+    def way_out(self, matcher: Matcher) -> tuple[int, ...]:
+        """Return tokens that lead out of a string or field that must end; none where all may end at once."""
+        state = self._state()
+        for name in self._full_fields(state):
+            text = self._follower.end_of(state, name)
+            tokens = self._plans.spelled(text) if text else None
+            if tokens is not None and len(tokens) <= self.left:
+                return tokens
+        return self.plan(matcher)[:1]
+
+    def plan(self, matcher: Matcher) -> tuple[int, ...]:
+        """Return the tokens that end the answer from here; none where it may end at once."""
+        if self._plan is None:
+            self._plan = self._plans.find(self._state(), matcher, max(self.left, 0))
+        return self._plan or ()
+
+    def loose(self, piece: bytes) -> int:
+        """Return how many of the last tokens to take back for a string to end at a word, before `piece`."""
+        if self._word_end is None or (self._pieces and ends_word(self._pieces[-1], piece)):
+            return 0
+        return len(self._pieces) - self._word_end
+
+    def take_back(self, count: int) -> None:
+        """Forget the last tokens."""
+        size = len(self._pieces) - count
+        for name in self._counted[size:]:
+            if name:
+                self._used[name] -= 1
+        del self._pieces[size:], self._counted[size:], self._states[size + 1 :]
+        self._plan = self._next = self._word_end = None
+
+    @property
+    def _watches(self) -> bool:
+        return bool(self._fields) or self._timed or self.left < self._far
+
+    def _state(self) -> State:
+        """Where in the grammar the answer stands."""
+        done = len(self._states) - 1
+        if done < len(self._pieces):
+            if self._ahead is not None and self._ahead[0] is self._states[-1]:
+                _, piece, state = self._ahead
+                if piece == self._pieces[done]:
+                    self._states.append(state)
+            for piece in self._pieces[len(self._states) - 1 :]:
+                self._states.append(self._follower.advance(self._states[-1], piece))
+        return self._states[-1]
+
+    def _after(self, piece: bytes) -> State:
+        """The state that a piece leads to."""
+        state = self._state()
+        if self._ahead is None or self._ahead[0] is not state or self._ahead[1] != piece:
+            self._ahead = state, piece, self._follower.advance(state, piece)
+        return self._ahead[2]
+
+    def _full_fields(self, state: State) -> list[str]:
+        inside = self._follower.fields(state)
+        return [name for name in inside if name in self._used and self._used[name] >= self._fields[name]]
+
+    def _field_is_over(self, piece: bytes) -> bool:
+        if not self._fields:
+            return False
+        full = self._full_fields(self._state())
+        return bool(full) and any(name in self._follower.fields(self._after(piece)) for name in full)
+
+    def _count(self, before: State, after: State, piece: bytes) -> None:
+        """Count a token of a field, but not one that only opens it."""
+        inside = [name for name in self._follower.fields(after) if name in self._used]
+        free = self._follower.free
+        opens = free(after) and not free(before) and not piece[-1:].isalnum()
+        name = "" if not inside or opens else inside[-1]
+        if name:
+            self._used[name] += 1
+        self._counted += [""] * (len(self._pieces) - 1 - len(self._counted))
+        self._counted.append(name)
+
+    def _remember(self, before: State, after: State, tail: bytes, piece: bytes) -> None:
+        """Note where the last word of a string ended, while that may be asked for soon."""
+        count, free = len(self._pieces), self._follower.free
+        if not free(after) or not free(before) or self._follower.may_end(after):
+            self._word_end = None
+        elif self._is_tight(after) and ends_word(tail, piece):
+            self._word_end = count - 1
+        elif self._word_end is not None and count - self._word_end > _HELD:
+            self._word_end = None
+
+    def _is_tight(self, state: State) -> bool:
+        if self._timed or (self._plan is not None and self.left - len(self._plan) < _NEAR):
+            return True
+        names = self._follower.fields(state) if self._fields else ()
+        return any(name in self._used and self._fields[name] - self._used[name] < _NEAR for name in names)
+
+
+def _too_small(needed: int, given: int) -> BudgetError:
+    return BudgetError(
+        f"max_tokens is {given}, and the shortest answer that the grammar allows takes {needed}",
+        needed=needed,
+        given=given,
+        hint=f"give max_tokens of at least {needed}, or offer tools with fewer required arguments",
+    )

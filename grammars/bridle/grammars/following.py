@@ -1,0 +1,385 @@
+"""Follows an answer through the rules of its grammar, and knows the shortest way to the end from anywhere.
+
+Engines know what may come next, not how far it is to the end. The rules do: they are finite, so the shortest
+text of each part is known beforehand. A state is the set of all places in the rules that the text so far can
+have come to, and each place knows what has to follow it.
+
+Parts weigh as many bytes as they have, unless the caller brings another measure, such as the number of tokens
+that spell a text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from bridle.grammars.ir import EMPTY, Alt, Chars, Grammar, Lit, Node, Ref, Repeat, Seq
+
+__all__ = ["Follower", "Place", "State", "furthest", "label_of"]
+
+_LABEL = "field:"
+_WIDE = 1000  # code points of a class that words can be written in
+_PREFERRED = "a0 "  # what stands for any character, where a class has no other that is as short
+
+
+class Place:
+    """A node of the rules, how far the text has come in it, and the place that follows.
+
+    `done` counts the parts of a sequence or the bytes of a text that are over, or is the least of a
+    repetition, whose most is `most`; `begun` are the first bytes of a character. `labels` are the names of
+    the fields that it is in.
+    """
+
+    __slots__ = ("begun", "done", "heads", "known", "labels", "most", "next", "node", "weight")
+
+    def __init__(
+        self, node: Node, done: int, most: int, begun: bytes, following: Place | None, labels: tuple[str, ...]
+    ) -> None:
+        self.node = node
+        self.done = done
+        self.most = most
+        self.begun = begun
+        self.next = following
+        self.labels = labels
+        self.weight = -1
+        self.heads: State | None = None
+        self.known: dict[tuple[int, int, int, bytes], Place] = {}
+
+    def after(self, node: Node, done: int = 0, most: int = 0, begun: bytes = b"", label: str = "") -> Place:
+        """Return the place of a node that this one follows; equal places are one."""
+        key = (id(node), done, most, begun)
+        found = self.known.get(key)
+        if found is None:
+            labels = (*self.labels, label) if label else self.labels
+            found = self.known[key] = Place(node, done, most, begun, self, labels)
+        return found
+
+
+State = tuple[Place, ...]
+"""Where the next byte can be read: at or inside texts and characters, or nowhere because all is over. A text
+that the grammar does not allow has no place."""
+
+
+def label_of(rule: str) -> str:
+    """Return the name of the field that a rule is the value of; empty where it is none.
+
+    >>> label_of("field:1:city"), label_of("string-1")
+    ('city', '')
+    """
+    return rule.split(":", 2)[2] if rule.startswith(_LABEL) else ""
+
+
+def furthest(grammar: Grammar) -> int:
+    """Return how many bytes the shortest end takes at most, wherever an answer stands.
+
+    >>> furthest(Grammar(Seq((Lit("ab"), Repeat(Lit("c"), 0, 9), Lit("d")))))
+    3
+    """
+    return _Distances(grammar).of(grammar.root)[1]
+
+
+class Follower:
+    """Follows answers of one grammar; `weigh` measures texts.
+
+    >>> follower = Follower(Grammar(Seq((Lit("[a"), Repeat(Lit("bc"), 0, 1), Lit("]")))))
+    >>> state = follower.advance(follower.start(), b"[ab")
+    >>> next(follower.ends(state)), follower.weight(state)
+    (b'c]', 2)
+    """
+
+    def __init__(self, grammar: Grammar, weigh: Callable[[bytes], int] = len) -> None:
+        self._grammar = grammar
+        self._weigh = weigh
+        self._bytes: dict[int, bytes] = {}
+        self._shortest: dict[int, tuple[int, bytes]] = {}
+        self._wide: dict[int, bool] = {}
+        self._held: dict[tuple[int, int], bool] = {}
+        self._labels = {name: label_of(name) for name in grammar.rules}
+
+    def start(self) -> State:
+        """Return the state of an answer of which nothing is written yet."""
+        return self._heads(_entry(self._grammar.root, Place(EMPTY, 0, 0, b"", None, ())))
+
+    def advance(self, state: State, piece: bytes) -> State:
+        """Return the state after some more bytes of the answer."""
+        size = len(piece)
+        levels: dict[int, dict[Place, None]] = {0: dict.fromkeys(state)}
+        for at in range(size):
+            for place in levels.pop(at, ()):
+                for end, places in self._step(place, piece, at, size):
+                    levels.setdefault(end, {}).update(dict.fromkeys(places))
+        return tuple(levels.get(size, ()))
+
+    def weight(self, state: State) -> int:
+        """Return the weight of the shortest end: of its parts, one by one."""
+        return min(self._weight(place) for place in state)
+
+    def ends(self, state: State) -> Iterator[bytes]:
+        """Yield the shortest end from each place, the shortest of them first."""
+        for place in sorted(state, key=self._weight):
+            yield self._end(place)
+
+    def may_end(self, state: State) -> bool:
+        """May the answer end here?"""
+        return any(place.next is None for place in state)
+
+    def free(self, state: State) -> bool:
+        """Is this inside free text, whose words nobody lists?"""
+        return any(isinstance(place.node, Chars) and self._is_wide(place.node) for place in state)
+
+    def fields(self, state: State) -> tuple[str, ...]:
+        """Return the names of the fields that this may be in, outer ones first."""
+        found = dict.fromkeys(name for place in state for name in place.labels)
+        return tuple(found)
+
+    def end_of(self, state: State, field: str) -> bytes:
+        """Return the shortest text that ends the value of a field; none where what follows it ends it."""
+        place: Place | None = min((place for place in state if field in place.labels), key=self._weight)
+        parts: list[bytes] = []
+        while place is not None and field in place.labels:
+            parts.append(self._rest(place))
+            place = place.next
+        return b"".join(parts)
+
+    def _step(self, place: Place, piece: bytes, at: int, size: int) -> Iterable[tuple[int, State]]:
+        """Return what reading at a place leads to: where in the piece, and the places then."""
+        node, following = place.node, place.next
+        if following is None:
+            return ()
+        if isinstance(node, Lit):
+            text, done = self._text(node), place.done
+            left = len(text) - done
+            if left <= size - at:
+                return ((at + left, self._heads(following)),) if piece.startswith(text[done:], at) else ()
+            return (
+                ((size, (following.after(node, done + size - at),)),)
+                if text.startswith(piece[at:], done)
+                else ()
+            )
+        assert isinstance(node, Chars)
+        return self._read_char(place, node, following, piece[at:], at)
+
+    def _read_char(
+        self, place: Place, node: Chars, following: Place, piece: bytes, at: int
+    ) -> Iterable[tuple[int, State]]:
+        raw = place.begun + piece[:4]
+        length = _char_length(raw[0])
+        if len(raw) < length:
+            if _completion(node, raw, length) is None:
+                return ()
+            return ((at + len(piece), (following.after(node, begun=raw),)),)
+        point = raw[0] if length == 1 else _decoded(raw[:length])
+        if point < 0 or not self._holds(node, point):
+            return ()
+        return ((at + length - len(place.begun), self._heads(following)),)
+
+    def _holds(self, node: Chars, point: int) -> bool:
+        key = id(node), point
+        found = self._held.get(key)
+        if found is None:
+            found = self._held[key] = node.holds(point)
+        return found
+
+    def _is_wide(self, node: Chars) -> bool:
+        found = self._wide.get(id(node))
+        if found is None:
+            found = sum(last - first + 1 for first, last in node.allowed()) > _WIDE
+            self._wide[id(node)] = found
+        return found
+
+    def _text(self, node: Lit) -> bytes:
+        found = self._bytes.get(id(node))
+        if found is None:
+            found = self._bytes[id(node)] = node.text.encode("utf-8", "surrogatepass")
+        return found
+
+    def _heads(self, place: Place) -> State:
+        if place.heads is None:
+            found: dict[Place, None] = {}
+            todo, seen = [place], set[object]()
+            while todo:
+                one = todo.pop()
+                if one in seen:
+                    continue
+                seen.add(one)
+                node = one.node
+                if one.next is None or isinstance(node, Chars) or (isinstance(node, Lit) and node.text):
+                    found[one] = None
+                else:
+                    todo += self._opened(one, one.next, seen)
+            place.heads = tuple(found)
+        return place.heads
+
+    def _opened(self, place: Place, following: Place, seen: set[object]) -> list[Place]:
+        """Return where a place that is no text leads to without reading anything, the last choice first."""
+        match place.node:
+            case Seq(items):
+                at = place.done
+                if at >= len(items):
+                    return [following]
+                behind = following if at + 1 == len(items) else following.after(place.node, at + 1)
+                return [_entry(items[at], behind)]
+            case Alt(items):
+                return [_entry(item, following) for item in reversed(items)]
+            case Repeat(item):
+                return self._repeated(place, item, following, seen)
+            case Ref(name):
+                if place.done:
+                    return [following]
+                label = self._labels[name]
+                behind = following.after(place.node, 1, label=label) if label else following
+                return [_entry(self._grammar.rules[name], behind)]
+            case _:
+                return [following]
+
+    def _repeated(self, place: Place, item: Node, following: Place, seen: set[object]) -> list[Place]:
+        least, most = place.done, place.most
+        if most == 0:
+            return [following]
+        if least and not self._of(item)[1]:
+            least = 0  # as often as wanted of nothing
+        if least:
+            return [_entry(item, following.after(place.node, least - 1, most - 1))]
+        # Where nothing has been read since, fewer repetitions lead nowhere that more do not.
+        key = id(place.node), id(following)
+        if key in seen:
+            return [following]
+        seen.add(key)
+        return [following, _entry(item, following.after(place.node, 0, most - 1))]
+
+    def _weight(self, place: Place) -> int:
+        if place.weight < 0:
+            own, after = 0, place.next
+            if after is not None:
+                text = self._rest(place)
+                own = self._weigh(text) if text else 0
+                own += self._weight(after)
+            place.weight = own
+        return place.weight
+
+    def _end(self, place: Place) -> bytes:
+        parts: list[bytes] = []
+        while place.next is not None:
+            parts.append(self._rest(place))
+            place = place.next
+        return b"".join(parts)
+
+    def _rest(self, place: Place) -> bytes:
+        """Return the shortest text from a place to the one that follows."""
+        match place.node:
+            case Lit():
+                return self._text(place.node)[place.done :]
+            case Chars() if place.begun:
+                return _completion(place.node, place.begun, _char_length(place.begun[0])) or b""
+            case Seq(items):
+                return b"".join(self._of(item)[1] for item in items[place.done :])
+            case Repeat(item):
+                return self._of(item)[1] * place.done
+            case Ref() if place.done:
+                return b""
+            case _:
+                return self._of(place.node)[1]
+
+    def _of(self, node: Node) -> tuple[int, bytes]:
+        """Return the weight of a node's shortest text, and the text."""
+        found = self._shortest.get(id(node))
+        if found is None:
+            text = self._shortest_text(node)
+            found = self._shortest[id(node)] = self._weigh(text) if text else 0, text
+        return found
+
+    def _shortest_text(self, node: Node) -> bytes:
+        match node:
+            case Lit():
+                return self._text(node)
+            case Chars():
+                return _any_char(node)
+            case Seq(items):
+                return b"".join(self._of(item)[1] for item in items)
+            case Alt(items):
+                return min((self._of(item) for item in items), key=lambda found: found[0])[1]
+            case Repeat(item, least, _):
+                return self._of(item)[1] * least
+            case Ref(name):
+                return self._of(self._grammar.rules[name])[1]
+
+
+def _entry(node: Node, following: Place) -> Place:
+    """Return the place at the beginning of a node."""
+    if isinstance(node, Repeat):
+        return following.after(node, node.least, node.most)
+    return following.after(node)
+
+
+def _any_char(node: Chars) -> bytes:
+    for char in _PREFERRED:
+        if node.holds(ord(char)):
+            return char.encode()
+    first, last = node.allowed()[0]
+    if (first, last) == (0, 0) and len(node.allowed()) > 1:  # not every engine takes U+0000
+        first = node.allowed()[1][0]
+    return chr(max(first, min(1, last))).encode()
+
+
+def _char_length(lead: int) -> int:
+    return 1 if lead < 0x80 else 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
+
+
+def _decoded(raw: bytes) -> int:
+    """Return the code point of one character, or -1 where the bytes are none."""
+    try:
+        return ord(raw.decode())
+    except (UnicodeDecodeError, TypeError):
+        return -1
+
+
+def _completion(node: Chars, begun: bytes, length: int) -> bytes | None:
+    """Return the bytes that make a character which has been begun one that the class holds; None for none."""
+    bits = begun[0] & (0x7F >> length)
+    for byte in begun[1:]:
+        if byte & 0xC0 != 0x80:
+            return None
+        bits = bits << 6 | byte & 0x3F
+    left = 6 * (length - len(begun))
+    low, high = bits << left, (bits + 1 << left) - 1
+    for first, last in node.allowed():
+        point = max(first, low, _SMALLEST[length])
+        if point <= min(last, high):
+            return chr(point).encode()[len(begun) :]
+    return None
+
+
+_SMALLEST = (0, 0, 0x80, 0x800, 0x10000)
+"""The first code point of each length: a longer form than needed is no UTF-8."""
+
+
+class _Distances:
+    """Measures in bytes: the shortest text of a node, and the longest way out of it that is needed."""
+
+    def __init__(self, grammar: Grammar) -> None:
+        self._rules = grammar.rules
+        self._known: dict[str, tuple[int, int]] = {}
+
+    def of(self, node: Node) -> tuple[int, int]:
+        match node:
+            case Lit(text):
+                size = len(text.encode("utf-8", "surrogatepass"))
+                return size, size
+            case Chars():
+                size = len(_any_char(node))
+                return size, max(size, len(chr(node.allowed()[-1][1]).encode()) - 1)
+            case Seq(items):
+                low = far = 0
+                for shortest, furthest_in in reversed([self.of(item) for item in items]):
+                    far = max(far, furthest_in + low)
+                    low += shortest
+                return low, far
+            case Alt(items):
+                found = [self.of(item) for item in items]
+                return min(low for low, _ in found), max(far for _, far in found)
+            case Repeat(item, least, most):
+                low, far = self.of(item)
+                return low * least, max(low * least, far + low * max(0, least - 1) if most else 0)
+            case Ref(name):
+                if name not in self._known:
+                    self._known[name] = self.of(self._rules[name])
+                return self._known[name]
