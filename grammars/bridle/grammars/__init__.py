@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bridle.grammars.bounds import Bounds
 from bridle.grammars.calls import Mode, call_grammar, choice_grammar, schema_grammar
+from bridle.grammars.constraints import for_choice, for_regex, for_schema
 from bridle.grammars.gbnf import to_gbnf
 from bridle.grammars.ir import EMPTY, Alt, Chars, Grammar, Lit, Node, Ref, Repeat, Seq, alt, optional, seq
 from bridle.grammars.json_schema import call_schema, shape_schema
@@ -17,6 +18,7 @@ from bridle.grammars.lint import check_gbnf
 from bridle.grammars.profiles import Profile, read_back, to_json_schema
 from bridle.grammars.regex import to_regex
 from bridle.grammars.sentences import matches, sample, shortest
+from bridle.grammars.structural_tag import structural_tag_report, to_structural_tag
 
 __all__ = [
     "EMPTY",
@@ -36,6 +38,9 @@ __all__ = [
     "call_schema",
     "check_gbnf",
     "choice_grammar",
+    "for_choice",
+    "for_regex",
+    "for_schema",
     "matches",
     "optional",
     "read_back",
@@ -44,8 +49,10 @@ __all__ = [
     "seq",
     "shape_schema",
     "shortest",
+    "structural_tag_report",
     "to_gbnf",
     "to_json_schema",
     "to_lark",
     "to_regex",
+    "to_structural_tag",
 ]

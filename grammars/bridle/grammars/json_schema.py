@@ -12,7 +12,7 @@ from bridle.grammars.schema_keywords import check_schema, pointer_to
 from bridle.messages import JSON, ToolSpec
 from bridle.wrappers.syntax import Arguments, CallId, CallShape, Name, Thoughts
 
-__all__ = ["call_schema", "shape_schema"]
+__all__ = ["call_schema", "closed_parameters", "shape_schema"]
 
 _VALUES = ("enum", "const", "default", "examples", "example")
 
@@ -78,6 +78,15 @@ def shape_schema(
     )
 
 
+def closed_parameters(tool: ToolSpec) -> dict[str, JSON]:
+    """Return the schema of a tool's arguments, in which parameters that it does not declare are not allowed.
+
+    >>> closed_parameters(ToolSpec("now"))
+    {'type': 'object', 'properties': {}, 'additionalProperties': False}
+    """
+    return _closed(dict(tool.parameters))
+
+
 def _keys(shape: CallShape) -> dict[str, str]:
     """Return the keys of a shape's object by what stands there, in order; none where it is no such object."""
     stand_ins: list[str] = []
@@ -124,7 +133,7 @@ def _branch(
     }
 
 
-def _closed(schema: Mapping[str, JSON]) -> JSON:
+def _closed(schema: Mapping[str, JSON]) -> dict[str, JSON]:
     closed: dict[str, JSON] = {"type": "object", **schema}
     if not any(keyword in schema for keyword in ("$ref", "allOf", "anyOf", "oneOf", "additionalProperties")):
         closed.setdefault("properties", {})

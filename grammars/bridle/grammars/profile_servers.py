@@ -29,15 +29,17 @@ class Server:
     """What one server holds: by default what llama.cpp's converter does.
 
     `rewrites` is false where a schema is sent as it is. `longest` is the largest count of characters or
-    items. A pattern is for the `inside` of a string as JSON writes it, or for its value. `formats` are held
-    by name. `all_required` says that members cannot be optional, `maps` that there are objects whose members
-    no schema names, `any_value` that a schema may say nothing, `object_root` that the whole is one object,
-    `empty_constant` that `{}` and `[]` are best written as constants.
+    items. With `escapes` a string with a length may hold what JSON writes with a backslash. A pattern is for
+    the `inside` of a string as JSON writes it, or for its value. `formats` are held by name. `all_required`
+    says that members cannot be optional, `maps` that there are objects whose members no schema names,
+    `any_value` that a schema may say nothing, `object_root` that the whole is one object, `empty_constant`
+    that `{}` and `[]` are best written as constants.
     """
 
     rewrites: bool = True
     longest: int = 1_900
     lengths: bool = True
+    escapes: bool = True
     inside: bool = True
     formats: frozenset[str] = frozenset()
     number_bounds: bool = False
@@ -59,7 +61,8 @@ _SERVERS: Mapping[str, Server] = MappingProxyType({
     "ollama": _LLAMA_CPP,
     "lmstudio": _LLAMA_CPP,
     "vllm": Server(
-        longest=20_000, number_bounds=True, closed_tuples=True, member_counts=True, empty_constant=False,
+        longest=20_000, escapes=False, number_bounds=True, closed_tuples=True, member_counts=True,
+        empty_constant=False,
         formats=frozenset({"duration", "ipv6", "uri-reference", "uri-template", "json-pointer",
                            "relative-json-pointer"}),
     ),

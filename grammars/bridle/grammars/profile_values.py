@@ -115,6 +115,8 @@ class ValueRewriter:
                     self._notes.weaken(pointer, keyword)
             return body
         self._count(body, schema, ("minLength", "maxLength"), pointer)
+        if len(body) > 1 and not self._server.escapes:
+            self._notes.weaken(pointer, "x-narrowed")
         return body
 
     def _count(self, body: Body, schema: Schema, keywords: tuple[str, str], pointer: str) -> None:
