@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from entities import pick_value
 from frames import Piece, Split, join_words, pick, render
-from texts import ABOUTS, ASKS, SAYINGS, any_text, call_of, echo_cases, free_key, free_word
+from texts import ABOUTS, ASKS, SAYINGS, any_text, call_of, echo_cases, free_key, free_word, listed
 from toolparts import (
     ALIKE,
     CORE,
@@ -172,7 +172,7 @@ def _made_up(rng: random.Random, one: _Param, split: Split) -> tuple[JSON, str]:
         pairs = {free_word(rng, split): any_text(rng, split) for _ in range(rng.choice((1, 2)))}
         return dict(pairs), " and ".join(f"{key} {value}" for key, value in pairs.items())
     if one.kind == "list":
-        items = [any_text(rng, split).replace(",", "") for _ in range(rng.choice((1, 2, 2, 3)))]
+        items = [listed(any_text(rng, split)) for _ in range(rng.choice((1, 2, 2, 3)))]
         return list[JSON](items), join_words(items)
     if one.kind == "int" and rng.random() < 0.4:
         number = rng.choice((rng.randint(0, 9), rng.randint(500, 99999), rng.randint(10, 99)))
@@ -227,7 +227,7 @@ def _use(rng: random.Random, tool: _Tool, split: Split) -> Use:
 
 def drill_cases(rng: random.Random, split: Split) -> list[Fields]:
     """One list of tools that are alike, and several requests for it."""
-    if rng.random() < 0.25:
+    if rng.random() < 0.33:
         return echo_cases(rng, split)
     opaque = rng.random() < 0.1
     tools: list[_Tool] = []

@@ -63,7 +63,7 @@ KINDS = (
     "tool_match",
     "copy",
 )
-TOOL_SHARE, DRILL_SHARE = 0.36, 0.6
+TOOL_SHARE, DRILL_SHARE = 0.38, 0.65
 """Of all groups, those with other tools than the agent's; of them, those with tools that nobody has."""
 WRAPPER = get_wrapper("chatml-compact")
 END = "<|im_end|>"
@@ -206,7 +206,7 @@ MAKERS: Mapping[str, tuple[Maker, float, tuple[str, ...]]] = {
     "clock": (turns.clock, 4, ("time",)),
     "cannot": (turns.cannot, 4.5, ("cannot",)),
     "unclear": (turns.unclear, 3, ("unclear",)),
-    "copy": (turns.copy, 16, ("copy",)),
+    "copy": (turns.copy, 12, ("copy",)),
 }
 _NAMES = tuple(MAKERS)
 _WEIGHTS = tuple(weight for _, weight, _ in MAKERS.values())
@@ -247,6 +247,8 @@ def _agent_group(rng: random.Random, split: Split, names: tuple[str, ...]) -> li
             made = maker(rng, world.copy())
             out += _cases(made, past, world.now)[:1] if made else []
         return out
+    if confusing > 0.94 and names is _NAMES:
+        return [case for _ in range(8) for case in _cases(turns.copy(rng, world.copy()), past, world.now)]
     for _ in range(rng.choice((3, 4, 4, 5))):
         state = world.copy()
         steps = _cases(_turn(rng, state, names), past, world.now)

@@ -12,7 +12,17 @@ from toolparts import CORE, NOUNS, NOW, PARAMS, SYSTEMS, Fields, Use, request, s
 
 from bridle.messages import JSON, Message, ToolCall
 
-__all__ = ["ABOUTS", "ASKS", "SAYINGS", "any_text", "call_of", "echo_cases", "free_key", "free_word"]
+__all__ = [
+    "ABOUTS",
+    "ASKS",
+    "SAYINGS",
+    "any_text",
+    "call_of",
+    "echo_cases",
+    "free_key",
+    "free_word",
+    "listed",
+]
 
 _RAW = cast("dict[str, list[str]]", tomllib.loads((DATA / "drills.toml").read_text("utf-8")))
 ASKS, ABOUTS, _ECHOES, _ECHO_ASKS = (tuple(_RAW[name]) for name in ("ask", "about", "echo", "echo_ask"))
@@ -112,35 +122,47 @@ def call_of(use: Use) -> ToolCall:
     )
 
 
+_PLAIN = "word word word pseudo color weekday month first place language liked".split()
+
+
+def _plain(rng: random.Random, split: Split) -> str:
+    return listed(pick_value(rng, rng.choice(_PLAIN), split))
+
+
+def listed(text: str) -> str:
+    """A text as it may stand in a list of several."""
+    return text.replace(",", "").replace(" and ", " or ")
+
+
 def _short(rng: random.Random, split: Split) -> str:
     """One word or two of any kind, as they begin a value."""
     kind = rng.random()
-    if kind < 0.45:
-        word = pick_value(rng, "word", split)
-    elif kind < 0.75:
-        word = pick_value(rng, "pseudo", split)
+    if kind < 0.8:
+        word = _plain(rng, split)
     else:
         return any_text(rng, split)
-    word = word.capitalize() if rng.random() < 0.2 else word
-    return word if rng.random() < 0.7 else f"{word} {pick_value(rng, 'word', split)}"
+    word = word.capitalize() if rng.random() < 0.15 else word
+    return word if rng.random() < 0.8 else f"{word} {pick_value(rng, 'word', split)}"
 
 
 def echo_cases(rng: random.Random, split: Split) -> list[Fields]:
-    """One tool that takes one text or several: how a value that stood in a sentence begins in quotes."""
-    verb = rng.choice(_ECHOES)
+    """One tool that takes a text, several or a choice: how what stood in a sentence begins in quotes."""
+    verb, mode = rng.choice(_ECHOES), rng.random()
     key = free_key(rng, split) if rng.random() < 0.6 else rng.choice(("text", "words", "message", "value"))
-    many = rng.random() < 0.5
-    schema: dict[str, JSON] = {"type": "string"}
-    if many:
-        schema = {"type": "array", "items": schema}
+    options = list(dict.fromkeys(_plain(rng, split) for _ in range(rng.choice((2, 3, 4, 5, 6)))))
+    text: dict[str, JSON] = {"type": "string"}
+    schema = text if mode < 0.3 else {"type": "array", "items": text}
+    if mode > 0.72:
+        schema = {"type": "string", "enum": list[JSON](options)}
     about = "" if rng.random() < 0.5 else f"{verb.capitalize()} {rng.choice(('it', 'words', 'a text'))}."
     name = verb if rng.random() < 0.4 else f"{verb}_{free_word(rng, split)}"
     tool = spec(name, about, {key: schema}, [key])
     out: list[Fields] = []
     for _ in range(rng.choice((3, 4, 5))):
-        texts = [_short(rng, split).replace(",", "") for _ in range(rng.choice((2, 3, 4)) if many else 1)]
+        texts = [listed(_short(rng, split)) for _ in range(rng.randint(2, 7))]
+        texts = [rng.choice(options)] if "enum" in schema else texts if "items" in schema else texts[:1]
         pieces = render(rng, pick(rng, _ECHO_ASKS, split), {"r": verb, "v": join_words(texts)})
-        value: JSON = list[JSON](texts) if many else texts[0]
+        value: JSON = list[JSON](texts) if "items" in schema else texts[0]
         use = Use(tool, pieces, name.replace("_", " "), {key: value}, frozenset())
         asked = Message("user", request(rng, use))
         out.append(

@@ -480,7 +480,7 @@ def copy(rng: random.Random, world: World) -> Turn:
     text = " ".join(words)
     if world.split == "train" and rng.random() < 0.6:
         text = " ".join(any_text(rng, world.split) for _ in range(rng.choice((1, 1, 2, 3))))
-        text = text if rng.random() < 0.4 else pick_value(rng, rng.choice(("word", "pseudo")), world.split)
+        text = text if rng.random() < 0.4 else rng.choice(WORDS) if rng.random() < 0.7 else pseudo(rng)
     style = Style.draw(rng)
     text = style.value(text)
     frame = pick(rng, _REPEAT, world.split)
