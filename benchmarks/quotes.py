@@ -6,8 +6,9 @@ Each item is a request that says a name, a title or a note, and one function wit
 agent's own `archival_memory_insert` and `archival_memory_search`, shown as the agent shows them, and four
 other tools, shown together. Both arms are held by a grammar to a call of that function and see the same
 prompt; in one of them the argument is quoted from the request, in the other it is any string. Decoding is
-greedy. Names are put together from syllables, so that none can be known. An argument is right if it is exactly
-what was said. Printed are both shares, how often only one arm was right, and the exact two-sided McNemar test.
+greedy. Names are put together from syllables, so that none can be known. An argument is right if it is just
+what was said. Printed are both shares, how often only one arm was right, and the exact two-sided McNemar
+test.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from bridle.grammars import (
     to_gbnf,
 )
 from bridle.grammars.quote_words import MOST_WORDS, words_of
-from bridle.grammars.quotes import is_quoted, quote_errors, quoted, without_quotes
+from bridle.grammars.quotes import enumerated, is_quoted, quote_errors, quoted, without_quotes
 from bridle.messages import JSON, ToolSpec
 from bridle.wrappers import JsonLayout, Segment
 from bridle.wrappers.syntaxes import SYNTAXES, make_syntax
@@ -412,6 +412,29 @@ def test_a_parameter_may_be_called_like_the_keyword() -> None:
 )
 def test_calls_that_no_grammar_held_are_checked(arguments: dict[str, JSON], expected: Sequence[str]) -> None:
     assert quote_errors(TOOL, arguments, {"user": [SAID]}) == expected
+
+
+@given(said=sayings())
+def test_a_schema_can_list_the_quotes_themselves(said: str) -> None:
+    listed = enumerated(TOOL, {"user": [said]}, most=10_000)
+    assert "x-quote" not in json.dumps(dict(listed.parameters))
+    options = cast("list[str]", listed.properties["text"].get("enum", []))
+    assert set(options) == {quote for quote in quotes_in(said) if len(quote) <= 400}
+    assert listed.properties["maybe"].get("enum", [None]) == [*options, None]
+
+
+def test_too_many_quotes_are_not_listed() -> None:
+    properties: dict[str, JSON] = {
+        "free": string(**FREE),
+        "one": string(enum=["a"]),
+        "far": string(**{"x-quoted-from": "memory"}),
+        "long": string(),
+        "short": string(pattern="^z?a$", maxLength=2, nullable=True),
+        "mixed": {"type": ["string", "integer"], "x-quoted-from": "user"},
+    }
+    tool = enumerated(ToolSpec("f", "", {"properties": properties}), {"user": ["za a b a c d e f g"]}, most=9)
+    found = {name: schema.get("enum") for name, schema in tool.properties.items()}
+    assert found == {**dict.fromkeys(properties), "one": ["a"], "short": ["a", "za", None]}
 
 
 def test_what_is_not_held_is_not_checked() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 from bridle.errors import SchemaError
@@ -20,7 +19,7 @@ from bridle.grammars.schema_keywords import pointer_to
 from bridle.grammars.schema_merge import Impossible
 from bridle.messages import JSON
 
-__all__ = ["QUOTED_FROM", "QUOTE_OR_FREE", "quote_node", "sources_of", "unquotable"]
+__all__ = ["QUOTED_FROM", "QUOTE_OR_FREE", "pieces_of", "quote_node", "runs_of", "sources_of", "unquotable"]
 
 QUOTED_FROM = "x-quoted-from"
 QUOTE_OR_FREE = "x-quote-or-free"
@@ -75,66 +74,68 @@ def quote_node(
         Impossible: where there is no such quote.
         SchemaError: for a pattern together with texts that are too long to try it on.
     """
-    names = sources_of(schema, pointer)
-    free = schema.get(QUOTE_OR_FREE) is True
-    exact = "maxLength" in schema
-    key = (type(rules), getattr(rules, "mark", ""), names, least, most, pattern, exact, free)
-    texts = list(dict.fromkeys(text for name in names for text in rules.store.quotes[name]))
-    return rules.store.once(
-        "quote",
-        key,
-        lambda: _Quote(rules, texts, names, least, most, pattern, exact, pointer).node(free=free),
-    )
+    quote = _Quote(rules, schema, least, most, pattern, pointer)
+    return rules.store.once("quote", quote.key, quote.node)
 
 
-@dataclass(slots=True)
 class _Quote:
     """One string, and in which rules it is written."""
 
-    rules: JsonRules
-    texts: Sequence[str]
-    names: Sequence[str]
-    least: int
-    most: int
-    pattern: str
-    exact: bool
-    pointer: str
+    def __init__(
+        self,
+        rules: JsonRules,
+        schema: Mapping[str, JSON],
+        least: int,
+        most: int,
+        pattern: str,
+        pointer: str,
+    ) -> None:
+        self.names = sources_of(schema, pointer)
+        self.free = schema.get(QUOTE_OR_FREE) is True
+        self._rules = rules
+        self._least, self._most, self._exact = least, most, "maxLength" in schema
+        self._pattern = pattern
+        self._pointer = pointer
+        marks = rules.dump("", 0)
+        self._opening, self._closing = marks[: len(marks) // 2], marks[len(marks) // 2 :]
 
-    def node(self, *, free: bool) -> Node:
-        pieces = list(self._windows())
-        body = self._listed(pieces) if self.pattern else self._automaton(pieces)
-        if free:
-            other = self._free(pieces)
+    @property
+    def key(self) -> object:
+        """The same for strings whose rules are the same."""
+        mark: object = getattr(self._rules, "mark", "")
+        bounds = self._least, self._most, self._exact, self._pattern
+        return type(self._rules), mark, self.names, self.free, bounds
+
+    def node(self) -> Node:
+        """Return rules for the string, with its marks.
+
+        Raises:
+            Impossible: where nothing fits.
+            SchemaError: for too many runs to try a pattern on.
+        """
+        texts = [text for name in self.names for text in self._rules.store.quotes[name]]
+        pieces = pieces_of(texts, self._most)
+        body = self._listed(pieces) if self._pattern else self._automaton(pieces)
+        if self.free:
+            other = self._other(pieces)
             body = other if body is None else alt(body, other)
         if body is None:
             raise Impossible(
                 f"nothing in the texts of {', '.join(map(repr, self.names))} can be quoted here",
-                pointer=pointer_to(self.pointer, QUOTED_FROM),
+                pointer=pointer_to(self._pointer, QUOTED_FROM),
                 hint="give other texts, allow free text beside them, or loosen what else the string must be",
             )
-        opening, closing = self._marks()
-        return seq(Lit(opening), body, Lit(closing))
-
-    def _windows(self) -> Iterator[list[Word]]:
-        rows = [row for text in self.texts for row in words_of(text)]
-        size = sum(map(len, rows))
-        for row in rows:
-            yield from windows(row, self.most, max(3 * len(row), _ROOM * len(row) // size))
-
-    def _marks(self) -> tuple[str, str]:
-        both = self.rules.dump("", 0)
-        return both[: len(both) // 2], both[len(both) // 2 :]
+        return seq(Lit(self._opening), body, Lit(self._closing))
 
     def _spelled(self, text: str) -> str:
-        opening, closing = self._marks()
-        return self.rules.dump(text, 0)[len(opening) : -len(closing) or None]
+        return self._rules.dump(text, 0)[len(self._opening) : -len(self._closing) or None]
 
     def _automaton(self, pieces: Sequence[Sequence[Word]]) -> Node | None:
         automaton = _Automaton()
         for piece in pieces:
             automaton.add(piece)
         made: dict[tuple[int, int], Node | None] = {}
-        for state, need in automaton.met(self.least):
+        for state, need in automaton.met(self._least):
             endings: dict[str, list[Node]] = {}
             for word, target in automaton.edges[state].items():
                 for first in starts_of(word, first=state == 0):
@@ -146,27 +147,27 @@ class _Quote:
                     if more is not None:
                         endings.setdefault(self._spelled(whole), []).append(more)
             node = _branching(endings)
-            made[state, need] = node if node is None or state == 0 else self.rules.share("run", node)
-        return made[0, self.least]
+            made[state, need] = node if node is None or state == 0 else self._rules.share("run", node)
+        return made[0, self._least]
 
     def _listed(self, pieces: Sequence[Sequence[Word]]) -> Node | None:
         """The runs that a pattern takes, one by one."""
-        runs = {run for piece in pieces for run in _runs(piece)}
+        runs = {run for piece in pieces for run in runs_of(piece)}
         if len(runs) > _LISTED:
             raise SchemaError(
-                f"there are {len(runs)} runs of words to try the pattern {self.pattern!r} on",
-                pointer=pointer_to(self.pointer, QUOTED_FROM),
+                f"there are {len(runs)} runs of words to try the pattern {self._pattern!r} on",
+                pointer=pointer_to(self._pointer, QUOTED_FROM),
                 hint=f"quote from shorter texts, or limit the string's length: {_LISTED} can be tried",
             )
-        both = re.compile(self.pattern), re.compile(self.pattern, re.ASCII)
+        both = re.compile(self._pattern), re.compile(self._pattern, re.ASCII)
         fits = [
             run
             for run in sorted(runs)
-            if self.least <= len(run) <= self.most and all(one.search(run) for one in both)
+            if self._least <= len(run) <= self._most and all(one.search(run) for one in both)
         ]
         return _branching({self._spelled(run): [EMPTY] for run in fits})
 
-    def _free(self, pieces: Sequence[Sequence[Word]]) -> Node:
+    def _other(self, pieces: Sequence[Sequence[Word]]) -> Node:
         """Any text whose first two characters are not those of a quote, so that what begins as one is one."""
         begun: dict[str, set[str]] = {}
         for piece in pieces:
@@ -174,10 +175,10 @@ class _Quote:
                 for first in (word.core, word.start):
                     start = (first + word.ends[-1] + following)[:2]
                     begun.setdefault(start[0], set()).add(start[1:])
-        items: list[Node] = [EMPTY] if self.least == 0 else []
-        if self.most >= max(1, self.least):
+        items: list[Node] = [EMPTY] if self._least == 0 else []
+        if self._most >= max(1, self._least):
             items.append(seq(self._but(begun), self._any(1)))
-        if self.most >= max(2, self.least):
+        if self._most >= max(2, self._least):
             plain = self._but(())
             for first, seconds in begun.items():
                 if plain.holds(ord(first)):
@@ -186,24 +187,23 @@ class _Quote:
 
     def _but(self, chars: Iterable[str]) -> Chars:
         """A character that no notation spells in another way, and none of these."""
-        mark: object = getattr(self.rules, "mark", "")
+        mark: object = getattr(self._rules, "mark", "")
         others = {*"".join(chars), *str(mark)[:1]}
         return Chars((*_SPELLED, *((ord(char), ord(char)) for char in sorted(others))), negated=True)
 
     def _any(self, taken: int) -> Node:
         """The characters behind the first few of a free text, as they stand between a string's marks."""
-        if self.most == taken:
+        if self._most == taken:
             return EMPTY
-        node = self.rules.text(max(0, self.least - taken), self.most - taken, exact=self.exact)
+        node = self._rules.text(max(0, self._least - taken), self._most - taken, exact=self._exact)
         while isinstance(node, Ref):
-            node = self.rules.rules[node.name]
-        opening, closing = self._marks()
-        if not opening:
+            node = self._rules.rules[node.name]
+        if not self._opening:
             return node
         items = node.items if isinstance(node, Seq) else (node,)
         first, last = items[0], items[-1]
         assert isinstance(first, Lit) and isinstance(last, Lit)  # noqa: PT018
-        return seq(Lit(first.text[len(opening) :]), *items[1:-1], Lit(last.text[: -len(closing)]))
+        return seq(Lit(first.text[len(self._opening) :]), *items[1:-1], Lit(last.text[: -len(self._closing)]))
 
 
 class _Automaton:
@@ -272,7 +272,17 @@ def starts_of(word: Word, *, first: bool) -> tuple[str, ...]:
     return tuple(dict.fromkeys((word.core, word.start))) if first else (word.between + word.start,)
 
 
-def _runs(row: Sequence[Word]) -> Iterator[str]:
+def pieces_of(texts: Sequence[str], most: int) -> list[list[Word]]:
+    """Return the pieces of texts that hold all quotes of at most `most` characters (`windows`)."""
+    rows = [row for text in dict.fromkeys(texts) for row in words_of(text)]
+    size = sum(map(len, rows))
+    return [
+        piece for row in rows for piece in windows(row, most, max(3 * len(row), _ROOM * len(row) // size))
+    ]
+
+
+def runs_of(row: Sequence[Word]) -> Iterator[str]:
+    """Yield all quotes of a row."""
     for at, word in enumerate(row):
         for start in starts_of(word, first=True):
             yield from (start + end for end in word.ends)

@@ -18,14 +18,17 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 from referencing import Registry
 
 from bridle.errors import InputError
-from bridle.grammars.quote_rules import QUOTE_OR_FREE, QUOTED_FROM, sources_of
+from bridle.grammars.bounds import DEFAULT_BOUNDS
+from bridle.grammars.quote_rules import QUOTE_OR_FREE, QUOTED_FROM, pieces_of, runs_of, sources_of
 from bridle.grammars.quote_words import is_quote, words_of
+from bridle.grammars.schema_keywords import limit, validator_of
 from bridle.messages import JSON, ToolSpec
 
-__all__ = ["is_quoted", "quote_errors", "quoted", "without_quotes"]
+__all__ = ["enumerated", "is_quoted", "quote_errors", "quoted", "without_quotes"]
 
 _ALIKE = 0.6  # of 1: what is less like a quote than this is no misspelling of it
 _VALUES = ("enum", "const", "default", "examples", "example")
+_NAMED = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 
 
 def is_quoted(value: str, texts: Iterable[str]) -> bool:
@@ -69,15 +72,22 @@ def without_quotes(schema: JSON) -> JSON:
     >>> without_quotes({"items": {"type": "string", "x-quoted-from": "user"}})
     {'items': {'type': 'string'}}
     """
-    if isinstance(schema, list):
-        return [without_quotes(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    return {
-        key: value if key in _VALUES else _without_in(key, value)
-        for key, value in schema.items()
-        if key not in (QUOTED_FROM, QUOTE_OR_FREE)
-    }
+    return _rewritten(schema, _bare)
+
+
+def enumerated(tool: ToolSpec, quotes: Mapping[str, Sequence[str]], *, most: int = 250) -> ToolSpec:
+    """Return the tool with the quotes themselves listed, for servers that hold a JSON Schema and no grammar.
+
+    Both keywords are gone. A string becomes an `enum` where it has at most `most` quotes, which are those of
+    some twenty words; any other is free, and `quote_errors` tells afterwards.
+
+    >>> tool = ToolSpec("f", "", {"properties": {"name": {"type": "string", "x-quoted-from": "user"}}})
+    >>> enumerated(tool, {"user": ["I am Ana."]}).properties["name"]["enum"]
+    ['Ana', 'Ana.', 'I', 'I am', 'I am Ana', 'I am Ana.', 'am', 'am Ana', 'am Ana.']
+    """
+    parameters = _rewritten(dict(tool.parameters), lambda schema: _listed(schema, quotes, most))
+    assert isinstance(parameters, dict)
+    return replace(tool, parameters=parameters)
 
 
 def quote_errors(
@@ -148,13 +158,37 @@ def _tokens(pointer: str) -> list[str]:
     return [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:]]
 
 
-def _without_in(key: str, value: JSON) -> JSON:
-    """Clean what stands under a keyword; under `properties` and its like the keys are names."""
-    if key in ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas"):
-        return (
-            {name: without_quotes(one) for name, one in value.items()} if isinstance(value, dict) else value
-        )
-    return without_quotes(value)
+def _rewritten(schema: JSON, change: Callable[[dict[str, JSON]], dict[str, JSON]]) -> JSON:
+    """Change every part of a schema that has one of the two keywords."""
+    if isinstance(schema, list):
+        return [_rewritten(one, change) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    out: dict[str, JSON] = {}
+    for key, value in schema.items():
+        if key in _NAMED and isinstance(value, dict):
+            out[key] = {name: _rewritten(one, change) for name, one in value.items()}
+        else:
+            out[key] = value if key in _VALUES else _rewritten(value, change)
+    return change(out) if QUOTED_FROM in out or QUOTE_OR_FREE in out else out
+
+
+def _bare(schema: dict[str, JSON]) -> dict[str, JSON]:
+    return {key: value for key, value in schema.items() if key not in (QUOTED_FROM, QUOTE_OR_FREE)}
+
+
+def _listed(schema: dict[str, JSON], quotes: Mapping[str, Sequence[str]], most: int) -> dict[str, JSON]:
+    bare, names, kinds = _bare(schema), sources_of(schema), schema.get("type", "string")
+    others: list[JSON] = [None] if kinds == ["string", "null"] or schema.get("nullable") is True else []
+    held = bool(names) and all(name in quotes for name in names) and schema.get(QUOTE_OR_FREE) is not True
+    if not held or "enum" in schema or "const" in schema or (kinds != "string" and not others):
+        return bare
+    texts = [text for name in names for text in quotes[name]]
+    longest = limit(schema, "maxLength", DEFAULT_BOUNDS.string_chars)
+    runs = {run for piece in pieces_of(texts, longest) for run in runs_of(piece)}
+    check = validator_of(bare)
+    fits = [run for run in sorted(runs) if check.is_valid(run)]
+    return {**bare, "enum": [*fits, *others]} if 0 < len(fits) <= most else bare
 
 
 def _mentions(schema: JSON) -> bool:
