@@ -122,7 +122,7 @@ def call_of(use: Use) -> ToolCall:
     )
 
 
-_PLAIN = "word word word pseudo color weekday month first place language liked".split()
+_PLAIN = (*("word",) * 3, "pseudo", "color", "weekday", "month", "first", "place", "language", "liked")
 
 
 def _plain(rng: random.Random, split: Split) -> str:
