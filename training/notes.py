@@ -47,7 +47,8 @@ class _Slots(dict[str, str]):
 
     def __init__(self, rng: random.Random, split: Split, **known: str) -> None:
         super().__init__(known)
-        self._rng, self._split = rng, split
+        self._rng = rng
+        self._split: Split = split
 
     def __missing__(self, name: str) -> str:
         rng = self._rng

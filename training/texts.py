@@ -151,7 +151,7 @@ def echo_cases(rng: random.Random, split: Split) -> list[Fields]:
     key = free_key(rng, split) if rng.random() < 0.6 else rng.choice(("text", "words", "message", "value"))
     options = list(dict.fromkeys(_plain(rng, split) for _ in range(rng.choice((2, 3, 4, 5, 6)))))
     text: dict[str, JSON] = {"type": "string"}
-    schema = text if mode < 0.3 else {"type": "array", "items": text}
+    schema: dict[str, JSON] = text if mode < 0.3 else {"type": "array", "items": text}
     if mode > 0.72:
         schema = {"type": "string", "enum": list[JSON](options)}
     about = "" if rng.random() < 0.5 else f"{verb.capitalize()} {rng.choice(('it', 'words', 'a text'))}."

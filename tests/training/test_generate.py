@@ -195,7 +195,7 @@ def test_a_full_block_makes_the_edit_fail_and_the_agent_say_so() -> None:
     assert turn.steps[0].result.startswith("Failed: ")
 
 
-def said_values(value: object) -> Iterator[str]:
+def said_values(value: Any) -> Iterator[str]:
     """The texts and numbers of an argument, as they are written in a sentence."""
     if isinstance(value, bool):
         return
