@@ -220,7 +220,7 @@ class Rewriter:
             self.notes.weaken(pointer, "x-order")
         body: dict[str, JSON] = {"type": "object", "properties": members, "required": list(required)}
         if extra is None or extra is False or not self._server.maps:
-            if extra is not False:
+            if extra is not False or "patternProperties" in schema:
                 self.notes.weaken(pointer, "x-closed")
             body["additionalProperties"] = False
         else:

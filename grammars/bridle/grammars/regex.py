@@ -1,9 +1,8 @@
 """Writes a grammar as one regular expression: its rules are finite, so that there always is one.
 
 Kept to what Python's `re`, the Rust crate `regex` (outlines_core, llguidance) and xgrammar's converter (vLLM,
-SGLang) read alike: literals, classes of ranges, `(?:…)`, `|`, `?`, counts, and `\\uHHHH` or `\\UHHHHHHHH` for
-what is not plain. There are no anchors: the whole text has to match (`re.fullmatch`), which is what servers
-mean.
+SGLang) read alike: literals, classes of ranges, `(?:…)`, `|`, `?`, counts, and `\\uHHHH` for what is not
+plain. There are no anchors: the whole text has to match (`re.fullmatch`), which is what servers mean.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _META = frozenset("\\.+*?()|[]{}^$")
 _CONTROLS = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _PLAIN_IN_CLASS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 _")
 _UNESCAPED = Chars(((0x00, 0x1F), (0x22, 0x22), (0x5C, 0x5C)), negated=True).allowed()
-_EVERY = "[\\u0000-\\U0010FFFF]"
+_EVERY = "[\\u0000-\U0010ffff]"
 
 
 def to_regex(grammar: Grammar) -> str:
@@ -46,8 +45,8 @@ def to_regex(grammar: Grammar) -> str:
 def json_pattern(node: Node) -> tuple[str, bool] | None:
     """Return a `pattern` for the texts of a node that JSON writes without escapes, and whether that is all.
 
-    None where there are no such texts. Servers apply a pattern to what stands between the quotation marks, and
-    some read no more of an expression than groups, classes, counts and `|`. What is special is therefore
+    None where there are no such texts. Servers apply a pattern to what stands between the quotation marks,
+    and some read no more of an expression than groups, classes, counts and `|`. What is special is therefore
     written as a class.
 
     >>> json_pattern(Seq((Lit("a."), Repeat(Lit("b"), 0, 2))))
@@ -186,7 +185,7 @@ def _point(point: int) -> str:
 
 
 def _hex(point: int) -> str:
-    return f"\\u{point:04X}" if point <= 0xFFFF else f"\\U{point:08X}"
+    return f"\\u{point:04X}" if point <= 0xFFFF else chr(point)  # xgrammar does not know `\\U`
 
 
 class _Sizes:

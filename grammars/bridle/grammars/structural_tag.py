@@ -64,13 +64,14 @@ def to_structural_tag(
     if form == "structures":
         return _structures(writer, offered, mode, think=think)
     if mode == "call":
-        found = writer.calls(offered, most)
+        found: Format = writer.calls(offered, most)
     else:
         _check_mark(shape)
         tags: list[JSON] = [writer.section(offered, most)] if shape.open else [*writer.tags(offered, 0)]
+        triggers: list[JSON] = [shape.trigger]
         found = {
             "type": "triggered_tags",
-            "triggers": [shape.trigger],
+            "triggers": triggers,
             "tags": tags,
             "at_least_one": False,
             "stop_after_first": bool(shape.open) or most == 1,
