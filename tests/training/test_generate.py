@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -195,15 +195,15 @@ def test_a_full_block_makes_the_edit_fail_and_the_agent_say_so() -> None:
     assert turn.steps[0].result.startswith("Failed: ")
 
 
-def said_values(value: Any) -> Iterator[str]:
+def said_values(value: object) -> Iterator[str]:
     """The texts and numbers of an argument, as they are written in a sentence."""
     if isinstance(value, bool):
         return
     if isinstance(value, dict):
-        for key, one in value.items():
-            yield from (str(key), *said_values(one))
+        for key, one in cast("dict[str, object]", value).items():
+            yield from (key, *said_values(one))
     elif isinstance(value, list):
-        for one in value:
+        for one in cast("list[object]", value):
             yield from said_values(one)
     else:
         yield str(value)
