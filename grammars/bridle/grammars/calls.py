@@ -7,12 +7,13 @@ first argument.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
 from bridle.errors import InputError, SchemaError
 from bridle.grammars.bounds import DEFAULT_BOUNDS, Bounds
+from bridle.grammars.following import TURN_TEXT
 from bridle.grammars.free_text import free_text, thinking, without_end
 from bridle.grammars.ir import EMPTY, Grammar, Lit, Node, Repeat, alt, optional, seq
 from bridle.grammars.json_rules import ONE_LINE, Store
@@ -36,6 +37,8 @@ __all__ = ["Mode", "call_grammar", "choice_grammar", "schema_grammar"]
 
 Mode = Literal["call", "text_or_call", "text"]
 
+_THOUGHTS = ("thoughts", "inner_thoughts")
+
 
 def call_grammar(
     tools: Sequence[ToolSpec],
@@ -52,6 +55,7 @@ def call_grammar(
     stop: Sequence[str] = (),
     thoughts: Mapping[str, JSON] | None = None,
     quotes: Mapping[str, Sequence[str]] | None = None,
+    fields: Collection[str] = (),
 ) -> Grammar:
     """Return the grammar of a turn: a call, text or a call, or text alone.
 
@@ -61,18 +65,25 @@ def call_grammar(
     inside it, because the prompt has opened it. With `gap` the shape's gap may stand before a call also where
     no text does. A turn ends before a mark that is one of `stop`, the texts at which whoever runs the model
     stops. `thoughts` is a JSON Schema of the inner thoughts of a call; without it they are any text. `quotes`
-    are the texts that strings with `x-quoted-from` are quoted from, by their names (`quotes.py`).
+    are the texts that strings with `x-quoted-from` are quoted from, by their names (`quotes.py`). `fields`
+    are names of parameters that an endpoint has to tell from the rest (`Request.field_tokens`); thoughts go
+    by "thoughts" and "inner_thoughts" in every syntax, and by "think" where they have marks of their own.
 
     Raises:
-        InputError: when there is nothing to call.
+        InputError: when there is nothing to call, and for a field that there is not.
         SchemaError: for a tool whose schema is invalid or cannot be held.
     """
-    store = Store()
+    store = Store(fields=frozenset(fields))
     rules = SchemaRules(shape.layout, bounds, loosen=loosen, store=store, quotes=quotes)
     offered = _offered(tools, only)
-    start = thinking(shape, bounds, opened=opened) if think or opened else EMPTY
+    start = EMPTY
+    if think or opened:
+        start = thinking(
+            shape, bounds, opened=opened, named=lambda text: store.field(text, "think", *_THOUGHTS)
+        )
     if mode == "text" or (mode == "text_or_call" and not offered):
-        return Grammar(seq(start, store.share("text", free_text(shape, bounds, stop))), store.rules)
+        _check_fields(store)
+        return Grammar(seq(start, store.share(TURN_TEXT, free_text(shape, bounds, stop))), store.rules)
     if not offered:
         raise InputError(
             "a call is asked for, but there are no tools", hint="pass the tools that may be called"
@@ -82,9 +93,11 @@ def call_grammar(
         if thoughts is None
         else rules.share("thoughts", rules.node(thoughts, place="thoughts"))
     )
+    inner = store.field(inner, *_THOUGHTS)
     root = _Calls(rules, _stopped(shape, stop), inner).all(offered, parallel if shape.parallel else 1)
+    _check_fields(store)
     if mode == "text_or_call":
-        text = store.share("text", free_text(shape, bounds, () if shape.text_first else stop))
+        text = store.share(TURN_TEXT, free_text(shape, bounds, () if shape.text_first else stop))
         before = seq(text, Lit(shape.gap)) if shape.text_first else EMPTY
         lead = alt(before, Lit(shape.gap)) if gap and shape.gap else before
         root = alt(text, root if lead == EMPTY else seq(optional(lead), root))
@@ -100,17 +113,21 @@ def schema_grammar(
     *,
     loosen: bool = False,
     quotes: Mapping[str, Sequence[str]] | None = None,
+    fields: Collection[str] = (),
 ) -> Grammar:
-    """Return the grammar of one JSON value that satisfies a schema.
+    """Return the grammar of one JSON value that satisfies a schema; `fields` are as in `call_grammar`.
 
     Raises:
         SchemaError: for a schema that is invalid or cannot be held.
+        InputError: for a field that there is not.
 
     >>> schema_grammar({"enum": ["a", 1]}).longest_bytes
     3
     """
-    rules = SchemaRules(layout, bounds, loosen=loosen, quotes=quotes)
+    store = Store(fields=frozenset(fields))
+    rules = SchemaRules(layout, bounds, loosen=loosen, store=store, quotes=quotes)
     root = rules.node(schema)
+    _check_fields(store)
     return Grammar(root, rules.rules, rules.weakened)
 
 
@@ -125,6 +142,12 @@ def choice_grammar(choices: Sequence[str]) -> Grammar:
             f"the choices are {list(choices)!r}", hint="give at least one, and none that is empty"
         )
     return Grammar(alt(*(Lit(choice) for choice in choices)))
+
+
+def _check_fields(store: Store) -> None:
+    for name in sorted(store.fields - store.named.keys()):
+        known = ", ".join(store.named) or "there are none"
+        raise InputError(f"no field of the answer is called {name!r}", hint=f"the fields: {known}")
 
 
 def _offered(tools: Sequence[ToolSpec], only: str | None) -> Sequence[ToolSpec]:

@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 from bridle.grammars.ir import EMPTY, Alt, Chars, Grammar, Lit, Node, Ref, Repeat, Seq
 
-__all__ = ["Follower", "Place", "State", "furthest", "label_of"]
+__all__ = ["TURN_TEXT", "Follower", "Place", "State", "furthest", "label_of"]
 
+TURN_TEXT = "turn-text"
+"""The kind of the rules for the text of a turn, which is no part of a call; also the name of its field."""
 _LABEL = "field:"
 _WIDE = 1000  # code points of a class that words can be written in
 _PREFERRED = "a0 "  # what stands for any character, where a class has no other that is as short
@@ -62,9 +64,11 @@ that the grammar does not allow has no place."""
 def label_of(rule: str) -> str:
     """Return the name of the field that a rule is the value of; empty where it is none.
 
-    >>> label_of("field:1:city"), label_of("string-1")
-    ('city', '')
+    >>> label_of("field:1:city"), label_of("turn-text-1"), label_of("string-1")
+    ('city', 'turn-text', '')
     """
+    if rule.startswith(TURN_TEXT):
+        return TURN_TEXT
     return rule.split(":", 2)[2] if rule.startswith(_LABEL) else ""
 
 

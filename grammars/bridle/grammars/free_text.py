@@ -95,16 +95,19 @@ def without_end(text: str, ends: Sequence[str]) -> str:
     return text[: len(text) - max((len(end) for end in ends if text.endswith(end)), default=0)]
 
 
-def thinking(shape: CallShape, bounds: Bounds, *, opened: bool = False) -> Node:
+def thinking(
+    shape: CallShape, bounds: Bounds, *, opened: bool = False, named: Callable[[Node], Node] | None = None
+) -> Node:
     """Return rules for thinking, or none, before anything else; a call in there is not a call.
 
-    Where the prompt has `opened` the thinking, it must be closed.
+    Where the prompt has `opened` the thinking, it must be closed. `named` gives the text a rule of its own.
     """
     if not shape.think_open or not shape.think_close or not (bounds.thinking_chars or opened):
         return EMPTY
     most = bounds.thinking_chars
     marks = [shape.trigger, shape.think_close.strip()]
-    inside = optional(text_without_any(marks, most)) if most else EMPTY
+    text = text_without_any(marks, most) if most else EMPTY
+    inside = optional(named(text) if named else text) if most else EMPTY
     if opened:
         return seq(inside, Lit(shape.think_close))
     return optional(seq(Lit(shape.think_open), inside, Lit(shape.think_close)))

@@ -29,12 +29,16 @@ ONE_LINE = JsonLayout()
 class Store:
     """The rules of one grammar, and notes on what they do not express; several notations may share it.
 
-    `quotes` are the texts that strings may be quoted from, by the names that schemas call them.
+    `quotes` are the texts that strings may be quoted from, by the names that schemas call them. The values of
+    `fields` are rules of their own, so that whoever follows an answer can tell them (`following.py`); `named`
+    are the names of all fields there are.
     """
 
     rules: dict[str, Node] = field(default_factory=dict[str, Node])
     notes: dict[str, None] = field(default_factory=dict[str, None])
     quotes: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    fields: frozenset[str] = frozenset()
+    named: dict[str, None] = field(default_factory=dict[str, None])
     _names: dict[Node, str] = field(default_factory=dict[Node, str])
     _taken: Counter[str] = field(default_factory=Counter[str])
     _made: dict[object, Node] = field(default_factory=dict[object, Node])
@@ -48,6 +52,18 @@ class Store:
             self._names[node] = f"{kind}-{self._taken[kind]}"
             self.rules[self._names[node]] = node
         return Ref(self._names[node])
+
+    def field(self, value: Node, *names: str) -> Node:
+        """Return the value of a field that goes by any of these names."""
+        self.named |= dict.fromkeys(names)
+        for name in names:
+            if name in self.fields:
+                rule = f"field:{len(self.rules)}:{name}"
+                known = self._made.setdefault(("field", name, value), Ref(rule))
+                if known == Ref(rule):
+                    self.rules[rule] = value
+                return known
+        return value
 
     def once(self, kind: str, key: object, make: Callable[[], Node]) -> Node:
         """Return the rule that was made for a key of this kind, or make it now."""
@@ -120,7 +136,10 @@ class JsonRules:
     def object(self, members: Sequence[tuple[str, Node, bool]], depth: int) -> Node:
         """Return rules for an object with these members (key, value, required) in this order."""
         inner, close = self.layout.newline(depth + 1), self.layout.newline(depth) + "}"
-        items = [(seq(Lit(inner), self.lead(key), value), required) for key, value, required in members]
+        items = [
+            (seq(Lit(inner), self.lead(key), self.store.field(value, key)), required)
+            for key, value, required in members
+        ]
         body = listed(items, self.comma, close, self.share)
         whole = [] if body is None else [seq(Lit("{"), body)]
         return alt(*whole) if any(required for _, required in items) else alt(*whole, Lit("{}"))

@@ -79,7 +79,7 @@ class MemberFrame(Frame):
         return optional(seq(member, Repeat(seq(Lit(form.between), member), 0, most - 1)))
 
     def _member(self, key: str, value: Node) -> Node:
-        form = self._members
+        form, value = self._members, self.rules.store.field(value, key)
         if form.values == "python" and not key.isidentifier():
             return seq(Lit("**{"), self.rules.lead(key), value, Lit("}"))
         zero = write_member(replace(form, close=""), key, 0, None)
