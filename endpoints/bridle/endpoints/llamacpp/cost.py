@@ -21,7 +21,7 @@ from bridle.messages import ConstraintCost
 
 __all__ = ["Costs"]
 
-_BLOCK = 16_384
+_BLOCK = 32_768
 _LEAST = 1e-45  # the smallest probability that a float32 holds
 
 

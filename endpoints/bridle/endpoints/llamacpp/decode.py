@@ -65,6 +65,7 @@ class Run:
     costs: Costs = field(default_factory=Costs)
     answer: list[int] = field(default_factory=list[int])
     sampled: int = 0
+    text_was_cut: bool = False
     _was_sampled: list[bool] = field(default_factory=list[bool])
     _may_end: list[bool] = field(default_factory=list[bool])
     _told: int = 0
@@ -78,9 +79,7 @@ class Run:
     @property
     def complete(self) -> bool:
         """Is the answer a whole sentence of its grammar, and no text that was cut?"""
-        if self.matcher is None or not self.matcher.accepting:
-            return False
-        return self.guard is None or not self.guard.in_text
+        return self.matcher is not None and self.matcher.accepting and not self.text_was_cut
 
     def go(self) -> Ending:
         """Generate until the end, and tell what it was."""
@@ -97,10 +96,10 @@ class Run:
             if self.should_stop is not None and self.should_stop():
                 return "cancelled"
             if self._is_late():
-                return self._close()
+                return self._close("max_seconds")
             logits = self.cache.evaluate(self.pending, self._interrupted)
             if logits is None:
-                return self._close() if self._is_late() else "cancelled"
+                return self._close("max_seconds") if self._is_late() else "cancelled"
             self.pending.clear()
             if self.matcher is not None:
                 self.costs.see(logits)
@@ -159,6 +158,8 @@ class Run:
         """Go on with the closing plan in place of a token, out of what must end."""
         assert self.guard is not None
         assert self.matcher is not None
+        if self.guard.in_text:
+            return self._close("length")
         self._take_back(self.guard.loose(self.vocabulary.piece(token)))
         tokens = self.guard.way_out(self.matcher)
         if not tokens and not self.matcher.accepting:
@@ -173,15 +174,16 @@ class Run:
         self.costs.interventions += 1
         return self._take(token)
 
-    def _close(self) -> Ending:
-        """End the answer now, because its time is over: by the plan where it is held to a grammar."""
-        if self.guard is None or self.matcher is None or self.guard.in_text:
-            return "max_seconds"
+    def _close(self, why: Ending) -> Ending:
+        """End the answer now, by its plan where it is held to a grammar."""
+        if self.guard is None or self.matcher is None:
+            return why
+        self.text_was_cut = self.guard.in_text
         self._take_back(self.guard.loose(b"a"))
         for token in self.guard.plan(self.matcher):
             if self._intervene(token) is not None:
                 break
-        return "max_seconds"
+        return why
 
     def _is_late(self) -> bool:
         return time.perf_counter() >= self.deadline

@@ -36,6 +36,7 @@ __all__ = ["LlamaCpp"]
 
 _DEFAULT_WINDOW = 8192
 _TINY_BYTES = 50_000_000
+_MOST_THREADS = 512  # ggml knows no more
 
 
 class LlamaCpp:
@@ -284,9 +285,11 @@ def _default_threads(path: Path) -> int:
 
 
 def _check_options(context_tokens: int | None, threads: int | None, engine: str) -> None:
-    for option, value in (("context_tokens", context_tokens), ("threads", threads)):
-        if value is not None and value < 1:
-            raise ConfigError(f"{option} is {value}", hint="give 1 or more, or leave it out")
+    # llama.cpp takes the window modulo 2 to the 32nd.
+    options = (("context_tokens", context_tokens, 2**31 - 1), ("threads", threads, _MOST_THREADS))
+    for option, value, most in options:
+        if value is not None and not 1 <= value <= most:
+            raise ConfigError(f"{option} is {value}", hint=f"give 1 to {most}, or leave it out")
     if engine not in ("auto", "llguidance", "gbnf"):
         raise ConfigError(f"engine is {engine!r}", hint="give 'auto', 'llguidance' or 'gbnf'")
 

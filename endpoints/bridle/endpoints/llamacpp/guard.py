@@ -16,7 +16,7 @@ from bridle.endpoints.llamacpp.landing import ends_word
 from bridle.errors import BudgetError
 from bridle.grammars.engines.base import Matcher
 from bridle.grammars.engines.closing import Plans
-from bridle.grammars.following import State
+from bridle.grammars.following import TURN_TEXT, State
 
 __all__ = ["Guard"]
 
@@ -79,9 +79,11 @@ class Guard:
 
     @property
     def in_text(self) -> bool:
-        """Is this inside free text that may end anywhere, and so is no part of a call?"""
+        """Is this inside text that is no part of a call, and that might go on?"""
         state = self._state()
-        return self._follower.free(state) and self._follower.may_end(state)
+        if not self._follower.free(state):
+            return False
+        return self._follower.may_end(state) or TURN_TEXT in self._follower.fields(state)
 
     def admits(self, token: int, piece: bytes, matcher: Matcher) -> bool:
         """Tell whether an answer may go on with a token that its grammar allows."""

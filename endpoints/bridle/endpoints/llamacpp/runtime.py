@@ -23,7 +23,7 @@ from bridle.errors import ConfigError, InputError
 from bridle.grammars import Grammar
 from bridle.grammars.engines.base import Engine, Matcher, Recent
 from bridle.grammars.engines.closing import Plans
-from bridle.grammars.following import label_of
+from bridle.grammars.following import TURN_TEXT, label_of
 
 __all__ = ["EngineName", "Runtime"]
 
@@ -157,7 +157,7 @@ class Runtime:
 
 
 def _check_fields(grammar: Grammar, wanted: Iterable[str]) -> None:
-    known = dict.fromkeys(label_of(rule) for rule in grammar.rules if label_of(rule))
+    known = dict.fromkeys(label_of(rule) for rule in grammar.rules if label_of(rule) not in ("", TURN_TEXT))
     for name in wanted:
         if name not in known:
             raise InputError(
