@@ -45,8 +45,11 @@ def for_schema(
     bounds: Bounds = DEFAULT_BOUNDS,
     *,
     loosen: bool = False,
+    quotes: Mapping[str, Sequence[str]] | None = None,
 ) -> Grammar:
     """Return the grammar of one JSON value: of a JSON Schema, a pydantic model's class, or a `TypeAdapter`.
+
+    `quotes` are the texts that strings with `x-quoted-from` are quoted from, by their names.
 
     Raises:
         InputError: for something that is none of these.
@@ -55,7 +58,7 @@ def for_schema(
     >>> for_schema({"enum": ["a", 1]}).longest_bytes
     3
     """
-    return schema_grammar(schema_of(schema), layout, bounds, loosen=loosen)
+    return schema_grammar(schema_of(schema), layout, bounds, loosen=loosen, quotes=quotes)
 
 
 def for_regex(pattern: str, bounds: Bounds = DEFAULT_BOUNDS) -> Grammar:

@@ -17,6 +17,7 @@ from bridle.errors import SchemaError
 from bridle.grammars.profile_servers import Server
 from bridle.grammars.profile_strict import SHOWN, or_null
 from bridle.grammars.profile_values import Notes, ValueRewriter, types_of
+from bridle.grammars.quote_rules import QUOTED_FROM
 from bridle.grammars.schema_keywords import ANNOTATIONS, TYPES, limit, pointer_to, written_types
 from bridle.grammars.schema_merge import Impossible, Schema, Source
 from bridle.messages import JSON
@@ -67,6 +68,8 @@ class Rewriter:
         if not isinstance(schema, Mapping):
             return self._any(pointer)
         shown: dict[str, JSON] = {key: schema[key] for key in SHOWN if isinstance(schema.get(key), str)}
+        if QUOTED_FROM in schema:
+            self.notes.weaken(pointer, QUOTED_FROM)
         restricting = [keyword for keyword in schema if _restricts(keyword)]
         if restricting == ["$ref"]:
             self.notes.hold(pointer, "$ref")

@@ -21,6 +21,8 @@ from bridle.grammars.profile_strict import (
     with_object_root,
     without_nulls,
 )
+from bridle.grammars.quote_rules import QUOTED_FROM
+from bridle.grammars.quotes import without_quotes
 from bridle.grammars.report import Entry, Report
 from bridle.grammars.schema_keywords import ANNOTATIONS, check_schema, pointer_to
 from bridle.grammars.schema_merge import Schema, Source
@@ -62,14 +64,24 @@ def to_json_schema(
     server = server_of(profile)
     check_schema(schema)
     if not server.rewrites:
-        held = tuple(_keywords(schema, ""))
-        return dict(schema) if isinstance(schema, Mapping) else {}, Report(profile, enforced=held)
+        return _as_it_is(schema, profile)
     rewriter = Rewriter(schema, server)
     found = rewriter.whole()
     if server.object_root:
         found = with_object_root(found)
         check_limits(found)
     return found, Report(profile, rewriter.notes.held, rewriter.notes.weakened)
+
+
+def _as_it_is(schema: Schema | bool, profile: str) -> tuple[dict[str, JSON], Report]:
+    """Return the schema without bridle's own keywords, for a server of which nothing is known."""
+    entries = list(_keywords(schema, ""))
+    held = tuple(entry for entry in entries if entry[1] != QUOTED_FROM)
+    weakened = tuple(entry for entry in entries if entry[1] == QUOTED_FROM)
+    nothing: dict[str, JSON] = {"not": {}}
+    as_object = dict(schema) if isinstance(schema, Mapping) else {} if schema else nothing
+    plain = without_quotes(as_object)
+    return plain if isinstance(plain, dict) else as_object, Report(profile, held, weakened)
 
 
 def report_of(schema: Schema | bool, profile: Profile) -> Report:
@@ -137,7 +149,7 @@ def _keywords(schema: JSON | Schema, pointer: str) -> Iterator[Entry]:
     if not isinstance(schema, Mapping):
         return
     for keyword, value in schema.items():
-        if keyword not in ANNOTATIONS and not keyword.startswith("x-"):
+        if keyword == QUOTED_FROM or (keyword not in ANNOTATIONS and not keyword.startswith("x-")):
             yield pointer, keyword
         if keyword in _HOLD_SCHEMAS and isinstance(value, Mapping):
             for name, part in value.items():
