@@ -14,6 +14,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from bridle.endpoints import respond
 from bridle.endpoints.base import Request, Sampling
 from bridle.endpoints.llamacpp import LlamaCpp
 from bridle.errors import InputError, SchemaError
@@ -29,7 +30,7 @@ from bridle.grammars import (
 )
 from bridle.grammars.quote_words import MOST_WORDS, words_of
 from bridle.grammars.quotes import enumerated, is_quoted, quote_errors, quoted, without_quotes
-from bridle.messages import JSON, ToolSpec
+from bridle.messages import JSON, Message, ToolSpec
 from bridle.wrappers import JsonLayout, Segment
 from bridle.wrappers.syntaxes import SYNTAXES, make_syntax
 from strategies import texts
@@ -255,6 +256,36 @@ def test_free_text_may_be_anything_that_does_not_begin_like_a_quote() -> None:
     assert takes(nothing_said, "Zbyněk")
 
 
+@pytest.mark.parametrize(
+    ("keywords", "values"),
+    [
+        ({"maxLength": 0}, {""}),
+        ({"maxLength": 1}, {"", "x", "A"}),
+        ({"maxLength": 2, "minLength": 2}, {"xy", "Az", "An"}),
+        ({"maxLength": 3, "minLength": 2}, {"xy", "Az", "Ana", "xyz"}),
+    ],
+)
+def test_free_text_of_a_few_characters(keywords: dict[str, JSON], values: set[str]) -> None:
+    grammar = grammar_of("Ana", **FREE, **keywords)
+    accepted = {value for value in ("", "x", "A", "xy", "Az", "An", "Ana", "xyz") if takes(grammar, value)}
+    assert accepted == values
+
+
+@pytest.mark.parametrize("name", SYNTAXES)
+def test_every_call_syntax_lets_a_free_text_be(name: str) -> None:
+    properties: dict[str, JSON] = {"a": string(**FREE), "b": string(maxLength=9, **FREE)}
+    tool = ToolSpec("f", "", {"type": "object", "properties": properties, "required": ["a", "b"]})
+    syntax, rng = make_syntax(name, "inner", JsonLayout()), random.Random(5)
+    grammar = call_grammar([tool], syntax.shape, "call", quotes={"user": [SAID]})
+    check_gbnf(to_gbnf(grammar), tokens=False)
+    starts = {quote[:2] for quote in quotes_in(SAID) if len(quote) > 1}
+    for _ in range(12):
+        written = sample(grammar, rng).replace("\0", "")
+        (call,) = syntax.read(written, [tool]).calls
+        for value in map(str, call.arguments.values()):
+            assert is_quoted(value, [SAID]) or value[:2] not in starts, written
+
+
 def test_free_text_with_a_pattern_is_not_held_and_said_to_be() -> None:
     schema = string(pattern="^[a-z]+$", **FREE)
     with pytest.raises(SchemaError, match="cannot be told from a quote"):
@@ -355,6 +386,25 @@ def test_noise_calls_with_quotes(endpoint: LlamaCpp, name: str) -> None:
         assert is_quoted(cast("str", call.arguments["text"]), [AWKWARD])
 
 
+def test_what_the_user_says_can_be_quoted_in_an_answer(endpoint: LlamaCpp) -> None:
+    tool = quoted(
+        ToolSpec("dial", "", {"properties": {"who": {"type": "string"}}, "required": ["who"]}),
+        {"who": "user"},
+    )
+    for seed in range(5):
+        done = respond(
+            endpoint,
+            [Message("user", "Call someone else."), Message("assistant", "Who?"), Message("user", SAID)],
+            [tool],
+            tool_choice="required",
+            sampling=Sampling(temperature=1.5, seed=seed),
+            bounds=Bounds(thoughts_chars=8),
+        )
+        (call,) = done.message.calls
+        assert is_quoted(str(call.arguments["who"]), [SAID])
+        assert done.constraint.weakened == ()
+
+
 def test_tools_are_told_what_to_quote() -> None:
     plain = without_quotes(dict(TOOL.parameters))
     tool = replace(TOOL, parameters=cast("dict[str, JSON]", plain))
@@ -428,6 +478,7 @@ def test_too_many_quotes_are_not_listed() -> None:
         "free": string(**FREE),
         "one": string(enum=["a"]),
         "far": string(**{"x-quoted-from": "memory"}),
+        "lone": {"type": "string", **FREE},
         "long": string(),
         "short": string(pattern="^z?a$", maxLength=2, nullable=True),
         "mixed": {"type": ["string", "integer"], "x-quoted-from": "user"},
