@@ -32,6 +32,9 @@ __all__ = [
 Handle = int
 """A pointer that only llama.cpp looks into."""
 _ERROR_LEVEL, _CONTINUED = 4, 5
+_BYTES = (*range(0xC0), *range(0xC2, 0xF5))
+"""All that UTF-8 has."""
+_USUAL_PLACE = 1024  # byte tokens are among the first, behind the special ones
 _log: deque[str] = deque(maxlen=8)
 
 
@@ -71,6 +74,7 @@ class FloatPointer(Protocol):
 class Library(Protocol):
     """The functions of `llama_cpp.llama_cpp` that are called here, as their C declarations say."""
 
+    LLAMA_VOCAB_TYPE_SPM: int
     LLAMA_TOKEN_ATTR_UNKNOWN: int
     LLAMA_TOKEN_ATTR_CONTROL: int
     LLAMA_TOKEN_ATTR_USER_DEFINED: int
@@ -97,6 +101,7 @@ class Library(Protocol):
     def llama_batch_get_one(self, tokens: ctypes.Array[ctypes.c_int32], n: int, /) -> Batch: ...
     def llama_decode(self, context: Handle, batch: Batch, /) -> int: ...
     def llama_get_logits_ith(self, context: Handle, place: int, /) -> FloatPointer: ...
+    def llama_vocab_type(self, vocab: Handle, /) -> int: ...
     def llama_vocab_n_tokens(self, vocab: Handle, /) -> int: ...
     def llama_vocab_get_attr(self, vocab: Handle, token: int, /) -> int: ...
     def llama_vocab_get_text(self, vocab: Handle, token: int, /) -> bytes | None: ...
@@ -196,6 +201,14 @@ class Model:
             self.close()
             raise _refused(path, "there is no text generator in", "use a chat model's GGUF file")
         self.vocab = lib.llama_model_get_vocab(model)
+        if missing := _missing_bytes(lib, self.vocab):
+            self.close()
+            raise _refused(
+                path,
+                f"there is no token for the byte 0x{missing[0]:02X} (and {len(missing) - 1} more) in the "
+                "vocabulary of",
+                "llama.cpp would end the process at the first such letter; convert the model again",
+            )
         params = self._context_params(context_tokens, batch_tokens, threads, flash_attention)
         self.context = self._new_context(path, model, params)
         memory = lib.llama_get_memory(self.context)
@@ -240,6 +253,19 @@ def _free_all(lib: Library, context: Handle | None, model: Handle) -> None:
     if context is not None:
         lib.llama_free(context)
     lib.llama_model_free(model)
+
+
+def _missing_bytes(lib: Library, vocab: Handle) -> list[int]:
+    """Return the bytes that a vocabulary of SentencePiece's kind, which has to spell each, cannot."""
+    if lib.llama_vocab_type(vocab) != lib.LLAMA_VOCAB_TYPE_SPM:
+        return []
+    size, texts, missing = lib.llama_vocab_n_tokens(vocab), set[bytes | None](), list[int]()
+    for first, last in ((0, min(size, _USUAL_PLACE)), (_USUAL_PLACE, size)):
+        texts.update(lib.llama_vocab_get_text(vocab, token) for token in range(first, last))
+        missing = [b for b in _BYTES if b"<0x%02X>" % b not in texts and bytes([b]) not in texts]
+        if not missing:
+            break
+    return missing
 
 
 def _refused(path: str, what: str, hint: str) -> ModelFileError:

@@ -94,7 +94,10 @@ class _GbnfMatcher:
 
     def allows(self, token: int) -> bool:
         """See `Matcher`."""
-        if self._ended or token in self._tokens.control or not self._is_text(token):
+        # llama.cpp ends the process for a token that the vocabulary does not have.
+        if self._ended or not 0 <= token < len(self._tokens.pieces):
+            return False
+        if token in self._tokens.control or not self._is_text(token):
             return False
         return bool(np.isfinite(self._apply(self._one, np.array([token], dtype=np.int32))[0]))
 

@@ -89,6 +89,9 @@ class _LlguidanceMatcher:
     def forced(self) -> list[int]:
         """See `Matcher`."""
         tokens = self._matcher.compute_ff_tokens()
+        # A vocabulary that lacks a character spells it with a token that is no text; then nothing is forced.
+        if tokens:
+            tokens = tokens[: self._matcher.validate_tokens(tokens)]
         _check(self._matcher)
         return tokens
 
@@ -96,6 +99,8 @@ class _LlguidanceMatcher:
         """See `Matcher`."""
         if self.done:
             return token in self._ends and not self._ended
+        if not 0 <= token < self._n_vocab:
+            return False
         allowed = self._matcher.validate_tokens([token]) == 1
         _check(self._matcher)
         if allowed:
@@ -106,7 +111,9 @@ class _LlguidanceMatcher:
         """See `Matcher`."""
         if self.done:
             return not tokens and not self._ended
-        if not self._ends.isdisjoint(tokens):
+        if not self._ends.isdisjoint(tokens) or (
+            tokens and not 0 <= min(tokens) <= max(tokens) < self._n_vocab
+        ):
             return False
         count = self._matcher.validate_tokens([*tokens, *list(self._ends)[:1]])
         _check(self._matcher)
@@ -165,9 +172,16 @@ class _LlguidanceMatcher:
 
 
 def _check(matcher: MatcherOfLlguidance) -> None:
-    if matcher.is_error():
-        message = matcher.get_error()
-        raise GrammarError(f"llguidance: {message[:_ERROR_CHARS]}", hint="simplify the schema or its bounds")
+    if not matcher.is_error():
+        return
+    message = matcher.get_error()
+    if message.startswith("NoExtension"):
+        raise GrammarError(
+            "no token of this model's vocabulary can continue the answer under the grammar",
+            hint="it lacks a character that the grammar demands; loosen the grammar or use another model",
+        )
+    first_line = message.split("\n", 1)[0]
+    raise GrammarError(f"llguidance: {first_line[:_ERROR_CHARS]}", hint="simplify the schema or its bounds")
 
 
 def _tokenizer(vocab: int, n_vocab: int, ends: Collection[int]) -> tuple[object, object]:
@@ -177,13 +191,20 @@ def _tokenizer(vocab: int, n_vocab: int, ends: Collection[int]) -> tuple[object,
     tokens, own = _spelled(lib, pieces, attributes, frozenset(ends))
     tokenize = TOKENIZE(tokenize_with(lib, vocab, own)) if own else lib.llama_tokenize
     make = llguidance().LLTokenizer
-    made = make.from_llamacpp(
-        tokens=tokens,
-        vocab_ptr=vocab,
-        tokenize_fptr=ctypes.cast(tokenize, ctypes.c_void_p).value,
-        eos_token=sorted(ends),
-        slices=_SLICES,
-    )
+    try:
+        made = make.from_llamacpp(
+            tokens=tokens,
+            vocab_ptr=vocab,
+            tokenize_fptr=ctypes.cast(tokenize, ctypes.c_void_p).value,
+            eos_token=sorted(ends),
+            slices=_SLICES,
+        )
+    except ValueError as error:
+        raise GrammarError(
+            f"llguidance cannot work with this model's vocabulary of {n_vocab} tokens, "
+            f"{len(ends)} of which end an answer: {error}",
+            hint="use the engine 'gbnf', or a model file that names its end tokens and bytes",
+        ) from error
     return made, tokenize
 
 
