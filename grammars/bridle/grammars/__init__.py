@@ -7,6 +7,7 @@ need the extra `llama`.
 
 from __future__ import annotations
 
+from bridle.grammars.acceptor import Acceptor, acceptor, enforcement
 from bridle.grammars.bounds import Bounds
 from bridle.grammars.calls import Mode, call_grammar, choice_grammar, schema_grammar
 from bridle.grammars.constraints import for_choice, for_regex, for_schema
@@ -22,6 +23,7 @@ from bridle.grammars.structural_tag import structural_tag_report, to_structural_
 
 __all__ = [
     "EMPTY",
+    "Acceptor",
     "Alt",
     "Bounds",
     "Chars",
@@ -33,11 +35,13 @@ __all__ = [
     "Ref",
     "Repeat",
     "Seq",
+    "acceptor",
     "alt",
     "call_grammar",
     "call_schema",
     "check_gbnf",
     "choice_grammar",
+    "enforcement",
     "for_choice",
     "for_regex",
     "for_schema",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
-from bridle.grammars.ir import EMPTY, Chars, Lit, Node, Repeat, alt, optional, seq
+from bridle.grammars.ir import EMPTY, ENDLESS, Chars, Lit, Node, Repeat, alt, optional, seq
 
 __all__ = ["any_integer", "any_number", "integers", "numbers"]
 
@@ -43,10 +43,14 @@ def integers(low: int, high: int) -> Node | None:
 def numbers(
     low: Decimal, high: Decimal, fraction_digits: int, *, above: bool = False, below: bool = False
 ) -> Node | None:
-    """Numbers from `low` to `high`; `above` and `below` leave out the ends. None when there are none."""
+    """Numbers from `low` to `high`; `above` and `below` leave out the ends. None when there are none.
+
+    Where `fraction_digits` is `ENDLESS`, fractions have no end either.
+    """
     low, high = _rounded(low, ROUND_CEILING), _rounded(high, ROUND_FLOOR)
     whole_digits = len(str(int(max(abs(low), abs(high)))))
     room = max(min(fraction_digits, _FLOAT_DIGITS - whole_digits), _places(low), _places(high), 0)
+    room = 2 * ENDLESS if fraction_digits >= ENDLESS else room
     parts: list[Node | None] = []
     if low < 0:
         upper = (-high, below) if high < 0 else (Decimal(0), True)
@@ -78,12 +82,26 @@ def _between(low: str, above: bool, high: str | None, below: bool, room: int, le
     if at_low and not above and high is None:
         return _some(room, lead)
     at_high = high is not None and high.strip("0") == ""
+    if room >= ENDLESS and (at_high or high is None) and (at_low or at_high):
+        return (
+            _endless(lead, positive=high is None)
+            if at_low and (high is None or not (above or below))
+            else None
+        )
     parts: list[Node | None] = []
     if at_low and not above and not (at_high and below):
         parts.append(EMPTY)
     if room > 0:
         parts.extend(_next_digit(low, above, high, below, room - 1, lead))
     return _choice(parts)
+
+
+def _endless(lead: str, *, positive: bool) -> Node:
+    """Digits of a fraction without an end that is not zero, or that is."""
+    zeros = Repeat(Lit("0"), 0, ENDLESS)
+    if positive:
+        return seq(Lit(lead), zeros, _digit(1, 9), _some(ENDLESS))
+    return optional(seq(Lit(lead), Lit("0"), zeros))
 
 
 def _next_digit(
@@ -157,6 +175,7 @@ def _digit(first: int, last: int) -> Node:
 def _some(most: int, lead: str = "") -> Node:
     if most <= 0:
         return EMPTY
+    most = min(most, ENDLESS)
     if lead:
         return optional(seq(Lit(lead), Repeat(_digit(0, 9), 1, most)))
     return Repeat(_digit(0, 9), 0, most)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from bridle.errors import GrammarError
 from bridle.grammars.gbnf_dialects import LARGEST_REPETITION, Dialect, notation
+from bridle.grammars.ir import Chars
 
 __all__ = ["Item", "Rule", "read_gbnf"]
 
@@ -31,7 +32,8 @@ class Item:
     """A part of a sequence: a rule's name, a group of alternatives, or else characters (or a token).
 
     `size` counts llama.cpp's elements, `made` the rules that it counts when the item is repeated. `most` is
-    None for an endless repetition; `optional` says that one of its repetitions may be of nothing.
+    None for an endless repetition; `optional` says that one of its repetitions may be of nothing. `chars` are
+    the characters of a text or class, each as ranges of code points; `counts` are the repetitions as written.
     """
 
     line: int
@@ -43,6 +45,8 @@ class Item:
     optional: bool = False
     repeated: bool = False
     token: bool = False
+    chars: list[tuple[tuple[int, int], ...]] = field(default_factory=list["tuple[tuple[int, int], ...]"])
+    counts: list[tuple[int, int | None]] = field(default_factory=list["tuple[int, int | None]"])
 
 
 @dataclass(slots=True)
@@ -156,7 +160,7 @@ class _Parser:
                 return self._token()
             case "." if self._reader.dot:
                 self._next()
-                return Item(self._line)
+                return Item(self._line, chars=[Chars((), negated=True).allowed()])
             case _:
                 return Item(self._line, rule=self._reference()) if self._reader.word(char) else None
 
@@ -184,7 +188,8 @@ class _Parser:
         while not self._take('"'):
             if self._reader.breaks and self._peek() in ("\n", "\r"):
                 raise self._unknown("a line break in a text", "write \\n")
-            self._char(item.line, self._reader.letters)
+            point = self._char(item.line, self._reader.letters)
+            item.chars.append(((point, point),))
             item.size += 1
         return item
 
@@ -192,16 +197,21 @@ class _Parser:
         item = Item(self._line, size=0)
         self._next()
         letters = self._reader.class_letters
-        if self._take("^") and not self._reader.negated:
+        negated = self._take("^")
+        if negated and not self._reader.negated:
             raise self._unknown("a class of all but some characters", "name those that are allowed")
+        ranges: list[tuple[int, int]] = []
         while not self._take("]"):
-            first = self._char(item.line, letters)
+            first = last = self._char(item.line, letters)
             item.size += 1
             if self._peek() == "-" and self._peek(1) != "]":
                 self._next()
-                if self._char(item.line, letters) < first:
+                last = self._char(item.line, letters)
+                if last < first:
                     raise self._wrong("a range ends before it begins", "write the lower end first")
                 item.size += 1
+            ranges.append((first, last))
+        item.chars.append(Chars(tuple(ranges), negated).allowed())
         if item.size == 0:
             raise self._wrong("a class names no character", "write at least one between [ and ]")
         return item
@@ -276,6 +286,7 @@ class _Parser:
     def _repeat(self, item: Item, least: int, most: int | None) -> None:
         """Apply a repetition, with the arithmetic that llama.cpp limits it by."""
         item.repeated = True
+        item.counts.append((least, most))
         if item.size == 0:
             raise self._wrong("there is nothing to repeat", "an empty text cannot be repeated")
         if most is not None and most < least:

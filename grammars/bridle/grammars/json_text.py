@@ -80,4 +80,6 @@ def _escaped_chars(chars: Chars) -> Node:
         if max(first, low) <= min(last, high)
     )
     parts: list[Node] = [Chars(plain)] if plain else []
+    if len(special) == len(_SPECIAL):
+        return alt(*parts, *ANY_CHAR.items[1:])
     return alt(*parts, *(Lit(_inside(chr(point))) for point in special))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Protocol, cast
 
@@ -17,14 +18,14 @@ from bridle.messages import JSON
 __all__ = [
     "ANNOTATIONS",
     "BY_TYPE",
-    "EXPRESSED",
+    "META_SCHEMAS",
     "TYPES",
-    "UNEXPRESSED",
     "Validator",
     "check_schema",
-    "is_harmless",
     "limit",
+    "old_draft",
     "pointer_to",
+    "restricting",
     "validator_of",
     "written_types",
 ]
@@ -40,6 +41,15 @@ class Validator(Protocol):
     def evolve(self, *, schema: object) -> Validator:
         """Return a validator of a part of the schema, with the references of the whole."""
         ...
+
+
+class _Draft(Protocol):
+    """The class of a draft's validators."""
+
+    META_SCHEMA: Mapping[str, JSON]
+
+    def __call__(self, schema: object, *, registry: object) -> Validator: ...
+    def check_schema(self, schema: object) -> None: ...
 
 
 TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")
@@ -107,6 +117,7 @@ ANNOTATIONS = frozenset(
         "else",
         "minContains",
         "maxContains",
+        "id",
         "discriminator",
         "externalDocs",
         "xml",
@@ -114,6 +125,41 @@ ANNOTATIONS = frozenset(
     )
 )
 """Keywords that restrict nothing by themselves (`then` and `minContains` only do beside another one)."""
+
+
+RESTRICTING = frozenset(
+    ["type", "enum", "const", "anyOf", "oneOf", "allOf", "not", "if", "$ref", "$dynamicRef", "$recursiveRef"]
+    + [keyword for keywords in BY_TYPE.values() for keyword in keywords]
+    + ["minContains", "maxContains", "additionalItems", "nullable", "then", "else"]
+)
+_MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies")
+_NO_SCHEMAS = ("enum", "const", "default", "examples", "example", "required", "dependentRequired", "type")
+
+
+def restricting(schema: object) -> list[tuple[str, str]]:
+    """Return all keywords that restrict, in all parts of a schema, as (JSON Pointer, keyword).
+
+    >>> restricting({"items": {"minLength": 1, "title": "x"}})
+    [('', 'items'), ('/items', 'minLength')]
+    """
+    return list(_restricting(schema, ""))
+
+
+def _restricting(schema: object, pointer: str) -> Iterator[tuple[str, str]]:
+    if isinstance(schema, list):
+        for i, part in enumerate(cast("list[object]", schema)):
+            yield from _restricting(part, pointer_to(pointer, i))
+    if not isinstance(schema, Mapping):
+        return
+    parts = cast("Mapping[str, object]", schema)
+    yield from ((pointer, keyword) for keyword in parts if keyword in RESTRICTING)
+    for keyword, value in parts.items():
+        inner = pointer_to(pointer, keyword)
+        if keyword in _MAPS and isinstance(value, Mapping):
+            for name, part in cast("Mapping[str, object]", value).items():
+                yield from _restricting(part, pointer_to(inner, name))
+        elif keyword not in _NO_SCHEMAS and not keyword.startswith("x-"):
+            yield from _restricting(value, inner)
 
 
 def written_types(schema: Mapping[str, JSON]) -> tuple[str, ...]:
@@ -143,34 +189,82 @@ def pointer_to(pointer: str, *tokens: str | int) -> str:
 
 
 def check_schema(schema: JSON | Mapping[str, JSON]) -> None:
-    """Raise a `SchemaError` that names the place, unless this is a valid schema of draft 2020-12."""
+    """Raise a `SchemaError` that names the place, unless this is a valid schema of its draft.
+
+    The draft is that of `$schema`. Without it any draft will do that the schema is valid in.
+    """
     if not isinstance(schema, bool | Mapping):
         raise SchemaError(f"a schema is {schema!r}", hint="a schema is an object, true or false")
-    found = _first_error(json.dumps(schema))
+    try:
+        text = json.dumps(schema)
+    except (TypeError, ValueError) as error:
+        raise SchemaError(f"the schema is no JSON value: {error}", hint="use JSON's types only") from error
+    found = _first_error(text)
     if found is not None:
         pointer, message = found
         raise SchemaError(
             f"the schema is not valid at {pointer or 'its root'}: {message}",
             pointer=pointer,
-            hint="it must follow JSON Schema draft 2020-12",
+            hint="it must follow JSON Schema, draft 2020-12 unless `$schema` says otherwise",
         )
 
 
 @lru_cache(maxsize=1024)
 def _first_error(text: str) -> tuple[str, str] | None:
     """Checking takes about a millisecond, and an agent builds a grammar of the same tools in every step."""
+    schema = json.loads(text)
+    _, draft = _draft(schema)
     try:
-        jsonschema.Draft202012Validator.check_schema(json.loads(text))
+        draft.check_schema(schema)
     except exceptions.SchemaError as error:
         return pointer_to("", *error.absolute_path), error.message[:200]
+    except (re.error, RecursionError) as error:
+        return "", str(error)[:200]
     return None
+
+
+_DRAFTS: Sequence[tuple[bool, _Draft]] = (
+    (False, cast("_Draft", jsonschema.Draft202012Validator)),
+    (False, cast("_Draft", jsonschema.Draft201909Validator)),
+    (True, cast("_Draft", jsonschema.Draft7Validator)),
+    (True, cast("_Draft", jsonschema.Draft6Validator)),
+    (True, cast("_Draft", jsonschema.Draft4Validator)),
+    (True, cast("_Draft", jsonschema.Draft3Validator)),
+)
+META_SCHEMAS: Mapping[str, Mapping[str, JSON]] = {
+    str(draft.META_SCHEMA.get("$id", draft.META_SCHEMA.get("id", ""))).removesuffix("#"): draft.META_SCHEMA
+    for old, draft in _DRAFTS
+    if old  # the newer ones are in several documents
+}
+"""The schemas of schemas that a reference may lead to, by their names."""
+
+
+def _draft(schema: JSON | Mapping[str, JSON]) -> tuple[bool, _Draft]:
+    """Return whether a schema's draft is older than 2019-09, and its validator."""
+    named = str(schema.get("$schema", "")) if isinstance(schema, Mapping) else ""
+    for old, draft in _DRAFTS:
+        name = str(draft.META_SCHEMA.get("$id", draft.META_SCHEMA.get("id", "")))
+        if named.removesuffix("#").partition("://")[2] == name.removesuffix("#").partition("://")[2] != "":
+            return old, draft
+    for _, draft in _DRAFTS[:-1]:  # nearly everything is valid in draft 3
+        try:
+            draft.check_schema(schema)
+        except (exceptions.SchemaError, re.error, RecursionError):
+            continue
+        return False, draft
+    return False, _DRAFTS[0][1]
+
+
+def old_draft(schema: JSON | Mapping[str, JSON]) -> bool:
+    """Tell whether `$schema` names a draft in which nothing beside a `$ref` counts."""
+    return isinstance(schema, Mapping) and _draft(schema)[0]
 
 
 def validator_of(schema: JSON | Mapping[str, JSON]) -> Validator:
     """Return what checks values against a schema, and fetches nothing for references that lead out of it."""
     registry: Registry[bool | Mapping[str, object]] = Registry()
     whole = cast("bool | Mapping[str, object]", schema)
-    return cast("Validator", jsonschema.Draft202012Validator(whole, registry=registry))
+    return _draft(schema)[1](whole, registry=registry)
 
 
 def limit(schema: Mapping[str, JSON], keyword: str, default: int) -> int:

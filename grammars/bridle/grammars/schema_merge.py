@@ -13,19 +13,15 @@ from typing import cast
 from referencing.exceptions import Unresolvable
 
 from bridle.errors import SchemaError
+from bridle.grammars.schema_cases import Impossible, Schema
 from bridle.grammars.schema_keywords import ANNOTATIONS, TYPES, validator_of, written_types
 from bridle.messages import JSON
 
 __all__ = ["Impossible", "Schema", "Source", "merge"]
 
-Schema = Mapping[str, JSON]
 _HOPS = 64
 _LOWER = ("minLength", "minimum", "exclusiveMinimum", "minItems", "minProperties")
 _UPPER = ("maxLength", "maximum", "exclusiveMaximum", "maxItems", "maxProperties")
-
-
-class Impossible(SchemaError):
-    """No value can satisfy this part of a schema (at the depth it stands)."""
 
 
 class Source:

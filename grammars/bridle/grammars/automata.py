@@ -1,0 +1,223 @@
+"""What automata are asked: is there any text, how long are the texts, and which rules write them.
+
+Rules come from an automaton by taking out one state after the other; where that grows too much, each state
+of an automaton without loops becomes a rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from bridle.grammars.ir import EMPTY, ENDLESS, Chars, Node, Repeat, alt, optional, seq
+from bridle.grammars.regular import LARGEST, Automaton, Moves, TooLarge, joined
+
+__all__ = ["is_empty", "lengths", "rules_of", "trimmed", "within"]
+
+_LARGEST_RULES = 20_000  # parts of the rules that one automaton becomes
+
+
+def trimmed(whole: Automaton) -> Automaton:
+    """Return the smallest automaton of the same language; one without accepting states when it is empty."""
+    useful = _leading_to(whole, whole.accepting) & _reached(whole)
+    if 0 not in useful:
+        return Automaton(((),), frozenset())
+    group = {state: int(state in whole.accepting) for state in useful}
+    size = len(set(group.values()))
+    while True:
+        seen: dict[object, int] = {}
+        finer: dict[int, int] = {}
+        for state in sorted(useful):
+            moves = joined((a, b, group[to]) for a, b, to in whole.moves[state] if to in useful)
+            finer[state] = seen.setdefault((group[state], moves), len(seen))
+        group = finer
+        if len(seen) == size:
+            break
+        size = len(seen)
+    # State 0 comes first in the loop above, so that its group is number 0.
+    one_of = {number: state for state, number in reversed(group.items())}
+    moves_of = [
+        joined((a, b, group[to]) for a, b, to in whole.moves[one_of[number]] if to in useful)
+        for number in range(size)
+    ]
+    accepting = frozenset(group[state] for state in useful if state in whole.accepting)
+    return Automaton(tuple(moves_of), accepting)
+
+
+def is_empty(whole: Automaton) -> bool:
+    """Tell whether no text at all is accepted."""
+    return not (_reached(whole) & whole.accepting)
+
+
+def lengths(whole: Automaton) -> tuple[int, int | None]:
+    """Return how many characters the shortest and the longest text of a trimmed automaton have."""
+    level, least = {0}, 0
+    while not level & whole.accepting:
+        level = {to for state in level for _, _, to in whole.moves[state]}
+        least += 1
+    most = _longest(whole)
+    return least, most
+
+
+def within(whole: Automaton, least: int, most: int | None) -> Automaton:
+    """Keep the texts of `least` to `most` characters.
+
+    Raises:
+        TooLarge: when there are too many lengths to tell apart.
+    """
+    top = least if most is None else most
+    known = {(0, 0): 0}
+    waiting = [(0, 0)]
+    moves: list[Moves] = []
+    for state, count in waiting:  # grows while it is read
+        found: list[tuple[int, int, int]] = []
+        if most is None or count < top:
+            for first, last, to in whole.moves[state]:
+                key = (to, min(count + 1, top))
+                if key not in known:
+                    known[key] = len(waiting)
+                    waiting.append(key)
+                    if len(waiting) > LARGEST:
+                        raise TooLarge
+                found.append((first, last, known[key]))
+        moves.append(tuple(found))
+    accepting = {i for i, (state, count) in enumerate(waiting) if state in whole.accepting and count >= least}
+    return trimmed(Automaton(tuple(moves), frozenset(accepting)))
+
+
+def rules_of(
+    whole: Automaton, leaf: Callable[[Chars], Node], share: Callable[[str, Node], Node] | None = None
+) -> Node | None:
+    """Return rules for the texts of a trimmed automaton; None when there are none.
+
+    `leaf` writes one character, `share` makes a rule of a part that is used several times; without it the
+    rules are one piece, which may become too large.
+
+    Raises:
+        TooLarge: when the rules become too many.
+    """
+    if not whole.accepting:
+        return None
+    if share is None or _longest(whole) is None:
+        return _eliminated(whole, leaf)
+    return _layered(whole, leaf, share)
+
+
+def _layered(whole: Automaton, leaf: Callable[[Chars], Node], share: Callable[[str, Node], Node]) -> Node:
+    """Write each state of an automaton without loops, the last ones first."""
+    uses = [0] * len(whole.moves)
+    for moves in whole.moves:
+        for to in {to for _, _, to in moves}:
+            uses[to] += 1
+    written: dict[int, Node] = {}
+    for state in _last_first(whole):
+        parts = [seq(leaf(chars), written[to]) for chars, to in _by_target(whole.moves[state])]
+        node = alt(*parts) if parts else EMPTY
+        if parts and state in whole.accepting:
+            node = optional(node)
+        written[state] = share("part", node) if uses[state] > 1 and node != EMPTY else node
+    return written[0]
+
+
+def _last_first(whole: Automaton) -> list[int]:
+    ordered: list[int] = []
+    seen = {0}
+    path = [(0, iter([to for _, _, to in whole.moves[0]]))]
+    while path:
+        state, targets = path[-1]
+        to = next(targets, None)
+        if to is None:
+            ordered.append(state)
+            path.pop()
+        elif to not in seen:
+            seen.add(to)
+            path.append((to, iter([goal for _, _, goal in whole.moves[to]])))
+    return ordered
+
+
+def _eliminated(whole: Automaton, leaf: Callable[[Chars], Node]) -> Node:
+    """Take out one state after the other, the least connected first, and write what led through it."""
+    start, end = -1, -2
+    edges: dict[int, dict[int, tuple[Node, int]]] = {start: {0: (EMPTY, 0)}, end: {}}
+    for state, moves in enumerate(whole.moves):
+        edges[state] = {to: (leaf(chars), 1) for chars, to in _by_target(moves)}
+        if state in whole.accepting:
+            edges[state][end] = (EMPTY, 0)
+    into: dict[int, set[int]] = {state: set() for state in edges}
+    for state, found in edges.items():
+        for to in found:
+            into[to].add(state)
+    waiting = set(range(len(whole.moves)))
+    while waiting:
+        state = min(waiting, key=lambda one: (len(into[one]) * len(edges[one]), one))
+        waiting.discard(state)
+        _take_out(state, edges, into)
+    return edges[start][end][0]
+
+
+def _take_out(state: int, edges: dict[int, dict[int, tuple[Node, int]]], into: dict[int, set[int]]) -> None:
+    out = edges.pop(state)
+    loop, loop_size = out.pop(state, (EMPTY, 0))
+    around = Repeat(loop, 0, ENDLESS) if loop != EMPTY else EMPTY
+    for before in into.pop(state) - {state}:
+        first, first_size = edges[before].pop(state)
+        for after, (last, last_size) in out.items():
+            node, size = seq(first, around, last), first_size + loop_size + last_size + 1
+            if after in edges[before]:
+                other, other_size = edges[before][after]
+                node, size = _either(other, node), size + other_size
+            if size > _LARGEST_RULES:
+                raise TooLarge
+            edges[before][after] = (node, size)
+            into[after].add(before)
+    for after in out:
+        into[after].discard(state)
+
+
+def _either(one: Node, other: Node) -> Node:
+    if EMPTY in (one, other):
+        return optional(other if one == EMPTY else one)
+    return alt(one, other)
+
+
+def _by_target(moves: Moves) -> list[tuple[Chars, int]]:
+    grouped: dict[int, list[tuple[int, int]]] = {}
+    for first, last, to in moves:
+        grouped.setdefault(to, []).append((first, last))
+    return [(Chars(tuple(ranges)), to) for to, ranges in grouped.items()]
+
+
+def _longest(whole: Automaton) -> int | None:
+    """Return the longest way through a trimmed automaton; None when there is a loop."""
+    ordered = _last_first(whole)
+    place = {state: i for i, state in enumerate(ordered)}
+    longest: dict[int, int] = {}
+    for state in ordered:
+        targets = {to for _, _, to in whole.moves[state]}
+        if any(place[to] >= place[state] for to in targets):
+            return None
+        longest[state] = max((longest[to] + 1 for to in targets), default=0)
+    return longest[0]
+
+
+def _reached(whole: Automaton) -> set[int]:
+    found, waiting = {0}, [0]
+    while waiting:
+        for _, _, to in whole.moves[waiting.pop()]:
+            if to not in found:
+                found.add(to)
+                waiting.append(to)
+    return found
+
+
+def _leading_to(whole: Automaton, goals: Iterable[int]) -> set[int]:
+    before: dict[int, set[int]] = {}
+    for state, moves in enumerate(whole.moves):
+        for _, _, to in moves:
+            before.setdefault(to, set()).add(state)
+    found, waiting = set(goals), list(goals)
+    while waiting:
+        for state in before.get(waiting.pop(), ()):
+            if state not in found:
+                found.add(state)
+                waiting.append(state)
+    return found

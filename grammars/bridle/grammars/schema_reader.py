@@ -1,0 +1,274 @@
+"""Reads a schema into its cases: follows `$ref`, merges `allOf`, and takes alternatives apart.
+
+`oneOf`, `not`, `if` and `dependent…` become alternatives too, by negation, where that is exact. Where it is
+not, `note` is told which keyword is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
+from typing import cast
+
+from bridle.errors import SchemaError
+from bridle.grammars.automata import is_empty
+from bridle.grammars.patterns import text_automaton
+from bridle.grammars.regular import TooLarge
+from bridle.grammars.schema_cases import ArrayPart, Case, ObjectPart, Schema, both, conjunction
+from bridle.grammars.schema_demands import member_schemas, plain_case, text_rules
+from bridle.grammars.schema_negation import Inexact, negated
+from bridle.grammars.schema_source import Source
+from bridle.messages import JSON
+
+__all__ = ["Reader"]
+
+_MOST_CASES = 96  # that alternatives beside alternatives may make
+_HOPS = 64
+_DEPTH = 3  # levels that are looked into to see that two branches exclude each other
+Note = Callable[[str, str, str], None]
+
+
+class Reader:
+    """Finds the cases of the parts of one schema."""
+
+    def __init__(self, source: Source, note: Note) -> None:
+        self.source = source
+        self._note = note
+        self._known: dict[int, tuple[object, list[Case]]] = {}
+        self._trying = 0
+        self._open: list[str] = []
+
+    def cases(self, schema: JSON | Schema) -> list[Case]:
+        """Return the cases of one part; none at all when nothing can satisfy it.
+
+        Raises:
+            SchemaError: for a reference that leads nowhere, or round in a circle.
+        """
+        if not isinstance(schema, Mapping):
+            return [] if schema is False else [Case()]
+        known = self._known.get(id(schema))
+        if known is None or self._trying:
+            found = [case for case in self._read(schema) if self.possible(case)]
+            if self._trying:
+                return found
+            known = self._known[id(schema)] = (schema, found)
+        return known[1]
+
+    def exactly(self, schema: JSON | Schema) -> list[Case]:
+        """Return the cases of one part, or raise `Inexact` where a keyword would be left out."""
+        self._trying += 1
+        try:
+            return self.cases(schema)
+        finally:
+            self._trying -= 1
+
+    def leave_out(self, pointer: str, keyword: str, why: str) -> None:
+        """Note a keyword that is left out."""
+        if self._trying:
+            raise Inexact(why)
+        self._note(pointer, keyword, why)
+
+    def pointer(self, schema: Schema) -> str:
+        """Return where a part stands, or for one that was made where its first piece does."""
+        found = self.source.pointer(schema)
+        if found is not None:
+            return found
+        for value in schema.values():
+            for part in value if isinstance(value, list) else [value]:
+                if isinstance(part, dict) and part:
+                    return self.pointer(part)
+        return ""
+
+    def _read(self, schema: Schema) -> list[Case]:
+        place = self.pointer(schema)
+        found = self._referred(schema, place)
+        if "$ref" in schema and self.source.old:
+            return found
+        found = both(found, [plain_case(schema, place, old=self.source.old)])
+        steps: Sequence[tuple[str, Callable[[Schema, str], list[Case]]]] = (
+            ("allOf", self._all_of),
+            ("anyOf", self._any_of),
+            ("oneOf", self._one_of),
+            ("not", self._not),
+            ("if", self._if),
+            ("dependentRequired", self._dependent),
+            ("dependentSchemas", self._dependent),
+            ("dependencies", self._dependent),
+        )
+        for keyword, read in steps:
+            if keyword not in schema:
+                continue
+            try:
+                more = read(schema, keyword)
+            except Inexact as error:
+                more = self._any_of(schema, keyword) if keyword == "oneOf" else [Case()]
+                self._left_out(schema, place, keyword, error)
+            if len(found) > 1 and len(found) * len(more) > _MOST_CASES:
+                self._left_out(schema, place, keyword, Inexact("it makes too many alternatives"))
+                continue
+            found = both(found, more)
+        return self._rest(schema, place, [replace(case, sources=(*case.sources, schema)) for case in found])
+
+    def _left_out(self, schema: Schema, place: str, keyword: str, error: Inexact) -> None:
+        origin = schema.get("\0for")
+        if isinstance(origin, list):
+            place, keyword = str(origin[0]), str(origin[1])
+        self.leave_out(place, keyword, str(error))
+
+    def _referred(self, schema: Schema, place: str) -> list[Case]:
+        found = [Case()]
+        for keyword in ("$ref", "$dynamicRef", "$recursiveRef"):
+            if keyword not in schema:
+                continue
+            reference = str(schema[keyword])
+            if keyword == "$dynamicRef" and self.source.is_dynamic(reference):
+                self.leave_out(place, keyword, "it may lead to several places")
+                continue
+            if len(self._open) > _HOPS or f"{place} {reference}" in self._open:
+                raise SchemaError("references lead round in a circle", pointer=place)
+            self._open.append(f"{place} {reference}")
+            try:
+                target = self.source.target(reference, schema)
+                found = both(found, self.cases(target))
+            finally:
+                self._open.pop()
+            where = self.source.pointer(target) if isinstance(target, dict) else None
+            followed = f"#{where}" if where is not None else reference
+            found = [replace(case, followed=(*case.followed, followed)) for case in found]
+        return found
+
+    def _all_of(self, schema: Schema, keyword: str) -> list[Case]:
+        found = [Case()]
+        for part in cast("list[JSON]", schema[keyword]):
+            more = self.cases(part)
+            if len(found) > 1 and len(found) * len(more) > _MOST_CASES:
+                raise Inexact("it makes too many alternatives")
+            found = both(found, more)
+        return found
+
+    def _any_of(self, schema: Schema, keyword: str) -> list[Case]:
+        return [case for part in cast("list[JSON]", schema[keyword]) for case in self.cases(part)]
+
+    def _one_of(self, schema: Schema, keyword: str) -> list[Case]:
+        """Take each branch without those values of the others that it shares."""
+        parts = cast("list[JSON]", schema[keyword])
+        found = [self.cases(part) for part in parts]
+        shared: set[tuple[int, int]] = set()
+        around = [plain_case(schema, "", old=self.source.old)]
+        for i, j in combinations(range(len(parts)), 2):
+            if any(self.possible(case) for case in both(both(around, found[i]), found[j])):
+                shared |= {(i, j), (j, i)}
+        cases: list[Case] = []
+        for i, mine in enumerate(found):
+            for j in range(len(parts)):
+                if (i, j) in shared:
+                    mine = both(mine, self.negation(parts[j]))  # noqa: PLW2901 - narrowed step by step
+                    if len(mine) > _MOST_CASES:
+                        raise Inexact("its branches are not clearly exclusive")
+            cases += mine
+        return cases
+
+    def _not(self, schema: Schema, keyword: str) -> list[Case]:
+        return self.negation(schema[keyword])
+
+    def negation(self, schema: JSON) -> list[Case]:
+        """Return the cases of all that a schema does not accept, or raise `Inexact`."""
+        found = [Case()]
+        for case in self.exactly(schema):
+            found = both(found, negated(case, self.admitted(case)))
+            if len(found) > _MOST_CASES:
+                raise Inexact("its negation has too many alternatives")
+        return found
+
+    def _if(self, schema: Schema, keyword: str) -> list[Case]:
+        if "then" not in schema and "else" not in schema:
+            return [Case()]
+        holds = both(self.exactly(schema[keyword]), self.cases(schema.get("then", True)))
+        return [*holds, *both(self.negation(schema[keyword]), self.cases(schema.get("else", True)))]
+
+    def _dependent(self, schema: Schema, keyword: str) -> list[Case]:
+        found = [Case()]
+        for name, wanted in cast("dict[str, JSON]", schema[keyword]).items():
+            none = ObjectPart({name: False}, {}, True, False, "")
+            if isinstance(wanted, list):
+                more = [Case(required=tuple(str(one) for one in (name, *wanted)))]
+            else:
+                more = both([Case(required=(name,))], self.cases(wanted))
+            present = both([Case(kinds=frozenset(["object"]))], more)
+            found = both(found, [Case(objects=(none,)), *present])
+            if len(found) > _MOST_CASES:
+                raise Inexact("it makes too many alternatives")
+        return found
+
+    def _rest(self, schema: Schema, place: str, found: list[Case]) -> list[Case]:
+        """Apply what a schema says of members and items that no other keyword speaks about."""
+        extra = schema.get("unevaluatedProperties")
+        if extra is not None and extra is not True:
+            if "anyOf" in schema:
+                self.leave_out(place, "unevaluatedProperties", "several branches may hold at once")
+            found = [_closed(case, extra, place) for case in found]
+        items = schema.get("unevaluatedItems")
+        if items is not None and items is not True:
+            if "contains" in schema or "anyOf" in schema:
+                self.leave_out(place, "unevaluatedItems", "what `contains` or a branch finds is evaluated")
+            else:
+                found = [_ended(case, items, place) for case in found]
+        return found
+
+    def admitted(self, case: Case) -> tuple[JSON, ...] | None:
+        """Return the values of a case that has only some, those that all its schemas accept."""
+        if case.values is None:
+            return None
+        return tuple(
+            value for value in case.values if all(self.source.allows(part, value) for part in case.sources)
+        )
+
+    def possible(self, case: Case, depth: int = _DEPTH) -> bool:
+        """Tell whether a value may be left that satisfies a case; when unsure, yes."""
+        if case.values is not None:
+            return True
+        return any(self._possible_kind(case, kind, depth) for kind in case.kinds)
+
+    def _possible_kind(self, case: Case, kind: str, depth: int) -> bool:
+        if kind == "string" and len(case.texts) > 1:
+            return self._some_text(case)
+        if kind == "object" and depth > 0:
+            return all(self._possible_member(case, name, depth - 1) for name in case.required)
+        return True
+
+    def _possible_member(self, case: Case, name: str, depth: int) -> bool:
+        value = conjunction(member_schemas(case, name))
+        if not isinstance(value, dict):
+            return value is not False
+        if "$ref" in value and len(value) == 1 and depth < _DEPTH - 1:
+            return True  # a schema that holds itself is not looked into for ever
+        try:
+            return any(self.possible(inner, depth) for inner in self.exactly(value))
+        except (Inexact, SchemaError):
+            return True
+
+    def _some_text(self, case: Case) -> bool:
+        try:
+            return not is_empty(text_automaton(tuple(text_rules(case.texts)), exact=True))
+        except (TooLarge, SchemaError):
+            return True
+
+
+def _closed(case: Case, extra: JSON, place: str) -> Case:
+    if any(part.explicit for part in case.objects):
+        return case
+    names = {name: True for part in case.objects for name in part.properties}
+    patterns = {pattern: True for part in case.objects for pattern in part.patterns}
+    closing = ObjectPart(
+        cast("dict[str, JSON]", names), cast("dict[str, JSON]", patterns), extra, True, place
+    )
+    return replace(case, objects=(*case.objects, closing))
+
+
+def _ended(case: Case, extra: JSON, place: str) -> Case:
+    if any(part.explicit for part in case.arrays):
+        return case
+    longest = max((len(part.prefix) for part in case.arrays), default=0)
+    closing = ArrayPart((True,) * longest, extra, place, True)
+    return replace(case, arrays=(*case.arrays, closing))
