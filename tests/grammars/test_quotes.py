@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from bridle.endpoints import respond
 from bridle.endpoints.base import Request, Sampling
 from bridle.endpoints.llamacpp import LlamaCpp
-from bridle.errors import InputError, SchemaError
+from bridle.errors import BudgetError, InputError, SchemaError
 from bridle.grammars import (
     Bounds,
     Grammar,
@@ -373,6 +373,24 @@ def test_noise_writes_nothing_but_quotes(endpoint: LlamaCpp, keywords: dict[str,
         text = noise(endpoint, grammar, seed)
         assert matches(grammar, text)
         assert is_quoted(json.loads(text), [SAID]), text
+
+
+@pytest.mark.parametrize("keywords", [{}, {"minLength": 25}, FREE])
+def test_a_quote_is_whole_in_the_smallest_budget(endpoint: LlamaCpp, keywords: dict[str, JSON]) -> None:
+    grammar = grammar_of(SAID, **keywords)
+    with pytest.raises(BudgetError) as refused:
+        endpoint.complete(Request(PROMPT, grammar=grammar, max_tokens=1))
+    for more in range(4):
+        sampling = Sampling(temperature=1.5, seed=more)
+        request = Request(PROMPT, grammar=grammar, sampling=sampling, max_tokens=refused.value.needed + more)
+        assert matches(grammar, endpoint.complete(request).text)
+
+
+def test_rules_are_not_nested_too_deeply(endpoint: LlamaCpp) -> None:
+    text = " ".join("a" * size for size in range(1, 60))
+    for keywords in ({}, {"pattern": "^a"}, {"minLength": 50}):
+        grammar = grammar_of(text, maxLength=300, **cast("dict[str, JSON]", keywords))
+        assert is_quoted(json.loads(noise(endpoint, grammar, 1)), [text])
 
 
 @pytest.mark.parametrize("name", ["memgpt", "hermes", "qwen_xml", "gemma4", "pythonic", "glm"])

@@ -8,7 +8,7 @@ some kilobytes. A limit of characters is held by cutting the texts into overlapp
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import cast
 
 from bridle.errors import SchemaError
@@ -25,6 +25,7 @@ QUOTED_FROM = "x-quoted-from"
 QUOTE_OR_FREE = "x-quote-or-free"
 
 _ROOM = 600  # words in all windows of one string; each makes up to two rules, which take some 30 µs each
+_NESTED = 12  # brackets in one rule; llguidance takes some thirty
 _LISTED = 50_000  # runs that are tried against a pattern
 _SPELLED = ((0, 0x20), (0x22, 0x22), (0x26, 0x26), (0x3C, 0x3C), (0x5C, 0x5C), (0x7F, 0x9F))
 
@@ -135,6 +136,7 @@ class _Quote:
         for piece in pieces:
             automaton.add(piece)
         made: dict[tuple[int, int], Node | None] = {}
+        branching = _Branching(self._rules.share)
         for state, need in automaton.met(self._least):
             endings: dict[str, list[Node]] = {}
             for word, target in automaton.edges[state].items():
@@ -146,7 +148,7 @@ class _Quote:
                     more = made.get((target, max(0, need - len(whole))))
                     if more is not None:
                         endings.setdefault(self._spelled(whole), []).append(more)
-            node = _branching(endings)
+            node = branching.of(endings)
             made[state, need] = node if node is None or state == 0 else self._rules.share("run", node)
         return made[0, self._least]
 
@@ -165,7 +167,7 @@ class _Quote:
             for run in sorted(runs)
             if self._least <= len(run) <= self._most and all(one.search(run) for one in both)
         ]
-        return _branching({self._spelled(run): [EMPTY] for run in fits})
+        return _Branching(self._rules.share).of({self._spelled(run): [EMPTY] for run in fits})
 
     def _other(self, pieces: Sequence[Sequence[Word]]) -> Node:
         """Any text whose first two characters are not those of a quote, so that what begins as one is one."""
@@ -292,24 +294,34 @@ def runs_of(row: Sequence[Word]) -> Iterator[str]:
                 before += later.whole
 
 
-def _branching(endings: Mapping[str, Sequence[Node]]) -> Node | None:
-    """Return rules for these texts, each with what may follow it; common beginnings are written once."""
-    if not endings:
-        return None
-    following = list(endings.get("", ()))
-    groups: dict[str, list[str]] = {}
-    for text in endings:
-        if text:
-            groups.setdefault(text[0], []).append(text)
-    for texts in groups.values():
-        common = _common(min(texts), max(texts))
-        rest = _branching({text[len(common) :]: endings[text] for text in texts})
-        assert rest is not None
-        following.append(seq(Lit(common), rest))
-    others = [node for node in following if node != EMPTY]
-    if len(others) == len(following):
-        return alt(*others)
-    return optional(alt(*others)) if others else EMPTY
+class _Branching:
+    """Rules for texts, each with what may follow it; what several begin with is written once."""
+
+    def __init__(self, share: Callable[[str, Node], Node]) -> None:
+        self._share = share
+
+    def of(self, endings: Mapping[str, Sequence[Node]]) -> Node | None:
+        """Return the rules; None for no texts at all."""
+        return self._of(endings)[0] if endings else None
+
+    def _of(self, endings: Mapping[str, Sequence[Node]]) -> tuple[Node, int]:
+        """Return rules and how deep they are nested; a rule that gets too deep goes on in another one."""
+        following, deepest = list(endings.get("", ())), 0
+        groups: dict[str, list[str]] = {}
+        for text in endings:
+            if text:
+                groups.setdefault(text[0], []).append(text)
+        for texts in groups.values():
+            common = _common(min(texts), max(texts))
+            rest, depth = self._of({text[len(common) :]: endings[text] for text in texts})
+            if depth >= _NESTED:
+                rest, depth = self._share("run", rest), 0
+            following.append(seq(Lit(common), rest))
+            deepest = max(deepest, depth + 1)
+        others = [node for node in following if node != EMPTY]
+        if len(others) == len(following):
+            return alt(*others), deepest
+        return (optional(alt(*others)) if others else EMPTY), deepest
 
 
 def _common(one: str, other: str) -> str:
