@@ -225,6 +225,18 @@ def test_a_wrong_annotation_is_refused(wrong: JSON) -> None:
     assert caught.value.pointer == "/x-quoted-from"
 
 
+def test_what_holds_strings_is_not_quoted_itself() -> None:
+    schema: dict[str, JSON] = {"type": "array", "items": {"type": "string"}, "x-quoted-from": "user"}
+    with pytest.raises(SchemaError, match="only strings are quoted") as caught:
+        schema_grammar(schema, quotes={"user": ["Ana"]})
+    assert caught.value.pointer == "/x-quoted-from"
+    either: dict[str, JSON] = {"anyOf": [{"type": "string"}, {"type": "null"}], "x-quoted-from": "user"}
+    grammar = schema_grammar(either, quotes={"user": ["Ana"]})
+    assert matches(grammar, "null")
+    assert takes(grammar, "Ana")
+    assert not takes(grammar, "Bo")
+
+
 def test_several_texts_are_quoted_one_at_a_time() -> None:
     schema: dict[str, JSON] = {"type": "string", "x-quoted-from": ["user", "memory"]}
     grammar = schema_grammar(schema, quotes={"user": ["I saw Ana.", "and Bo"], "memory": ["Ana is ill"]})
