@@ -11,9 +11,11 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 
 from bridle.errors import GrammarError
+from bridle.grammars.gbnf_dialects import Dialect
 from bridle.grammars.gbnf_syntax import Item, read_gbnf
+from bridle.grammars.ir import Chars
 
-__all__ = ["GbnfMatcher"]
+__all__ = ["GbnfMatcher", "Reach"]
 
 _MOST_STACKS = 20_000  # at one place of a text; only a grammar with very many ways to match comes near it
 
@@ -37,6 +39,18 @@ class _Place:
         return found >= 0 and point <= self.lasts[found]
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a text goes: so many characters can begin a sentence, and one of `allowed` may come behind them.
+
+    `accepted` says that the whole text is a sentence.
+    """
+
+    n_chars: int
+    accepted: bool
+    allowed: tuple[tuple[int, int], ...]
+
+
 class GbnfMatcher:
     """Matches texts with the rule `root` of a grammar.
 
@@ -47,7 +61,7 @@ class GbnfMatcher:
     True
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, dialect: Dialect = "llama.cpp") -> None:
         self._places: list[_Place] = [_Place(-1)]  # number 0 is the end
         self._stacks: list[tuple[int, int, int]] = [(0, 0, -1)]  # place, times done, the stack below
         self._numbers: dict[tuple[int, int, int], int] = {}
@@ -55,7 +69,7 @@ class GbnfMatcher:
         self._steps: dict[tuple[int, str], frozenset[int]] = {}
         self._sets: dict[frozenset[int], int] = {}
         self._members: list[frozenset[int]] = []
-        rules = read_gbnf(text)
+        rules = read_gbnf(text, dialect)
         self._rules = {
             name: [self._sequence(items, 0) for items in rule.options] for name, rule in rules.items()
         }
@@ -77,15 +91,36 @@ class GbnfMatcher:
         Raises:
             GrammarError: when the grammar has too many ways to match the text.
         """
-        current = self._start
+        current, n_chars = self._walk(text)
+        return n_chars == len(text) and 0 in self._members[current]
+
+    def follow(self, text: str) -> Reach:
+        """Tell how far a text can be the beginning of a sentence, and what may come there.
+
+        Raises:
+            GrammarError: when the grammar has too many ways to match the text.
+
+        >>> GbnfMatcher('root ::= "a" [b-d]{2,}').follow("abx")
+        Reach(n_chars=2, accepted=False, allowed=((98, 100),))
+        """
+        current, n_chars = self._walk(text)
+        stacks = self._members[current]
+        places = [self._places[self._stacks[stack][0]] for stack in stacks if stack]
+        ranges = (pair for place in places for pair in zip(place.starts, place.lasts, strict=True))
+        allowed = Chars(tuple(sorted(set(ranges)))).allowed()
+        return Reach(n_chars, n_chars == len(text) and 0 in stacks, allowed)
+
+    def _walk(self, text: str) -> tuple[int, int]:
+        """Return the set of stacks behind the longest beginning of a sentence, and its length."""
+        current, n_chars = self._start, 0
         for char in text:
             key = (current, char)
             if key not in self._steps:
                 self._steps[key] = self._step(self._members[current], ord(char))
             if not self._steps[key]:
-                return False
-            current = self._numbered(self._steps[key])
-        return 0 in self._members[current]
+                break
+            current, n_chars = self._numbered(self._steps[key]), n_chars + 1
+        return current, n_chars
 
     def _step(self, stacks: frozenset[int], point: int) -> frozenset[int]:
         found: set[int] = set()
