@@ -18,7 +18,7 @@ from bridle.messages import JSON, Message, ToolSpec, as_messages, as_tools
 from bridle.wrappers import Wrapper
 from bridle.wrappers.checking import check_references
 
-__all__ = ["ConstraintChoice", "Question", "Wishes", "ask_about", "without_marks"]
+__all__ = ["ConstraintChoice", "Question", "Wishes", "ask_about"]
 
 ConstraintChoice = Literal["auto", "off", "grammar", "schema"]
 Mode = Literal["text", "text_or_call", "call"]
@@ -36,6 +36,7 @@ class Wishes:
     gbnf: str | None = None
     grammar: Grammar | None = None
     quotes: Mapping[str, Sequence[str]] | None = None
+    fields: tuple[str, ...] = ()
     parallel: int = 1
     think: bool = False
     max_tokens: int | None = None
@@ -95,12 +96,10 @@ def ask_about(
 
 def _shown(tools: Sequence[ToolSpec]) -> tuple[ToolSpec, ...]:
     """The tools as the prompt lists them: what may be quoted concerns the constraint alone."""
-    return tuple(replace(tool, parameters=without_marks(tool.parameters)) for tool in tools)
-
-
-def without_marks(schema: Mapping[str, JSON]) -> Mapping[str, JSON]:
-    """Return a schema for those who know nothing of quotes."""
-    return cast("Mapping[str, JSON]", without_quotes(dict(schema)))
+    return tuple(
+        replace(tool, parameters=cast("Mapping[str, JSON]", without_quotes(dict(tool.parameters))))
+        for tool in tools
+    )
 
 
 def quotes_of(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bridle.grammars.ir import Grammar
+from bridle.grammars.profile_servers import Profile
 from bridle.messages import JSON, ConstraintCost, Finish, Message, Usage
 from bridle.wrappers import Segment
 
@@ -24,7 +25,8 @@ class Supports:
 
     `prompt`: complete a prompt that we rendered. `chat`: take messages and render them itself.
     `grammar`: hold a grammar on the prompt route, `proven` when our own decoder does it. `json_schema`: hold
-    a JSON Schema on the chat route. `tokenize`: count tokens exactly.
+    a JSON Schema on the chat route, of which `schema_profile` says what is really held
+    (`bridle.grammars.profiles`). `tokenize`: count tokens exactly.
     """
 
     prompt: bool = False
@@ -32,6 +34,7 @@ class Supports:
     grammar: bool = False
     proven: bool = False
     json_schema: bool = False
+    schema_profile: Profile = "generic"
     tokenize: bool = False
 
 

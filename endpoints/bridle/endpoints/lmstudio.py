@@ -24,7 +24,7 @@ class LMStudio(OpenAICompat):
 
     kind: ClassVar[str] = "lmstudio"
     start_hint: ClassVar[str] = "start LM Studio's server in its Developer tab or with `lms server start`"
-    supports = Supports(prompt=True, chat=True, json_schema=True)
+    supports = Supports(prompt=True, chat=True, json_schema=True, schema_profile="lmstudio")
     sampling_names = MappingProxyType({n: n for n in ("top_k", "top_p", "repeat_penalty", "seed")})
 
     def build(self, request: Request, model: str, stream: bool) -> HttpCall:

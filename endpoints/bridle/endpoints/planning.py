@@ -10,11 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import cast
 
-from bridle.endpoints.asking import Question, without_marks
+from bridle.endpoints.asking import Question
 from bridle.endpoints.base import Endpoint, Request
 from bridle.endpoints.budget import fitted
 from bridle.errors import InputError
-from bridle.grammars import Bounds, Grammar, call_grammar, call_schema, check_gbnf, schema_grammar
+from bridle.grammars import Bounds, Grammar, call_grammar, check_gbnf, schema_grammar
+from bridle.grammars.profiles import to_json_schema
+from bridle.grammars.quotes import enumerated
+from bridle.grammars.report import Report
 from bridle.messages import (
     ConstraintReport,
     Delta,
@@ -78,7 +81,7 @@ def plan_for(endpoint: Endpoint, question: Question) -> Plan:
         )
     hold = wanted and question.mode == "call" and supports.json_schema and supports.chat
     if hold and constraint in ("auto", "schema"):
-        return _on_chat(question, hold=True)
+        return _on_chat(endpoint, question, hold=True)
     if constraint == "schema" and wanted:
         raise InputError(
             f"the endpoint {endpoint.name!r} cannot hold a JSON Schema here",
@@ -86,7 +89,7 @@ def plan_for(endpoint: Endpoint, question: Question) -> Plan:
         )
     if supports.prompt:
         return _on_prompt(endpoint, question, None)
-    return _on_chat(question, hold=False)
+    return _on_chat(endpoint, question, hold=False)
 
 
 def _turn(question: Question, bounds: Bounds) -> Grammar:
@@ -103,6 +106,7 @@ def _turn(question: Question, bounds: Bounds) -> Grammar:
         think=wishes.think,
         thoughts=wishes.thoughts,
         quotes=question.quotes,
+        fields=wishes.fields,
         opened=wrapper.opens_thinking,
         gap=wrapper.syntax.gap_always,
         stop=wrapper.stop,
@@ -145,7 +149,8 @@ def _held(
     wishes = question.wishes
     if endpoint.supports.proven:
         grammar = make(question.bounds)
-        fits, proof = None if wishes.max_tokens is None else True, cast("Proof", "proven")
+        fits = None if wishes.max_tokens is None else question.mode != "text_or_call"
+        proof = cast("Proof", "proven")
     else:
         count = _counter(endpoint, request)
         grammar, fits = fitted(make, question.bounds, wishes.max_tokens, wishes.fit, count)
@@ -165,16 +170,28 @@ def _counter(endpoint: Endpoint, request: Request) -> Callable[[str], int | None
     return count
 
 
-def _on_chat(question: Question, *, hold: bool) -> Plan:
+def _on_chat(endpoint: Endpoint, question: Question, *, hold: bool) -> Plan:
     """The server renders the messages itself: tools are told in the system turn, calls stand as JSON text."""
     held = MemGPT("outer", JsonLayout()) if hold else None
     messages = _as_chat(question, held)
-    report, schema = ConstraintReport(), None
-    if hold:
-        schema = without_marks(call_schema(question.allowed, THOUGHTS_KEY, only=question.only))
-        report = ConstraintReport("schema", "", "claimed")
     reader = (held or question.wrapper.syntax).reader(question.tools)
-    return Plan(Request(messages=messages, schema=schema), report, reader)
+    if not hold:
+        return Plan(Request(messages=messages), ConstraintReport(), reader)
+    quoted = [enumerated(tool, question.quotes) for tool in question.allowed]
+    schema, said = to_json_schema(
+        quoted,
+        endpoint.supports.schema_profile,
+        thoughts_key=THOUGHTS_KEY,
+        only=question.only,
+        bounds=question.bounds,
+    )
+    return Plan(Request(messages=messages, schema=schema), _claimed(said), reader)
+
+
+def _claimed(said: Report) -> ConstraintReport:
+    """What a server is said to hold of a schema."""
+    weakened = tuple(f"{pointer} {keyword}" for pointer, keyword in said.weakened)
+    return ConstraintReport("schema", "", "claimed", weakened)
 
 
 def _as_chat(question: Question, held: MemGPT | None) -> tuple[Message, ...]:
@@ -206,13 +223,18 @@ def _plan_value(endpoint: Endpoint, question: Question) -> Plan:
             request,
             "schema",
             lambda bounds: schema_grammar(
-                schema, JsonLayout(), bounds, loosen=wishes.loosen, quotes=question.quotes
+                schema,
+                JsonLayout(),
+                bounds,
+                loosen=wishes.loosen,
+                quotes=question.quotes,
+                fields=wishes.fields,
             ),
         )
         return Plan(request, report, PlainReader())
     if schema is not None and supports.json_schema and supports.chat:
-        chat = Request(messages=question.messages, schema=without_marks(schema))
-        return Plan(chat, ConstraintReport("schema", "", "claimed"), PlainReader())
+        sent, said = to_json_schema(schema, supports.schema_profile)
+        return Plan(Request(messages=question.messages, schema=sent), _claimed(said), PlainReader())
     what = "a grammar" if schema is None else "a JSON Schema"
     where = "a web UI or a GGUF in process" if schema is None else "LM Studio, a web UI or a GGUF in process"
     raise InputError(f"the endpoint {endpoint.name!r} cannot hold {what}", hint=f"use {where}")

@@ -103,6 +103,7 @@ def respond(
         gbnf=gbnf,
         grammar=grammar,
         quotes=quotes,
+        fields=tuple(field_tokens or ()),
         parallel=parallel,
         think=think,
         max_tokens=max_tokens,
