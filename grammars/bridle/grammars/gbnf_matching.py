@@ -41,7 +41,7 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How far a text goes: so many characters can begin a sentence, and one of `allowed` may come behind them.
+    """How far a text goes: so many characters can begin a sentence, behind which one of `allowed` may come.
 
     `accepted` says that the whole text is a sentence.
     """
