@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, Entry] = {
     "ask": Entry("bridle.cli.ask:command", "Ask a model once; get text or valid tool calls."),
     "agents": Entry("bridle.cli.agents:command", "List and delete agents."),
     "wrappers": Entry("bridle.cli.wrappers:command", "List, show, try and choose prompt formats."),
+    "grammar": Entry("bridle.cli.grammar:command", "Make, check and try constraints on what is written."),
     "version": Entry("bridle.cli.version:command", "Show versions, and what is installed."),
     "completion": Entry("bridle.cli.completion:command", "Print the completion script of a shell."),
 }

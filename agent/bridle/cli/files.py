@@ -14,9 +14,10 @@ from bridle.errors import InputError
 if TYPE_CHECKING:
     from bridle.messages import JSON
 
-__all__ = ["load_json", "load_object", "load_tools", "read_text"]
+__all__ = ["STDIN", "as_json", "listed_tools", "load_json", "load_object", "load_tools", "read_text"]
 
 STDIN = "-"
+_OTHER_SHAPES = ("inputSchema", "input_schema")  # of MCP and of Anthropic
 
 
 def read_text(path: str, option: str) -> str:
@@ -28,7 +29,8 @@ def read_text(path: str, option: str) -> str:
     named = "standard input" if path == STDIN else repr(path)
     try:
         if path == STDIN:
-            return sys.stdin.buffer.read().decode("utf-8-sig")
+            # There is none where it was closed.
+            return sys.stdin.buffer.read().decode("utf-8-sig") if sys.stdin else ""
         return Path(os.path.expanduser(path)).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(
@@ -42,14 +44,16 @@ def read_text(path: str, option: str) -> str:
 
 def load_json(path: str, option: str) -> object:
     """Read a JSON file."""
-    text = read_text(path, option)
+    return as_json(read_text(path, option), path, option)
+
+
+def as_json(text: str, path: str, option: str) -> object:
+    """Read the text of a JSON file."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise InputError(
-            f"{option} {path!r} is not valid JSON: line {error.lineno}, column {error.colno}: {error.msg}",
-            hint="check the file",
-        ) from error
+        where = f"line {error.lineno}, column {error.colno}: {error.msg}" if text.strip() else "it is empty"
+        raise InputError(f"{option} {path!r} is not valid JSON: {where}", hint="check the file") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{option} {path!r} cannot be read: {error}", hint="check the file") from error
 
@@ -64,14 +68,24 @@ def load_object(path: str, option: str) -> Mapping[str, JSON]:
 
 def load_tools(path: str | None) -> list[Mapping[str, object]]:
     """Read tools in OpenAI's shape: a list, an object with `tools`, or one tool."""
-    if path is None:
-        return []
-    value = load_json(path, "--tools")
+    return [] if path is None else listed_tools(load_json(path, "--tools"), path, "--tools")
+
+
+def listed_tools(value: object, path: str, option: str) -> list[Mapping[str, object]]:
+    """Return the tools that the value of a JSON file holds."""
     if isinstance(value, dict):
         body = cast("Mapping[str, object]", value)
         value = body.get("tools", [body])
     if not isinstance(value, list) or not all(isinstance(one, dict) for one in cast("list[object]", value)):
         raise InputError(
-            f"--tools {path!r} does not hold tools", hint='it must hold a list of {"type": "function", …}'
+            f"{option} {path!r} does not hold tools", hint='it must hold a list of {"type": "function", …}'
         )
-    return cast("list[Mapping[str, object]]", value)
+    tools = cast("list[Mapping[str, object]]", value)
+    for tool in tools:
+        for key in _OTHER_SHAPES:
+            if key in tool and "parameters" not in tool and "function" not in tool:
+                raise InputError(
+                    f"{option} {path!r} holds tools whose schemas are called {key!r}",
+                    hint=f"rename {key!r} to 'parameters': tools are read in OpenAI's shape",
+                )
+    return tools
