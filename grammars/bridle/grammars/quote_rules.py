@@ -140,7 +140,7 @@ class _Quote:
         for state, need in automaton.met(self._least):
             endings: dict[str, list[Node]] = {}
             for word, target in automaton.edges[state].items():
-                for first in starts_of(word, first=state == 0):
+                for first in _starts_of(word, first=state == 0):
                     for end in word.ends:
                         if len(first + end) >= need:
                             endings.setdefault(self._spelled(first + end), []).append(EMPTY)
@@ -229,7 +229,7 @@ class _Automaton:
         while todo:
             state, need = todo.pop()
             for word, target in self.edges[state].items():
-                for first in starts_of(word, first=state == 0):
+                for first in _starts_of(word, first=state == 0):
                     pair = target, max(0, need - len(first + word.ends[-1]))
                     if pair not in found:
                         found.add(pair)
@@ -269,7 +269,7 @@ class _Automaton:
         return len(self.edges) - 1
 
 
-def starts_of(word: Word, *, first: bool) -> tuple[str, ...]:
+def _starts_of(word: Word, *, first: bool) -> tuple[str, ...]:
     """How a word may be written up to its end: as the first one of a run with or without the marks before."""
     return tuple(dict.fromkeys((word.core, word.start))) if first else (word.between + word.start,)
 
@@ -286,7 +286,7 @@ def pieces_of(texts: Sequence[str], most: int) -> list[list[Word]]:
 def runs_of(row: Sequence[Word]) -> Iterator[str]:
     """Yield all quotes of a row."""
     for at, word in enumerate(row):
-        for start in starts_of(word, first=True):
+        for start in _starts_of(word, first=True):
             yield from (start + end for end in word.ends)
             before = start + word.ends[-1]
             for later in row[at + 1 :]:
