@@ -75,11 +75,18 @@ def for_regex(pattern: str, bounds: Bounds = DEFAULT_BOUNDS) -> Grammar:
     if not isinstance(cast("object", pattern), str):
         raise InputError(f"the pattern is {pattern!r}", hint="give its text; of a compiled one, `.pattern`")
     try:
-        return Grammar(pattern_node(f"^(?:{pattern})$", 0, bounds.string_chars))
+        return Grammar(pattern_node(f"^(?:{_bare(pattern)})$", 0, bounds.string_chars))
     except SchemaError as error:
         raise InputError(
             f"the expression {pattern!r} cannot be held: {error.message}", hint=error.hint
         ) from error
+
+
+def _bare(pattern: str) -> str:
+    """Leave out the outermost anchors, which say nothing where the whole text has to match."""
+    end = pattern[: -1 if pattern.endswith("$") else None]
+    slashes = len(end) - len(end.rstrip("\\"))
+    return (end if slashes % 2 == 0 else pattern).removeprefix("^")
 
 
 def schema_of(given: object) -> Mapping[str, JSON] | bool:

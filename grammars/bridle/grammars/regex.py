@@ -124,7 +124,7 @@ class _Writer:
     def _choice(self, texts: list[str]) -> str:
         # Not every reader takes an alternative of nothing.
         found = list(dict.fromkeys(text for text in texts if text))
-        if len(found) == len(texts) or not found:
+        if "" not in texts or not found:
             return "|".join(found)
         return f"{self._group}{'|'.join(found)})?"
 
