@@ -1,8 +1,9 @@
-"""One contract for both engines, on a real (tiny) vocabulary: the grammar's sentences, token by token."""
+"""One contract for all engines, on a real (tiny) vocabulary: the grammar's sentences, token by token."""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import math
 import random
 import subprocess
@@ -38,6 +39,7 @@ from bridle.grammars.engines.base import Recent
 from bridle.grammars.engines.gbnf import GbnfEngine
 from bridle.grammars.engines.llguidance import LlguidanceEngine
 from bridle.grammars.engines.native import llama_cpp, token_bytes
+from bridle.grammars.engines.outlines import OutlinesEngine
 from bridle.messages import JSON, ToolCall, ToolSpec
 from bridle.wrappers.syntax import Arguments, CallShape, JsonLayout, Name
 from strategies import tool_sets_with_calls
@@ -101,15 +103,19 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Model]:
     vocab: int = module.llama_model_get_vocab(loaded.model)
     size: int = module.llama_vocab_n_tokens(vocab)
     ends = frozenset(i for i in range(size) if module.llama_vocab_is_eog(vocab, i))
-    engines = (LlguidanceEngine(vocab, size, ends), GbnfEngine(vocab, size, ends))
+    engines: list[Engine] = [LlguidanceEngine(vocab, size, ends), GbnfEngine(vocab, size, ends)]
+    if importlib.util.find_spec("outlines_core"):
+        engines.append(OutlinesEngine(vocab, size, ends))
     pieces = [token_bytes(llama_cpp(), vocab, i) for i in range(size)]
     control = frozenset(i for i, piece in enumerate(pieces) if piece.startswith(b"<|"))
-    yield Model(pieces, ends, control - ends, engines, vocab)
+    yield Model(pieces, ends, control - ends, tuple(engines), vocab)
     loaded.close()
 
 
-@pytest.fixture(params=["llguidance", "gbnf"])
+@pytest.fixture(params=["llguidance", "gbnf", "outlines"])
 def engine(request: pytest.FixtureRequest, model: Model) -> Engine:
+    if request.param == "outlines":
+        pytest.importorskip("outlines_core", reason="needs the extra 'outlines'")
     (found,) = (engine for engine in model.engines if engine.name == request.param)
     return found
 
@@ -134,8 +140,8 @@ def mutated(text: str, rng: random.Random) -> str:
     return text[:at] + change + text[at + rng.randrange(3) :]
 
 
-def check_language(model: Model, grammar: Grammar, seed: int) -> None:
-    """Compare both engines with our own recogniser on a sentence and on sentences that were damaged."""
+def check_language(engines: Sequence[Engine], model: Model, grammar: Grammar, seed: int) -> None:
+    """Compare engines with our own recogniser on a sentence and on sentences that were damaged."""
     rng = random.Random(seed)
     text = sample(grammar, rng)
     for tried in (
@@ -148,17 +154,20 @@ def check_language(model: Model, grammar: Grammar, seed: int) -> None:
             continue
         tokens = model.cut(tried, rng)
         held = matches(grammar, tried)
-        for engine in model.engines:
+        for engine in engines:
             assert takes(engine.matcher(grammar), tokens) == held, (engine.name, tried)
 
 
 @pytest.mark.parametrize("shape", [TAGGED, INNER])
 @pytest.mark.parametrize("mode", ["call", "text_or_call"])
 @given(case=tool_sets_with_calls(), seed=st.integers(0, 2**32))
-def test_both_engines_hold_the_language_of_the_rules(
+def test_engines_hold_the_language_of_the_rules(
     model: Model, shape: CallShape, mode: Mode, case: Case, seed: int
 ) -> None:
-    check_language(model, call_grammar(case[0], shape, mode, bounds=BOUNDS, parallel=2), seed)
+    # Outlines takes a second for each of these; test_outlines.py has some of them.
+    check_language(
+        model.engines[:2], model, call_grammar(case[0], shape, mode, bounds=BOUNDS, parallel=2), seed
+    )
 
 
 SCHEMAS: list[JSON] = [
@@ -175,11 +184,11 @@ SCHEMAS: list[JSON] = [
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: str(schema)[:40])
 @pytest.mark.parametrize("indent", [None, 2])
-def test_both_engines_hold_the_language_of_a_schema(model: Model, schema: JSON, indent: int | None) -> None:
+def test_all_engines_hold_the_language_of_a_schema(model: Model, schema: JSON, indent: int | None) -> None:
     assert isinstance(schema, bool | dict)
     grammar = schema_grammar(schema, JsonLayout(indent), BOUNDS)
     for seed in range(40):
-        check_language(model, grammar, seed)
+        check_language(model.engines, model, grammar, seed)
 
 
 RULES = [
@@ -410,4 +419,4 @@ def test_five_thousand_calls_of_the_same_tools(model: Model, shape: CallShape) -
     ]
     grammar = call_grammar(tools, shape, "text_or_call", bounds=BOUNDS)
     for seed in range(5000):
-        check_language(model, grammar, seed)
+        check_language(model.engines, model, grammar, seed)
