@@ -1,10 +1,13 @@
-"""How long does a turn with the embedded model take, and what does it cost? One run, on this machine.
+"""How long does a turn with the embedded model take, and how much of its prompts is evaluated again? One run.
 
-    python benchmarks/turns.py [--messages FILE]
+    python benchmarks/turns.py [--messages FILE] [--steps N] [--profile compact|full]
 
 Prints the start of `bridle chat` (a process that leaves at once; the best and the median of five after one
-that warms the disk), and for one message per line of FILE: seconds and model calls per turn, the share of
-prompt tokens that had to be evaluated after the first turn, valid calls, and the peak memory of this process.
+that warms the disk), and for one message per line of FILE: seconds and model calls per turn, valid calls, and
+the peak memory of this process. And for the first N steps, those after the first, and for all: the share of
+prompt tokens that had to be evaluated at all, and of those that had to be evaluated *again*, because what
+stands before them had changed. A line of the prompt is evaluated again when it was part of the last prompt or
+of its answer; what the user now says and what a function has just returned is new.
 """
 
 from __future__ import annotations
@@ -17,11 +20,76 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bridle.agent import open_agent
+from bridle.agent.prompt import COMPACT, FULL
+from bridle.endpoints.base import Answer, Request
+from bridle.endpoints.embedded import MODEL_PATH
+from bridle.endpoints.llamacpp import LlamaCpp
+from bridle.wrappers import Segment
 
 MESSAGES = Path(__file__).parents[1] / "tests" / "data" / "hundred_messages.txt"
+FULL_WINDOW = 16384
+"""Tokens for the full profile: the model was not trained with so many, but its time and its reuse count."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question to the model, in tokens; `answer_lost` are those of the last answer in its prompt that
+    were not known any more, though nothing before them had changed."""
+
+    prompt: int
+    evaluated: int
+    again: int
+    answer_lost: int
+
+
+class Counting(LlamaCpp):
+    """The embedded model, counting what it evaluates."""
+
+    def __init__(self, window: int | None) -> None:
+        super().__init__(MODEL_PATH, name="embedded", context_tokens=window)
+        self.asked: list[Asked] = []
+        self._known = self._last_prompt = ""
+        self._last_tokens = 0
+
+    def complete(
+        self,
+        request: Request,
+        on_text: Callable[[str], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> Answer:
+        """Answer as the model does, and count."""
+        text = "".join(segment.text for segment in request.prompt)
+        answer = super().complete(request, on_text, should_stop)
+        usage = answer.usage
+        evaluated = usage.prompt_tokens - usage.cached_tokens
+        again = min(evaluated, self._again(text, request))
+        lost = 0
+        if self._known and text.startswith(self._known):
+            lost = max(0, self._last_tokens - usage.cached_tokens)
+        self.asked.append(Asked(usage.prompt_tokens, evaluated, again, lost))
+        self._known, self._last_tokens = text + answer.text, usage.prompt_tokens + usage.completion_tokens
+        return answer
+
+    def _again(self, text: str, request: Request) -> int:
+        """Tokens of the lines that the last prompt or its answer held behind what is the same."""
+        pairs = enumerate(zip(self._known, text, strict=False))
+        same = next((at for at, (one, other) in pairs if one != other), min(len(self._known), len(text)))
+        end = request.stop[0] if request.stop else "\n"
+        before = Counter(line.removesuffix(end) for line in self._known[same:].splitlines())
+        count = 0
+        for line in text[same:].splitlines():
+            bare = line.removesuffix(end)
+            if bare and before[bare] > 0:
+                before[bare] -= 1
+                piece = Request(prompt=(Segment(line + "\n", control=True),), control=request.control)
+                count += self.count_tokens(piece)
+        return count
 
 
 def start_seconds(home: Path) -> list[float]:
@@ -40,36 +108,50 @@ def start_seconds(home: Path) -> list[float]:
     return times[1:]
 
 
+def share(name: str, asked: Sequence[Asked]) -> str:
+    """What was evaluated, and what of it again, in all steps after the first."""
+    later = asked[1:]
+    prompt = max(sum(one.prompt for one in later), 1)
+    evaluated, again = sum(one.evaluated for one in later), sum(one.again for one in later)
+    return (
+        f"{name:22} {100 * again / prompt:.1f} % of {prompt} prompt tokens evaluated again,"
+        f" {100 * evaluated / prompt:.1f} % evaluated"
+    )
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Time turns with the embedded model.")
     parser.add_argument("--messages", type=Path, default=MESSAGES)
-    lines = parser.parse_args().messages.read_text(encoding="utf-8").splitlines()
+    parser.add_argument("--steps", type=int, default=30, help="how many steps make the shorter conversation")
+    parser.add_argument("--profile", choices=("compact", "full"), default="compact")
+    options = parser.parse_args()
+    lines = options.messages.read_text(encoding="utf-8").splitlines()
+    full = options.profile == "full"
+    model = Counting(FULL_WINDOW if full else None)
     with tempfile.TemporaryDirectory() as folder:
         starts = start_seconds(Path(folder) / "start")
         seconds: list[float] = []
-        calls: list[int] = []
-        evaluated = prompt = valid = 0
-        with open_agent("bench", home=Path(folder) / "turns") as agent:
+        calls = valid = 0
+        home = Path(folder) / "turns"
+        with open_agent("bench", model, home=home, profile=FULL if full else COMPACT) as agent:
             for line in lines:
                 begun = time.perf_counter()
                 turn = agent.turn(line)
                 seconds.append(time.perf_counter() - begun)
-                calls.append(len(turn.completions))
-                for completion in turn.completions:
-                    usage = completion.usage
-                    valid += bool(completion.message.calls)
-                    if len(seconds) > 1:
-                        prompt += usage.prompt_tokens
-                        evaluated += usage.prompt_tokens - usage.cached_tokens
+                calls += len(turn.completions)
+                valid += sum(bool(completion.message.calls) for completion in turn.completions)
+    model.close()
     ordered = sorted(seconds)
     print(f"start of bridle chat   {min(starts):.2f} s best, {statistics.median(starts):.2f} s median of 5")
     middle = statistics.median(seconds)
     print(
         f"turn                   {middle:.2f} s median, {ordered[-6]:.2f} s 95 %, {ordered[-1]:.2f} s longest"
     )
-    print(f"model calls            {sum(calls)} in {len(calls)} turns, {valid} of them valid calls")
-    print(f"prompt evaluated again {100 * evaluated / max(prompt, 1):.1f} % of {prompt} tokens")
+    print(f"model calls            {calls} in {len(seconds)} turns, {valid} of them valid calls")
+    print(share(f"first {options.steps} steps", model.asked[: options.steps]))
+    print(share("all steps", model.asked))
+    print(f"answers lost           {sum(one.answer_lost for one in model.asked)} tokens of answers")
     print(f"peak memory            {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 

@@ -20,8 +20,7 @@ from typing import cast
 
 from generate import KINDS, Case, groups, judge, messages
 
-from bridle.agent.functions import FUNCTIONS, SEARCHES, narrow
-from bridle.agent.grounding import thought_schema
+from bridle.agent.functions import FUNCTIONS, constraint
 from bridle.agent.prompt import COMPACT
 from bridle.messages import JSON, Message, ToolCall
 
@@ -92,18 +91,17 @@ def connect_ask(path: Path) -> tuple[Ask, Callable[[], None]]:
     bounds = Bounds(string_chars=COMPACT.string_chars, thoughts_chars=COMPACT.thoughts_chars)
 
     def ask(case: Case, held: bool) -> ToolCall | None:
-        agent = case.tools is None
-        said = next((m.content for m in reversed(case.history) if m.role == "user"), "")
+        allowed, thoughts = None, None
+        if case.tools is None:
+            allowed, thoughts = constraint(COMPACT, case.core, case.history, case.now)
         completion = respond(
             endpoint,
             messages(case),
             FUNCTIONS if case.tools is None else case.tools,
             # Without a grammar, "required" would begin the call for the model; "auto" leaves it alone.
             tool_choice="required" if held else "auto",
-            allowed=narrow(case.core, line_edits=COMPACT.line_edits, said=said) if agent else None,
-            thoughts=thought_schema(case.core, said)
-            if agent and case.history[-1].name not in SEARCHES
-            else None,
+            allowed=allowed,
+            thoughts=thoughts,
             wrapper="chatml-compact",
             constraint="grammar" if held else "off",
             bounds=bounds,

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridle.agent.functions import narrow
-from bridle.agent.grounding import answer_schema, fact_schema, query_schema, runs_of_words, thought_schema
+from agent_scripts import append, call
+from bridle.agent.functions import constraint, narrow
+from bridle.agent.grounding import (
+    Moment,
+    answer_schema,
+    days_schema,
+    fact_schema,
+    minutes_schema,
+    moment,
+    query_schema,
+    thought_schema,
+)
 from bridle.agent.memory import Core
-from bridle.agent.prompt import COMPACT
+from bridle.agent.prompt import COMPACT, FULL
 from bridle.grammars import Bounds, call_grammar, matches
+from bridle.messages import Message
 from bridle.wrappers import get_wrapper
 
 SAID = "Hi! I'm Ana-Lúcia, and my locker code is 44(b)."
+NOW = datetime(2026, 11, 20, 8, 5)
 KNOWN = (
     COMPACT.core().append("human", "Name: Ana").append("human", "Likes: tea").append("human", "Likes: jazz")
 )
@@ -41,14 +54,106 @@ def allows(schema: object, text: str) -> bool:
         ("Locker code: ? > 55", False),
         ("Name: Ana > Ana-Lúcia", True),
         ("Name: Ana > Bob", False),
+        ("My name is Sam.", True),
         ("My name is Sam. > My name is Ana-Lúcia.", True),
-        ("saved", True),
+        ("chat", True),
+        ("saved", False),
+        ("something misread: ?", True),
+        ("Something misread: ?", False),
         ("human: ?", False),
         ("whatever comes", False),
     ],
 )
 def test_thoughts_name_what_exists(thought: str, is_allowed: bool) -> None:
-    assert allows(thought_schema(KNOWN, SAID), thought) is is_allowed
+    assert allows(thought_schema(KNOWN, Moment(SAID, NOW)), thought) is is_allowed
+
+
+@pytest.mark.parametrize(
+    ("function", "failed", "thought", "is_allowed"),
+    [
+        ("core_memory_append", False, "saved", True),
+        ("core_memory_append", False, "failed", False),
+        ("core_memory_append", True, "failed", True),
+        ("core_memory_append", True, "saved", False),
+        ("core_memory_append", False, "Age: ? > 44(b)", True),
+        ("core_memory_append", False, "chat", False),
+        ("pause_heartbeats", False, "paused", True),
+    ],
+)
+def test_a_result_is_thought_about_in_its_own_words(
+    function: str, failed: bool, thought: str, is_allowed: bool
+) -> None:
+    at = Moment(SAID, NOW, function, failed)
+    assert allows(thought_schema(KNOWN, at), thought) is is_allowed
+
+
+@pytest.mark.parametrize(
+    ("said", "thought", "is_allowed"),
+    [
+        ("my piano teacher's name is Bo", "Piano teacher: ? > Bo", True),
+        ("Of all museums I like the Tate best", "Favourite museum: ? > Tate", True),
+        ("I have a puppy called Rex", "Pet: ? > dog Rex", True),
+        ("my guinea pig's name is Rex", "Pet: ? > guinea pig Rex", True),
+        ("what time is it?", "time 08:05", True),
+        ("what time is it?", "time 08:06", False),
+        ("what day is it?", "date 2026-11-20 Friday", True),
+        ("what did we say yesterday?", "day: 2026-11-19", True),
+        ("what did we say yesterday?", "day: 2026-10-19", False),
+        ("what did I say on 2026-03-02?", "day: 2026-03-02", True),
+        ("be quiet for two hours", "pause 120", True),
+        ("be quiet for two hours", "pause 130", False),
+        ("what is with the turn?", "pause 30", False),
+    ],
+)
+def test_thoughts_follow_the_message_and_the_clock(said: str, thought: str, is_allowed: bool) -> None:
+    assert allows(thought_schema(COMPACT.core(), Moment(said, NOW)), thought) is is_allowed
+
+
+def test_a_line_with_more_than_the_name_keeps_the_rest() -> None:
+    core = COMPACT.core().replace("persona", COMPACT.persona, "My name is Sam. I am polite.")
+    thoughts = thought_schema(core, Moment("Your name is Bo.", NOW))
+    assert allows(thoughts, "My name is Sam. I am polite. > My name is Bo. I am polite.")
+    assert allows(thoughts, "My name is Sam.")
+    assert allows(fact_schema("Your name is Bo.", core), "My name is Bo. I am polite.")
+    assert not allows(fact_schema("Your name is Bo.", core), "My name is Bo. I am rude.")
+
+
+def test_days_and_minutes_are_those_of_the_message() -> None:
+    assert allows(days_schema(Moment("what did we say today?", NOW)), "2026-11-20")
+    assert not allows(days_schema(Moment("what did we say today?", NOW)), "2026-11-21")
+    assert allows(days_schema(Moment("what did we say on the 3rd of May?", NOW)), "2026-05-03")
+    assert days_schema(Moment("", NOW)) is None
+    assert minutes_schema("leave me alone for 20 minutes") == {"enum": [1, 15, 20, 30, 60]}
+    assert minutes_schema("hello") is None
+
+
+def test_what_this_turn_wrote_is_not_changed_by_it() -> None:
+    line = "Job: falconer"
+    wrote = [
+        Message("user", "I am a falconer."),
+        Message("assistant", thoughts="Job: ? > falconer", calls=(append(line),)),
+        Message("tool", "OK", name="core_memory_append"),
+    ]
+    core = KNOWN.append("human", line)
+    at = moment(wrote, NOW)
+    assert at == Moment("I am a falconer.", NOW, "core_memory_append", False, (line,))
+    assert not allows(thought_schema(core, at), f"{line} > -")
+    assert allows(thought_schema(core, at), "Name: Ana > -")
+    by_name = {tool.name: tool for tool in narrow(core, line_edits=True, at=at)}
+    lines = by_name["core_memory_replace"].properties["old_content"]["enum"]
+    assert lines == ["My name is Sam.", "Name: Ana", "Likes: tea", "Likes: jazz"]
+    assert moment([*wrote[:2], Message("tool", "Failed: no", name="core_memory_append")]).written == ()
+
+
+def test_what_a_search_found_is_thought_about_freely_and_the_full_profile_quotes_nothing() -> None:
+    found = [
+        Message("user", "who is my boss?"),
+        Message("assistant", thoughts="Boss: ?", calls=(call("archival_memory_search", query="boss"),)),
+        Message("tool", "No results.", name="archival_memory_search"),
+    ]
+    assert constraint(COMPACT, KNOWN, found, NOW)[1] is None
+    assert constraint(COMPACT, KNOWN, found[:1], NOW)[1] is not None
+    assert constraint(FULL, KNOWN, found[:1], NOW) == (narrow(KNOWN), None)
 
 
 def test_facts_are_quoted() -> None:
@@ -59,14 +164,22 @@ def test_facts_are_quoted() -> None:
     assert allows(fact_schema(SAID, may_be_empty=True), "")
 
 
-def test_queries_are_words_of_the_message() -> None:
-    schema = query_schema(SAID)
-    assert schema is not None
-    allowed = schema["enum"]
-    assert isinstance(allowed, list)
-    assert "locker code" in allowed
-    assert "hi" in allowed
-    assert "locket" not in allowed
+@pytest.mark.parametrize(
+    ("query", "is_allowed"),
+    [
+        ("locker code", True),
+        ("hi", True),
+        ("Ana-Lúcia code", True),
+        ("favourite code", True),
+        ("boss", True),
+        ("locket", False),
+        ("", False),
+        ("locker code is 44(b) or so", False),
+    ],
+)
+def test_queries_are_words_of_the_message(query: str, is_allowed: bool) -> None:
+    assert allows(query_schema(SAID), query) is is_allowed
+    assert allows(query_schema("What is my dog's name?"), "dog")
 
 
 def test_a_list_of_what_was_told_is_true() -> None:
@@ -86,21 +199,20 @@ def test_a_list_of_what_was_told_is_true() -> None:
 
 @pytest.mark.parametrize("said", ["", "  ", "word " * 41])
 def test_without_words_to_quote_nothing_is_held(said: str) -> None:
-    assert runs_of_words(said, 3) == ()
     assert query_schema(said) is None
     assert fact_schema(said) is None
-    assert thought_schema(KNOWN, said) is None
+    assert thought_schema(KNOWN, Moment(said, NOW)) is None
 
 
 @given(st.text(max_size=60))
 def test_any_message_makes_a_grammar_that_holds_its_own_words(said: str) -> None:
     core = Core(KNOWN.blocks)
     grammar = call_grammar(
-        narrow(core, line_edits=True, said=said),
+        narrow(core, line_edits=True, at=Moment(said, NOW)),
         get_wrapper("chatml-compact").syntax.shape,
         "call",
         bounds=Bounds(thoughts_chars=120, string_chars=240),
-        thoughts=thought_schema(core, said),
+        thoughts=thought_schema(core, Moment(said, NOW)),
     )
-    text = '{"inner_thoughts": "saved", "function": "send_message", "params": {"message": "Hello."}}'
+    text = '{"inner_thoughts": "chat", "function": "send_message", "params": {"message": "Hello."}}'
     assert matches(grammar, text)

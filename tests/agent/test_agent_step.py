@@ -95,6 +95,9 @@ def test_an_edit_changes_memory_in_the_step_and_the_model_is_asked_again() -> No
         Edited("human", "", "Lives in: Bergen", NOW),
         Did(Step("new", append("Lives in: Bergen"), "OK")),
     )
+    # What this turn wrote is not changed by it; the next turn may.
+    assert ask_of(effects).allowed[2].properties["old_content"]["enum"] == ["My name is Sam."]
+    _, effects = step(step(state, Interrupted(), NOW)[0], UserSaid("I moved.", NOW), NOW)
     assert "Lives in: Bergen" in str(ask_of(effects).allowed[2].properties["old_content"]["enum"])
 
 

@@ -9,12 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
-from bridle.agent.grounding import answer_schema, fact_schema, query_schema
+from bridle.agent.grounding import (
+    Moment,
+    answer_schema,
+    days_schema,
+    fact_schema,
+    minutes_schema,
+    moment,
+    query_schema,
+    thought_schema,
+)
 from bridle.agent.memory import Core
-from bridle.messages import JSON, ToolSpec
+from bridle.agent.prompt import Profile
+from bridle.messages import JSON, Message, ToolSpec
 
-__all__ = ["FUNCTIONS", "SEARCHES", "narrow", "wants_heartbeat"]
+__all__ = ["FUNCTIONS", "SEARCHES", "constraint", "narrow", "wants_heartbeat"]
 
 HEARTBEAT: dict[str, JSON] = {
     "type": "boolean",
@@ -113,35 +124,50 @@ def wants_heartbeat(arguments: Mapping[str, JSON]) -> bool:
     return arguments.get("request_heartbeat") is True
 
 
+def constraint(
+    profile: Profile,
+    core: Core,
+    history: Sequence[Message],
+    now: datetime | None = None,
+    *,
+    reply_only: bool = False,
+) -> tuple[tuple[ToolSpec, ...], dict[str, JSON] | None]:
+    """What the next answer is held to: the functions that make sense, and the schema of the thought."""
+    at = moment(history, now) if profile.grounded else Moment("")
+    allowed = narrow(core, reply_only=reply_only, line_edits=profile.line_edits, at=at)
+    # What a search found is thought about in words that nobody said yet.
+    return allowed, None if at.function in SEARCHES else thought_schema(core, at)
+
+
 def narrow(
-    core: Core, *, reply_only: bool = False, line_edits: bool = False, said: str = ""
+    core: Core, *, reply_only: bool = False, line_edits: bool = False, at: Moment | None = None
 ) -> tuple[ToolSpec, ...]:
     """The functions that make sense in this state, with the values that exist.
 
-    Block names become an enum. With `line_edits`, `old_content` becomes one of the lines that exist (an edit
-    is left out when there is no line). With `said`, the user's message, facts and queries are quoted from it.
-    With `reply_only` just `send_message` remains: the last step of a turn.
+    Block names become an enum. With `line_edits`, `old_content` becomes one of the lines that exist and that
+    this turn has not written (an edit is left out when there is none). With `at`, facts, queries, days and
+    minutes are quoted from the user's message. With `reply_only` just `send_message` remains: the last step
+    of a turn.
     """
+    at = at or Moment("")
     if reply_only:
-        message = {"message": answer_schema(core)} if said else {}
-        return (_limited(FUNCTIONS[0], message),)
-    lines = tuple(line for block in core.blocks for line in block.lines)
+        return (_limited(FUNCTIONS[0], {"message": answer_schema(core)} if at.said else {}),)
+    lines = [line for block in core.blocks for line in block.lines if line not in at.written]
+    limits: dict[str, dict[str, JSON] | None] = {"name": {"enum": list[JSON](core.labels)}}
+    if line_edits:
+        limits["old_content"] = {"enum": list[JSON](dict.fromkeys(lines))}
+    if at.said:
+        limits["message"] = answer_schema(core)
+        limits["query"] = query_schema(at.said)
+        limits["new_content"] = fact_schema(at.said, core, may_be_empty=True)
+        limits["start_date"] = limits["end_date"] = days_schema(at)
+        limits["minutes"] = minutes_schema(at.said)
     out: list[ToolSpec] = []
     for tool in FUNCTIONS:
-        if tool.name == "core_memory_replace" and line_edits and not lines:
-            continue
-        limits: dict[str, dict[str, JSON] | None] = {}
-        if "name" in tool.properties:
-            limits["name"] = {"enum": list[JSON](core.labels)}
-        if line_edits:
-            limits["old_content"] = {"enum": list[JSON](dict.fromkeys(lines))}
-        if said:
-            limits["message"] = answer_schema(core)
-            limits["query"] = query_schema(said)
-            limits["new_content"] = fact_schema(said, may_be_empty=True)
-            if tool.name == "core_memory_append":
-                limits["content"] = fact_schema(said)
-        out.append(_limited(tool, limits))
+        if tool.name == "core_memory_append":
+            out.append(_limited(tool, {**limits, "content": fact_schema(at.said)}))
+        elif tool.name != "core_memory_replace" or lines or not line_edits:
+            out.append(_limited(tool, limits))
     return tuple(out)
 
 

@@ -12,17 +12,32 @@ or one of a few words.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import pairwise
 
 from bridle.agent.memory import Core
-from bridle.messages import JSON
+from bridle.agent.prompt import WEEKDAYS
+from bridle.messages import JSON, Message
 
-__all__ = ["answer_schema", "fact_schema", "query_schema", "runs_of_words", "thought_schema"]
+__all__ = [
+    "Moment",
+    "answer_schema",
+    "days_schema",
+    "fact_schema",
+    "minutes_schema",
+    "moment",
+    "query_schema",
+    "thought_schema",
+]
 
 MOST_WORDS = 40
 """Longer messages are not quoted from: there would be too many runs of words."""
 MOST_LISTED, LIST_CHARS = 4, 190
 """So many lines, and characters of them, the embedded model learnt to list."""
+_NAME = "My name is "
 _SEVERAL = ("Allergy", "Dislikes", "Hobby", "Language", "Likes", "Pet")
 """Keys that may stand in memory more than once, with different values."""
 _KEYS = (
@@ -33,72 +48,153 @@ _KEYS = (
     *("Favourite book", "Favourite colour", "Favourite drink", "Favourite film", "Favourite food"),
 )
 """Keys that a message may mean without saying them."""
-_WORDS = ("cannot", "chat", "deleted", "failed", "note", "paused", "repeat", "saved", "unclear")
+_ANIMALS = ("cat", "dog", "rabbit")
+"""What kittens, puppies and bunnies are written down as."""
+_OPENING = ("cannot", "chat", "note", "repeat", "unclear")
+"""What may be thought of a message."""
+_CLOSING = ("deleted", "failed", "paused", "saved")
+"""What may be thought of a result."""
+_EDITS = ("core_memory_append", "core_memory_replace")
 _DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _EDGES = ".,;:!?\"'()[]{}<>«»“”‘’…"
+_NUMBERS = dict(
+    zip(("one", "two", "three", "four", "five", "six", "seven", "eight", "nine"), range(1, 10), strict=True),
+    ten=10, fifteen=15, twenty=20, thirty=30, forty=40, fifty=50, sixty=60,
+)  # fmt: skip
+_THING = "([a-gi-z]|h[a-tv-z])[^:;>?]{0,40}"
+"""What a note may be looked up by: anything in small letters (facts have capitals) but "human"."""
+_PAUSING = re.compile(
+    r"[0-9]|minute|hour|\bmins?\b|\bwhile\b|\bbit\b|moment|quiet|silen|pause|disturb|alone|sleep|break"
+)
+_MOST_MINUTES = 360
 
 
-def runs_of_words(said: str, longest: int) -> tuple[str, ...]:
-    """Up to `longest` neighbouring words of a text, with and without the marks at their ends.
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where a turn stands: what the user said, and the steps that followed it.
 
-    >>> runs_of_words("I am Ana.", 2)
-    ('I', 'I am', 'am', 'am Ana', 'am Ana.', 'Ana', 'Ana.')
+    `said` is empty where nothing is to be quoted. `function` is the one that has just returned, `failed` says
+    how, and `written` are the lines that this turn has put into core memory.
     """
-    words = _words(said)
-    found: dict[str, None] = {}
-    for start in range(len(words)):
-        for end in range(start + 1, min(start + longest, len(words)) + 1):
-            run = " ".join(words[start:end])
-            for form in (run.strip(_EDGES), run.rstrip(".,;:!?…"), run):
-                if form:
-                    found[form] = None
-    return tuple(found)
+
+    said: str
+    now: datetime | None = None
+    function: str = ""
+    failed: bool = False
+    written: tuple[str, ...] = field(default=())
+
+
+def moment(history: Sequence[Message], now: datetime | None = None) -> Moment:
+    """The moment at the end of a conversation."""
+    start = max((at for at, message in enumerate(history) if message.role == "user"), default=None)
+    if start is None:
+        return Moment("", now)
+    written: list[str] = []
+    turn = history[start + 1 :]
+    for did, came in pairwise(turn):
+        if came.role == "tool" and came.content == "OK":
+            given = [call.arguments for call in did.calls if call.name in _EDITS]
+            written += [str(one.get("content") or one.get("new_content") or "").strip() for one in given]
+    last = history[-1]
+    failed = last.content.startswith("Failed")
+    return Moment(history[start].content, now, last.name or "", failed, tuple(written))
 
 
 def query_schema(said: str) -> dict[str, JSON] | None:
-    """What may be searched for: neighbouring words of the message, or a key that it may mean."""
-    runs = runs_of_words(said, 4)
-    if not runs:
+    """What may be searched for: words of the message, in one run or in two, or a key that it may mean."""
+    words = _words(said)
+    if not words:
         return None
-    lower = [run.lower() for run in runs]
-    favourites = [f"favourite {run}" for run in lower if " " not in run]
-    keys = [key.lower() for key in _KEYS]
-    return {"enum": list[JSON](dict.fromkeys([*runs, *lower, *favourites, *keys]))}
+    found: dict[str, None] = {}
+    for form in (words, [word.lower() for word in words]):
+        short = _runs_pattern(form, 2, loose=True)
+        found[_runs_pattern(form, 4, loose=True)] = None
+        found[f"{short} {short}"] = None
+    runs = _runs_pattern([word.lower() for word in words], 2, loose=True)
+    keys = _any_of([*_ANIMALS, *(key.lower() for key in _KEYS)])
+    return {"type": "string", "pattern": f"^({'|'.join(found)}|favourite {runs}|{keys})$"}
 
 
-def fact_schema(said: str, *, may_be_empty: bool = False) -> dict[str, JSON] | None:
-    """What may be written into core memory: `Key: value` or the agent's own name, as it was said."""
+def fact_schema(said: str, core: Core | None = None, *, may_be_empty: bool = False) -> dict[str, JSON] | None:
+    """What may be written into core memory: `Key: value` or the agent's own name, as it was said.
+
+    Of a line that holds more than the name (in `core`), the rest may stay.
+    """
     words = _words(said)
     if not words:
         return None
     value = _value(words)
-    fact = f"{_key(words, _KEYS)}: {value}|My name is {value}\\."
+    fact = f"{_key(words, _KEYS)}: {value}|{_names(value, core)}"
     return {"type": "string", "pattern": f"^({fact}){'?' if may_be_empty else ''}$"}
 
 
-def thought_schema(core: Core, said: str) -> dict[str, JSON] | None:
-    """What may be thought: a look-up of lines or of a key, a change of a line, or one of a few words."""
-    words = _words(said)
+def thought_schema(core: Core, at: Moment) -> dict[str, JSON] | None:
+    """What may be thought: a look-up of lines or of a key, a change of a line, or one of a few words.
+
+    None where nothing can be quoted.
+    """
+    words = _words(at.said)
     if not words:
         return None
     value = _value(words)
-    lines = _any_of(_looked_up(core))
-    held = {line.partition(": ")[0] for block in core.blocks for line in block.lines}
+    lines = [line for block in core.blocks for line in block.lines]
+    held = {line.partition(": ")[0] for line in lines}
     unknown = _key(words, [key for key in _KEYS if key in _SEVERAL or key not in held])
-    forms = [
-        f"{unknown}: \\?( > ({value}|-))?",
-        f"(said|day): {value}( \\?)?",
-        f"(day: |yesterday |date ){_DAY}( [A-Z][a-z]{{2,8}})?",
-        "time [0-9]{2}:[0-9]{2}",
-        "pause [0-9]{1,3}",
-        *_WORDS,
-    ]
+    forms = [f"{unknown}: \\?( > ({value}|-))?"]
+    if at.function:
+        forms += ["failed"] if at.failed else [word for word in _CLOSING if word != "failed"]
+    else:
+        forms += _thoughts_of_a_message(words, value, at)
     if not any(block.lines for block in core.blocks if block.label != "persona"):
         forms.append("human: \\?")
     if lines:
-        forms.append(f"{lines}(; {lines}){{0,3}}")
-        forms.append(f"{lines} > ({value}|-|My name is {value}\\.)")
+        seen = _any_of(_looked_up(core))
+        forms.append(f"{seen}(; {seen}){{0,3}}")
+        if old := _any_of(line for line in lines if line not in at.written):
+            forms.append(f"{old} > ({value}|-|{_names(value, core)})")
     return {"type": "string", "pattern": f"^({'|'.join(forms)})$"}
+
+
+def _thoughts_of_a_message(words: Sequence[str], value: str, at: Moment) -> list[str]:
+    """Thoughts with which no fact is kept: two words that belong together, a day, the time, a few words."""
+    forms = [*_OPENING, f"{_THING}: \\?", f"said: {value}( \\?)?", f"day: {_days(at)}( \\?)?"]
+    now = at.now
+    if now is None:
+        forms += [f"(yesterday |date ){_DAY}( [A-Z][a-z]{{2,8}})?", "time [0-9]{2}:[0-9]{2}"]
+    else:
+        before = now - timedelta(days=1)
+        forms += [f"time {now:%H:%M}", f"date {now:%Y-%m-%d} {WEEKDAYS[now.weekday()]}"]
+        forms.append(f"yesterday {before:%Y-%m-%d}")
+    minutes = _minutes(at.said)
+    return [*forms, f"pause ({'|'.join(map(str, minutes))})"] if minutes else forms
+
+
+def days_schema(at: Moment) -> dict[str, JSON] | None:
+    """The days that a search may begin and end with: today, yesterday, and those that the message names."""
+    return {"type": "string", "pattern": f"^{_days(at)}$"} if at.said and at.now is not None else None
+
+
+def _days(at: Moment) -> str:
+    named = re.findall(_DAY, at.said)
+    if at.now is None or re.search("[0-9]", re.sub(_DAY, "", at.said)):
+        return _DAY  # it may name a day in a way of its own
+    near = [f"{at.now - timedelta(days=days):%Y-%m-%d}" for days in (0, 1)]
+    return _any_of([*near, *named])
+
+
+def minutes_schema(said: str) -> dict[str, JSON] | None:
+    """How long a pause may be: what the message says, in minutes or in hours, or a usual time."""
+    minutes = _minutes(said)
+    return {"enum": list[JSON](minutes)} if minutes else None
+
+
+def _minutes(said: str) -> list[int]:
+    if not _PAUSING.search(said.lower()):
+        return []
+    words = re.findall("[0-9]+|[a-z]+", said.lower())
+    named = [int(word) if word.isdecimal() else _NUMBERS.get(word, 0) for word in words if len(word) < 9]
+    found = [number * unit for number in named for unit in (1, 60) if 0 < number * unit <= _MOST_MINUTES]
+    return sorted({1, 15, 30, 60, *found})
 
 
 def answer_schema(core: Core) -> dict[str, JSON] | None:
@@ -127,22 +223,33 @@ def _words(said: str) -> list[str]:
     return words if len(words) <= MOST_WORDS else []
 
 
+def _names(value: str, core: Core | None) -> str:
+    """A pattern of the lines that give the agent a name, with what else stands in such a line now."""
+    lines = core.blocks[0].lines if core is not None else ()
+    rests = {line.partition(".")[2] for line in lines if line.startswith(_NAME)}
+    return f"{_NAME}{value}\\.({'|'.join(_escape(rest) for rest in sorted(rests))})?"
+
+
 def _key(words: Sequence[str], known: Iterable[str]) -> str:
     """A pattern of the keys that are known, or that the message says."""
-    said = _runs_pattern(words, 4, either_case=True)
+    said = _runs_pattern(words, 4, either_case=True, loose=True)
     return f"({_any_of(known)}|(Favourite )?{said})"
 
 
 def _value(words: Sequence[str]) -> str:
     """A pattern of one run of words, or of two: a kind and a name."""
-    short = _runs_pattern(words, 2)
-    return f"({_runs_pattern(words, 6)}|({short}|cat|dog) {short})"
+    short = _runs_pattern(words, 2, loose=True)
+    return f"({_runs_pattern(words, 6)}|({short}|{_any_of(_ANIMALS)}) {short})"
 
 
-def _runs_pattern(words: Sequence[str], longest: int, *, either_case: bool = False) -> str:
-    """The runs of `runs_of_words` as a pattern, which writes each word once for each place of it in a run.
+def _runs_pattern(
+    words: Sequence[str], longest: int, *, either_case: bool = False, loose: bool = False
+) -> str:
+    """A pattern of up to `longest` neighbouring words, with and without the marks at their ends.
 
-    With `either_case` the first letter of a run may be large or small.
+    Each word is written once for each place of it in a run. With `either_case` the first letter of a run may
+    be large or small. With `loose` a word may lose the ending of a plural or a possessive: "my vet's number"
+    is about a vet.
     """
     starts: list[str] = []
     for start in range(len(words)):
@@ -153,7 +260,9 @@ def _runs_pattern(words: Sequence[str], longest: int, *, either_case: bool = Fal
             for mark in reversed(tail):
                 more = f"({_escape(mark)}{more})?"
             first = place == start
-            stem = _first_in_either_case(core) if first and either_case else _escape(core)
+            stem, ending = _stem(core) if loose else (core, "")
+            stem = _first_in_either_case(stem) if first and either_case else _escape(stem)
+            stem += f"({_escape(ending)})?" if ending else ""
             pattern = ("" if first else _escape(lead)) + stem + more
         starts.append(pattern)
     return f"({'|'.join(starts)})"
@@ -168,6 +277,14 @@ def _parts(word: str) -> tuple[str, str, str]:
     return lead, core, tail
 
 
+def _stem(word: str) -> tuple[str, str]:
+    """A word without the ending of a plural or a possessive, and that ending."""
+    for ending in ("'s", "’s", "s"):
+        if word.endswith(ending) and len(word) > len(ending) + 2:
+            return word[: -len(ending)], ending
+    return word, ""
+
+
 def _first_in_either_case(word: str) -> str:
     small, large = word[0].lower(), word[0].upper()
     both = small != large and len(small) == len(large) == 1
@@ -175,7 +292,7 @@ def _first_in_either_case(word: str) -> str:
 
 
 def _looked_up(core: Core) -> list[str]:
-    """All lines, and for a key with several lines the values after one another."""
+    """All lines, for a key with several lines the values after one another, and the agent's name alone."""
     lines = [line for block in core.blocks for line in block.lines]
     values: dict[str, list[str]] = {}
     for line in lines:
@@ -183,7 +300,8 @@ def _looked_up(core: Core) -> list[str]:
         if colon:
             values.setdefault(key, []).append(value)
     joined = [f"{key}: {', '.join(several)}" for key, several in values.items() if len(several) > 1]
-    return [*lines, *joined]
+    names = [line.partition(".")[0] + "." for line in lines if line.startswith(_NAME)]
+    return [*lines, *joined, *names]
 
 
 def _any_of(texts: Iterable[str]) -> str:

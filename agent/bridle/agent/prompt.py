@@ -17,7 +17,10 @@ from datetime import datetime, timedelta
 from bridle.agent.memory import Block, Core
 from bridle.messages import Message
 
-__all__ = ["COMPACT", "FULL", "Profile", "compose", "memory_text", "trim"]
+__all__ = ["COMPACT", "FULL", "WEEKDAYS", "Profile", "compose", "memory_text", "trim"]
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+"""As `datetime.weekday` counts them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +125,8 @@ def memory_text(
         lines.append(f"[stored] {recall_count} messages, {archival_count} notes")
     before = now - timedelta(days=1)
     lines.append("[time]")
-    lines.append(f"{now:%Y-%m-%d %H:%M} {_WEEKDAYS[now.weekday()]}, yesterday {before:%Y-%m-%d}")
+    lines.append(f"{now:%Y-%m-%d %H:%M} {WEEKDAYS[now.weekday()]}, yesterday {before:%Y-%m-%d}")
     return "\n".join(lines)
-
-
-_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def compose(profile: Profile, history: Sequence[Message], memory: str) -> tuple[Message, ...]:
@@ -148,12 +148,12 @@ def compose(profile: Profile, history: Sequence[Message], memory: str) -> tuple[
 def trim(history: Sequence[Message], limit: int) -> tuple[Message, ...]:
     """The newest whole turns that fit `limit` characters; the turn being answered is always shown.
 
-    A turn begins with a user message. Turns go in blocks of a third of the limit, so that the beginning of
+    A turn begins with a user message. Turns go in blocks of half the limit, so that the beginning of
     the prompt stays the same from one turn to the next most of the time.
     """
     turns = _turns(history)
     sizes = [sum(_size(message) for message in turn) for turn in turns]
-    block = max(limit // 3, 1)
+    block = max(limit // 2, 1)
     over = sum(sizes) - limit
     drop = -(-over // block) * block if over > 0 else 0
     start, first = 0, 0

@@ -13,8 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from bridle.agent.functions import FUNCTIONS, SEARCHES, narrow
-from bridle.agent.grounding import thought_schema
+from bridle.agent.functions import FUNCTIONS, constraint
 from bridle.agent.memory import Core, EditError
 from bridle.agent.prompt import trim
 from bridle.agent.state import (
@@ -80,13 +79,8 @@ def _is_last(state: AgentState) -> bool:
 
 def _ask(state: AgentState) -> AskModel:
     last = _is_last(state)
-    profile = state.profile
-    said = next((m.content for m in reversed(state.history) if m.role == "user"), "")
-    said = said if profile.grounded else ""
-    allowed = narrow(state.core, reply_only=last, line_edits=profile.line_edits, said=said)
-    # What a search found is thought about in words that nobody said yet.
-    free = not said or (bool(state.history) and state.history[-1].name in SEARCHES)
-    return AskModel(FUNCTIONS, allowed, last, None if free else thought_schema(state.core, said))
+    allowed, thoughts = constraint(state.profile, state.core, state.history, state.at, reply_only=last)
+    return AskModel(FUNCTIONS, allowed, last, thoughts)
 
 
 def _answered(state: AgentState, completion: Completion, now: datetime) -> Result:
