@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bridle.endpoints.asking import ConstraintChoice
     from bridle.messages import Completion, Delta
 
-__all__ = ["command"]
+__all__ = ["Options", "command"]
 
 INCOMPLETE = 4
 EMBEDDED_WRAPPER = "chatml-compact"

@@ -18,7 +18,7 @@ from bridle.messages import JSON, Message, ToolSpec, as_messages, as_tools
 from bridle.wrappers import Wrapper
 from bridle.wrappers.checking import check_references
 
-__all__ = ["ConstraintChoice", "Question", "Wishes", "ask_about"]
+__all__ = ["ConstraintChoice", "Question", "Wishes", "ask_about", "quotes_of"]
 
 ConstraintChoice = Literal["auto", "off", "grammar", "schema"]
 Mode = Literal["text", "text_or_call", "call"]
