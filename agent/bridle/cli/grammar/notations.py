@@ -64,6 +64,7 @@ def of_tools(tools: Sequence[ToolSpec], turn: Turn, form: Form) -> Constraint:
         SchemaError: with `strict`, for what is not held; and for schemas that are not valid.
         GrammarError: for a grammar that becomes too large.
     """
+    _check_quotes(form)
     if form.to == "json-schema":
         return _call_schema(tools, turn, form)
     wrapper, note = wrapper_of(turn.wrapper)
@@ -88,11 +89,13 @@ def of_schema(schema: Mapping[str, JSON] | bool, form: Form) -> Constraint:
     """Write the constraint of one JSON value.
 
     Raises:
+        InputError: for what the notation cannot say.
         SchemaError: with `strict`, for what is not held.
         GrammarError: for a grammar that becomes too large.
     """
     from bridle.grammars import schema_grammar, to_json_schema
 
+    _check_quotes(form)
     if form.to in ("json-schema", "structural-tag"):
         tagged = form.to == "structural-tag"
         body, report = to_json_schema(schema, "vllm" if tagged else form.profile)
@@ -105,6 +108,13 @@ def of_schema(schema: Mapping[str, JSON] | bool, form: Form) -> Constraint:
 def is_narrowing(keyword: str) -> bool:
     """Whether an entry of a report says that texts are refused that the schema allows."""
     return keyword.startswith("x-") and keyword != "x-quoted-from"
+
+
+def _check_quotes(form: Form) -> None:
+    if form.quotes and form.to in ("json-schema", "structural-tag"):
+        raise InputError(
+            f"quotes cannot be held by {form.to}", hint="leave out --quote, or use --to gbnf, lark or regex"
+        )
 
 
 def _written(grammar: Grammar, form: Form, notes: Sequence[str]) -> Constraint:
