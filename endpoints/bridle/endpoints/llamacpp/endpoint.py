@@ -294,8 +294,8 @@ def _check_options(context_tokens: int | None, threads: int | None, engine: str)
     for option, value, most in options:
         if value is not None and not 1 <= value <= most:
             raise ConfigError(f"{option} is {value}", hint=f"give 1 to {most}, or leave it out")
-    if engine not in ("auto", "llguidance", "gbnf"):
-        raise ConfigError(f"engine is {engine!r}", hint="give 'auto', 'llguidance' or 'gbnf'")
+    if engine not in ("auto", "llguidance", "gbnf", "outlines"):
+        raise ConfigError(f"engine is {engine!r}", hint="give 'auto', 'llguidance', 'gbnf' or 'outlines'")
 
 
 def _check_kind(path: Path, header: GgufHeader) -> None:

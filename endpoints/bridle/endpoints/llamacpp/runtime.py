@@ -23,11 +23,12 @@ from bridle.errors import ConfigError, InputError
 from bridle.grammars import Grammar
 from bridle.grammars.engines.base import Engine, Matcher, Recent
 from bridle.grammars.engines.closing import Plans
+from bridle.grammars.engines.table import new_engine
 from bridle.grammars.following import TURN_TEXT, label_of
 
 __all__ = ["EngineName", "Runtime"]
 
-EngineName = Literal["auto", "llguidance", "gbnf"]
+EngineName = Literal["auto", "llguidance", "gbnf", "outlines"]
 _CPU_BATCH_TOKENS, _GPU_BATCH_TOKENS = 128, 512
 """On a CPU larger batches gain nothing, and they let a caller wait longer who wants to stop."""
 _KEPT_PLANS = 32
@@ -140,20 +141,11 @@ class Runtime:
             name = "gbnf"
         elif name == "auto":
             name = "llguidance" if importlib.util.find_spec("llguidance") else "gbnf"
+        vocabulary = self.vocabulary
         # Made when first needed: reading a large vocabulary takes llguidance up to two seconds.
         if name not in self._engines:
-            self._engines[name] = self._new_engine(name)
+            self._engines[name] = new_engine(name, vocabulary.pointer, vocabulary.size, vocabulary.ends)
         return self._engines[name]
-
-    def _new_engine(self, name: str) -> Engine:
-        vocabulary = self.vocabulary
-        if name == "llguidance":
-            from bridle.grammars.engines.llguidance import LlguidanceEngine
-
-            return LlguidanceEngine(vocabulary.pointer, vocabulary.size, vocabulary.ends)
-        from bridle.grammars.engines.gbnf import GbnfEngine
-
-        return GbnfEngine(vocabulary.pointer, vocabulary.size, vocabulary.ends)
 
 
 def _check_fields(grammar: Grammar, wanted: Iterable[str]) -> None:
