@@ -100,10 +100,15 @@ def _recogniser(options: Options) -> Recogniser:
     text = read_text(file, THE_FILE)
     kind = kind_of(file, text)
     if kind != "tools":
-        turn = [("wrapper", None), ("only", None), ("parallel", 1), ("think", False), ("mode", "call")]
-        for name, default in turn:
-            if options[name] != default:
-                raise click.UsageError(f"--{name} is for tools, and {file!r} holds {_WORDS[kind]}")
+        given = {
+            "--wrapper": options["wrapper"] is not None,
+            "--mode": options["mode"] != "call",
+            "--only": options["only"] is not None,
+            "--parallel": options["parallel"] > 1,
+            "--think": options["think"],
+        }
+        for option in (option for option in given if given[option]):
+            raise click.UsageError(f"{option} is for tools, and {file!r} holds {_WORDS[kind]}")
     if kind != "gbnf" and options["dialect"] is not None:
         raise click.UsageError(f"--dialect is for GBNF, and {file!r} holds {_WORDS[kind]}")
     if kind == "gbnf":

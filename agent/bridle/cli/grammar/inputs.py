@@ -12,7 +12,8 @@ from bridle.cli.files import as_json, listed_tools, read_text
 from bridle.errors import InputError
 
 if TYPE_CHECKING:
-    from bridle.grammars import Grammar, Mode
+    from bridle.grammars import Grammar, Mode, Profile
+    from bridle.grammars.gbnf_dialects import Dialect
     from bridle.messages import JSON, ToolSpec
     from bridle.wrappers import Wrapper
 
@@ -36,8 +37,8 @@ Kind = Literal["tools", "schema", "gbnf"]
 Command = TypeVar("Command", bound=Callable[..., object])
 
 THE_FILE = "the file"
-DIALECTS = ("llama.cpp", "koboldcpp", "webui", "xgrammar")
-PROFILES = ("generic", "openai-strict", "ollama", "lmstudio", "vllm", "llama-server")
+DIALECTS: tuple[Dialect, ...] = ("llama.cpp", "koboldcpp", "webui", "xgrammar")
+PROFILES: tuple[Profile, ...] = ("generic", "openai-strict", "ollama", "lmstudio", "vllm", "llama-server")
 MODES = ("call", "text-or-call", "text")
 
 quotes_option = click.option(

@@ -139,7 +139,7 @@ def _form(options: FormOptions) -> Form:
             raise click.UsageError(f"{option} is for --to {meant}, not for --to {to}")
     if dialect is not None and profile is not None:
         raise click.UsageError("--dialect is for --to gbnf, and --profile for --to json-schema: give one")
-    implied = "gbnf" if profile is None else "json-schema"
+    implied: Notation = "gbnf" if profile is None else "json-schema"
     return Form(
         to or implied,
         dialect or "llama.cpp",

@@ -130,8 +130,9 @@ def _report_of(schema: Mapping[str, JSON] | bool, target: str) -> Report:
     from bridle.grammars import enforcement
     from bridle.grammars.profiles import report_of
 
-    if target in PROFILES:
-        return report_of(schema, target)
+    for profile in PROFILES:
+        if profile == target:
+            return report_of(schema, profile)
     return enforcement(schema, "gbnf" if target == "gbnf" else "llguidance")
 
 
