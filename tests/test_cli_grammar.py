@@ -15,8 +15,8 @@ from bridle.cli import main
 from bridle.cli.grammar import GRAMMAR_COMMANDS, inputs
 from bridle.cli.grammar.accepting import listed_characters
 from bridle.cli.grammar.notations import NOTATIONS, Notation
-from bridle.cli.grammar.reporting import TARGETS
-from bridle.grammars import Mode, Profile, call_grammar, check_gbnf, to_gbnf
+from bridle.cli.grammar.reporting import SIGNS, TARGETS
+from bridle.grammars import Mode, Profile, call_grammar, check_gbnf, profiles, to_gbnf
 from bridle.grammars.gbnf_dialects import Dialect
 from bridle.grammars.gbnf_matching import GbnfMatcher
 from bridle.messages import JSON, as_tools
@@ -545,6 +545,7 @@ def test_a_schema_that_a_target_refuses_is_reported_as_such(tmp_path: Path, caps
 def test_the_schemas_of_tools_are_reported_by_their_names(tools: str, capsys: Captured) -> None:
     out, _ = written(capsys, "report", tools, "--target", "gbnf")
     assert "lamp#/properties/room\ttype\tgbnf\tenforced\n" in out
+    assert "lamp#\tadditionalProperties\tgbnf\tenforced\n" in out  # a call has declared parameters only
 
 
 def test_a_grammar_has_no_report(tmp_path: Path, capsys: Captured) -> None:
@@ -564,4 +565,14 @@ def test_in_a_terminal_the_report_is_a_table(
     assert all(target in shown for target in TARGETS)
     assert max(map(len, shown.splitlines())) <= int(columns)
     assert "✓ enforced" in shown
-    assert "~ not enforced: checked after reading" in " ".join(shown.split())
+    words = " ".join(shown.split())
+    assert "~ not enforced: checked after reading" in words
+    assert "x-order: members are written in the order of the schema" in words
+    assert "generic: sent as it is" in words
+
+
+def test_every_sign_of_the_reports_is_explained() -> None:
+    folder = Path(profiles.__file__).parent
+    sources = "".join(file.read_text(encoding="utf-8") for file in folder.glob("*.py"))
+    signs = set(re.findall(r'"(x-[a-z]+)"', sources))
+    assert signs == set(SIGNS)

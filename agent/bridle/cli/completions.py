@@ -41,5 +41,5 @@ def completion_as_json(completion: Completion) -> dict[str, object]:
     }
 
 
-def _rounded(values: dict[str, float]) -> dict[str, float]:
+def _rounded(values: dict[str, object]) -> dict[str, object]:
     return {name: round(value, 6) if isinstance(value, float) else value for name, value in values.items()}

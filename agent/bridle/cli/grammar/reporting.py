@@ -44,6 +44,17 @@ MEANINGS: Mapping[str, str] = {
 }
 
 
+SIGNS: Mapping[str, str] = {
+    "x-order": "members are written in the order of the schema",
+    "x-closed": "members that the schema does not name are not written",
+    "x-narrowed": "some of the values that the schema allows are not written",
+    "x-null": "null is written where a member could be left out, and taken out after reading",
+    "x-limits": "larger than the target takes",
+    "x-impossible": "no value satisfies it",
+}
+"""What the keywords mean that are bridle's own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """What one target makes of each row."""
@@ -100,7 +111,9 @@ def _schemas(path: str) -> dict[str, Mapping[str, JSON] | bool]:
         raise InputError(f"the file {path!r} is no JSON", hint="give a JSON Schema, or a list of tools")
     if kind == "schema":
         return {"": read_schema(path, text)}
-    return {tool.name: tool.parameters for tool in read_tools(path, text)}
+    from bridle.grammars.json_schema import closed_parameters
+
+    return {tool.name: closed_parameters(tool) for tool in read_tools(path, text)}
 
 
 def _places(schemas: Mapping[str, Mapping[str, JSON] | bool]) -> list[str]:
@@ -173,9 +186,17 @@ def _print_table(columns: Sequence[Column], rows: Sequence[Row]) -> None:
         cells = [_cell(column.status.get(row), plain) for _, column in groups]
         table.add_row(place, *(Text(mark, style=style) for mark, style in cells))
     console.print(table)
+    for line in _legend(columns, plain):
+        console.print(Text(line, style="dim"))
+
+
+def _legend(columns: Sequence[Column], plain: bool) -> list[str]:
     seen = {status for column in columns for status in column.status.values()}
-    legend = [f"{_cell(status, plain)[0]} {MEANINGS[status]}" for status in MEANINGS if status in seen]
-    console.print(Text("; ".join(legend), style="dim"))
+    keywords = {keyword for column in columns for _, keyword in column.status}
+    marks = [f"{_cell(status, plain)[0]} {MEANINGS[status]}" for status in MEANINGS if status in seen]
+    signs = [f"{sign}: {meaning}" for sign, meaning in SIGNS.items() if sign in keywords]
+    sent = "generic: sent as it is; what its server holds is not known"
+    return ["; ".join(marks), *signs, *([sent] if any(one.target == "generic" for one in columns) else [])]
 
 
 def _cell(status: str | None, plain: bool) -> tuple[str, str]:
