@@ -250,11 +250,12 @@ class Rewriter:
                 own = [inner] if name in cast("Mapping[str, JSON]", schema.get("properties", {})) else []
                 declared[name] = {"allOf": [*own, *also]}
         names = schema.get("propertyNames", True)
-        bad = [name for name in declared if not self._source.allows(names, name)]
+        bad = [name for name in declared if names is not True and not self._source.allows(names, name)]
         if any(name in listed for name in bad):
             raise Impossible(f"the name {bad[0]!r} is required and not allowed", pointer=pointer)
         declared = {name: inner for name, inner in declared.items() if name not in bad}
-        return declared, [name for name in declared if name in listed]
+        wanted = set(listed)
+        return declared, [name for name in declared if name in wanted]
 
     def _map(self, schema: Schema, extra: JSON, pointer: str) -> dict[str, JSON]:
         """Write an object whose members no schema names."""
@@ -291,7 +292,7 @@ class Rewriter:
     def _require_all(self, body: dict[str, JSON], declared: Mapping[str, JSON], pointer: str) -> None:
         """Make each optional member a required one that may be null."""
         members = cast("dict[str, JSON]", body["properties"])
-        required = cast("list[JSON]", body["required"])
+        required = set(cast("list[str]", body["required"]))
         for name in members:
             if name not in required:
                 members[name] = or_null(cast("dict[str, JSON]", members[name]))

@@ -225,10 +225,8 @@ class ValueRewriter:
             kinds: list[JSON] = list({repr(part): part for part in parts}.values())
             items: JSON = kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
             return {"type": "array", "items": items, "minItems": len(parts), "maxItems": len(parts)}
-        body: Body = {"type": "array", "prefixItems": parts}
-        if self._server.closed_tuples:
-            body |= {"items": False, "minItems": len(parts), "maxItems": len(parts)}
-        return body
+        body: Body = {"type": "array", "prefixItems": parts, "minItems": len(parts), "maxItems": len(parts)}
+        return {**body, "items": False} if self._server.closed_tuples else body
 
 
 def _whole_bounds(schema: Mapping[str, JSON]) -> tuple[int | None, int | None]:
