@@ -17,6 +17,8 @@ medians over the rounds, in which all loops take turns, with the quartiles in br
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import json
 import statistics
 import sys
 import tempfile
@@ -36,15 +38,32 @@ from random_models import write_random_model  # noqa: E402
 
 from bridle.endpoints.base import Request, Sampling  # noqa: E402
 from bridle.endpoints.llamacpp.runtime import Runtime  # noqa: E402
-from bridle.grammars import Bounds, Grammar, call_grammar, to_gbnf  # noqa: E402
+from bridle.grammars import Bounds, Grammar, call_grammar, schema_grammar, to_gbnf  # noqa: E402
 from bridle.grammars.engines.base import Engine  # noqa: E402
 from bridle.grammars.engines.llguidance import LlguidanceEngine  # noqa: E402
+from bridle.messages import JSON, ToolCall  # noqa: E402
 from bridle.wrappers import Segment, get_wrapper  # noqa: E402
 
 SYNTAX = get_wrapper("chatml").syntax
 BOUNDED = Bounds()
 LONG = Bounds(string_chars=100_000, thoughts_chars=100_000)
 PROMPT = (Segment("You call functions. By the way, my sister Ana moved to Lisbon.\n"),)
+UNION: JSON = {
+    "anyOf": [
+        {
+            "type": "object",
+            "properties": {
+                "thoughts": {"type": "string"},
+                "function": {"const": tool.name},
+                "params": {**tool.parameters, "additionalProperties": False},
+            },
+            "required": ["thoughts", "function", "params"],
+            "additionalProperties": False,
+        }
+        for tool in TOOLS
+    ]
+}
+"""A call of any tool as JSON, which both Outlines and we take."""
 WAYS = {
     "greedy": Sampling(),
     "temperature 0.8": Sampling(temperature=0.8, seed=1),
@@ -114,6 +133,11 @@ def setup(runtime: Runtime) -> LlguidanceEngine:
     return engine
 
 
+def union_value(thoughts: str, call: ToolCall) -> JSON:
+    """Return a call as a value of `UNION`."""
+    return {"thoughts": thoughts, "function": call.name, "params": dict(call.arguments)}
+
+
 def masks(
     engine: Engine, grammar: Grammar, runtime: Runtime, scripts: Sequence[Sequence[int]], title: str
 ) -> None:
@@ -152,17 +176,24 @@ def loops(
             ),
         }
         compare(title, ways, options.rounds, sum(map(len, scripts)))
-    theirs: dict[str, Callable[[], float]] = {
-        "constrained": lambda: ours(runtime, grammar, scripts, Sampling()),
-        "free": lambda: ours(runtime, None, scripts, Sampling()),
-    }
-    few = scripts[:3]
+    few, rounds = scripts[:3], min(3, options.rounds)
+    ways = {"constrained": lambda: ours(runtime, grammar, few, Sampling())}
     if "create" not in options.skip:
-        theirs = {
-            "constrained": lambda: ours(runtime, grammar, few, Sampling()),
-            "create_completion, GBNF": created(path, runtime, grammar, few),
-        }
-        compare("three calls, greedy", theirs, min(3, options.rounds), sum(map(len, few)))
+        ways["create_completion, GBNF"] = created(path, runtime, grammar, few)
+        compare("three calls, greedy", ways, rounds, sum(map(len, few)))
+    if "outlines" in options.skip:
+        return
+    if importlib.util.find_spec("outlines") is None:
+        print("  outlines: skipped, it is not installed here")
+        return
+    texts = [json.dumps(union_value(thoughts, call), ensure_ascii=False) for thoughts, call in CALLS[:3]]
+    few = [script(runtime.vocabulary, text) for text in texts]
+    whole = schema_grammar(UNION, bounds=BOUNDED)
+    ways = {
+        "constrained": lambda: ours(runtime, whole, few, Sampling()),
+        "outlines": outlined(path, few),
+    }
+    compare("three calls by a JSON schema, greedy", ways, rounds, sum(map(len, few)))
 
 
 def ours(
@@ -176,17 +207,18 @@ def ours(
     """Write all calls with our loop; return the seconds it took."""
     total = 0.0
     for tokens in scripts:
-        request = Request(PROMPT, max_tokens=len(tokens), sampling=sampling, grammar=grammar)
+        # A budget makes the loop keep a way to end in time; with room, it is never needed here.
+        most = len(tokens) if grammar is None else len(tokens) + 64
+        request = Request(PROMPT, max_tokens=most, sampling=sampling, grammar=grammar)
         n_prompt = len(runtime.tokens(request))
         began = clock()
-        run = runtime.start(request, len(tokens), None, None)
+        run = runtime.start(request, most, None, None)
         worst = next(iter(runtime.vocabulary.ends)) if wrong else None
         run.cache = OracleCache(runtime.cache, n_prompt, tokens, worst).as_cache()
         run.go()
         total += clock() - began
-        written = [*runtime.cache.tokens[n_prompt:], *run.pending]
-        if written != list(tokens):
-            raise SystemExit(f"the loop wrote other tokens: {written} instead of {list(tokens)}")
+        if run.answer != list(tokens):
+            raise SystemExit(f"the loop wrote other tokens: {run.answer} instead of {list(tokens)}")
     return total
 
 
@@ -203,16 +235,42 @@ def created(
     def run() -> float:
         total = 0.0
         for tokens in scripts:
-            theirs.wanted, theirs.start = tokens, len(prompt)
+            theirs.write(tokens)
             held = LlamaGrammar.from_string(gbnf, verbose=False)
             began = clock()
             answer = theirs.create_completion(
                 list(prompt), grammar=held, max_tokens=len(tokens), temperature=0.0, repeat_penalty=1.0
             )
             total += clock() - began
-            written = [int(token) for token in theirs.input_ids[len(prompt) : theirs.n_tokens]]
-            if written != list(tokens)[: len(written)] or len(written) < len(tokens) - 1:
+            # The last token is not evaluated any more.
+            if not np.array_equal(theirs.input_ids[len(prompt) :][: len(tokens) - 1], tokens[:-1]):
                 raise SystemExit(f"create_completion wrote other tokens: {answer}")
+        return total
+
+    return run
+
+
+def outlined(path: Path, scripts: Sequence[Sequence[int]]) -> Callable[[], float]:
+    """Return what writes the calls with Outlines' default for a JSON schema, which is set up here."""
+    import outlines
+    from outlines.types import JsonSchema
+
+    theirs = their_llama(str(path), 4096)
+    seconds, generator = timed(
+        lambda: outlines.Generator(outlines.from_llamacpp(theirs), JsonSchema(json.dumps(UNION)))
+    )
+    print(f"  outlines: set-up {seconds:.1f} s")
+    prompt = PROMPT[0].text
+
+    def run() -> float:
+        total = 0.0
+        for tokens in scripts:
+            theirs.write([*tokens, theirs.token_eos()])
+            began = clock()
+            answer = generator(prompt, max_tokens=len(tokens) + 1, temperature=0.0)
+            total += clock() - began
+            if not np.array_equal(theirs.input_ids[theirs.start :][: len(tokens) - 1], tokens[:-1]):
+                raise SystemExit(f"outlines wrote other tokens: {answer}")
         return total
 
     return run

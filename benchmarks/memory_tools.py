@@ -39,7 +39,7 @@ EXTRAS = (
         "http_request",
         "Send a request and return what comes back.",
         method={"enum": ["GET", "POST", "PUT", "PATCH", "DELETE"]},
-        url={"type": "string", "format": "uri"},
+        url=_STRING,
         payload_json=_STRING,
         request_heartbeat=_HEARTBEAT,
     ),

@@ -66,16 +66,22 @@ class OracleCache:
 
 
 def their_llama(path: str, n_ctx: int) -> Any:
-    """Return a `llama_cpp.Llama` that writes the tokens in its attribute `wanted` after a prompt."""
+    """Return a `llama_cpp.Llama` whose next answer is what its method `write` was told."""
     import llama_cpp
 
     class Oracle(llama_cpp.Llama):  # type: ignore[misc, name-defined]
         wanted: Sequence[int] = ()
-        start = 0
+        start: int | None = None
+
+        def write(self, tokens: Sequence[int]) -> None:
+            """Say what the next answer is, to whatever prompt."""
+            self.wanted, self.start = tokens, None
 
         def eval(self, tokens: Sequence[int]) -> None:
             """Evaluate, and raise the next token's logit in llama.cpp's own buffer."""
             super().eval(tokens)
+            if self.start is None:
+                self.start = self.n_tokens
             place = self.n_tokens - self.start
             if 0 <= place < len(self.wanted):
                 pointer = llama_cpp.llama_get_logits_ith(self._ctx.ctx, -1)
