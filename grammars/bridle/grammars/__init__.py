@@ -16,6 +16,7 @@ from bridle.grammars.ir import EMPTY, Alt, Chars, Grammar, Lit, Node, Ref, Repea
 from bridle.grammars.json_schema import call_schema, shape_schema
 from bridle.grammars.lark import to_lark
 from bridle.grammars.lint import check_gbnf
+from bridle.grammars.outlines_types import for_outlines
 from bridle.grammars.profiles import Profile, read_back, to_json_schema
 from bridle.grammars.regex import to_regex
 from bridle.grammars.sentences import matches, sample, shortest
@@ -43,6 +44,7 @@ __all__ = [
     "choice_grammar",
     "enforcement",
     "for_choice",
+    "for_outlines",
     "for_regex",
     "for_schema",
     "matches",

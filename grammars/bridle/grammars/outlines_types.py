@@ -134,14 +134,8 @@ class _Terms:
 
 
 def _name(rule: str, schema: int) -> str:
-    """Return a name that tells the rule from those of other schemas; what field it is stays in it.
-
-    >>> _name("string-0", 1), _name("string-0", 2), _name("field:3:city", 2)
-    ('string-0', '2-string-0', 'field:2-3:city')
-    """
-    if schema == 1:
-        return rule
-    return f"field:{schema}-{rule[6:]}" if rule.startswith("field:") else f"{schema}-{rule}"
+    """Return a name that tells the rule from those of other schemas in the same grammar."""
+    return rule if schema == 1 else f"schema-{schema}-{rule}"
 
 
 def _renamed(node: Node, schema: int) -> Node:
