@@ -130,14 +130,20 @@ class Follower:
         """Is this inside free text, whose words nobody lists?"""
         return any(isinstance(place.node, Chars) and self._is_wide(place.node) for place in state)
 
+    def in_char(self, state: State) -> bool:
+        """Is this between the bytes of one character?"""
+        return any(place.begun for place in state)
+
     def fields(self, state: State) -> tuple[str, ...]:
         """Return the names of the fields that this may be in, outer ones first."""
         found = dict.fromkeys(name for place in state for name in place.labels)
         return tuple(found)
 
     def end_of(self, state: State, field: str) -> bytes:
-        """Return the shortest text that ends the value of a field; none where what follows it ends it."""
-        place: Place | None = min((place for place in state if field in place.labels), key=self._weight)
+        """Return the shortest text that ends the value of a field; none where what follows may come now."""
+        if not all(field in place.labels for place in state):
+            return b""
+        place: Place | None = min(state, key=self._weight)
         parts: list[bytes] = []
         while place is not None and field in place.labels:
             parts.append(self._rest(place))

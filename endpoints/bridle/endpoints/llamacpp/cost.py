@@ -27,9 +27,13 @@ _LEAST = 1e-45  # the smallest probability that a float32 holds
 
 @dataclass(slots=True)
 class Costs:
-    """Adds up the cost of one answer. Unless `every`, `nats` counts only tokens that a mask is there for."""
+    """Adds up the cost of one answer.
 
-    every: bool = True
+    `nats` counts only tokens for which the engine can cheaply tell what is allowed: all with llguidance, with
+    llama.cpp's own those whose first choice was refused. Without `measure` there are no nats at all.
+    """
+
+    measure: bool = True
     rejected: int = 0
     interventions: int = 0
     nats: float = 0.0
@@ -51,6 +55,8 @@ class Costs:
 
     def see(self, logits: FloatArray) -> None:
         """Take the model's own logits, before anything changes them."""
+        if not self.measure:
+            return
         if len(self._weights) != len(logits):
             self._weights = np.empty(len(logits), dtype=np.float32)
         self._top = float(logits.max())
@@ -66,6 +72,8 @@ class Costs:
 
         `masked` are the logits after the mask, where it was needed to choose the token.
         """
+        if not self.measure:
+            return
         chosen = max(float(self._weights[token]), _LEAST)
         log_total = math.log(self._total)
         self.surprise_nats += max(0.0, log_total - math.log(chosen))
@@ -82,13 +90,7 @@ class Costs:
         """Return a one for each token that the constraint allows; None where that would cost too much."""
         with self.engine():
             bits = matcher.allowed()
-        if bits is not None:
-            return bits
-        if masked is None and self.every:
-            masked = np.zeros(len(self._weights), dtype=np.float32)
-            with self.engine():
-                matcher.mask_into(masked)
-        return None if masked is None else np.isfinite(masked)
+        return np.isfinite(masked) if bits is None and masked is not None else bits
 
     def sums(self) -> ConstraintCost:
         """Return what has been added up."""

@@ -152,7 +152,7 @@ class Run:
     def _fits(self, token: int) -> bool:
         if self.guard is None or self.matcher is None:
             return True
-        return self.guard.admits(token, self.vocabulary.piece(token), self.matcher)
+        return self.guard.admits(token, self.matcher)
 
     def _lead_out(self, token: int) -> Ending | None:
         """Go on with the closing plan in place of a token, out of what must end."""
@@ -160,7 +160,7 @@ class Run:
         assert self.matcher is not None
         if self.guard.in_text:
             return self._close("length")
-        self._take_back(self.guard.loose(self.vocabulary.piece(token)))
+        self._take_back(self.guard.loose(token))
         tokens = self.guard.way_out(self.matcher)
         if not tokens and not self.matcher.accepting:
             return self._take(token)  # the vocabulary cannot spell an end
@@ -172,14 +172,17 @@ class Run:
 
     def _intervene(self, token: int) -> Ending | None:
         self.costs.interventions += 1
-        return self._take(token)
+        ending = self._take(token)
+        if self.guard is not None:
+            self.guard.stays()
+        return ending
 
     def _close(self, why: Ending) -> Ending:
         """End the answer now, by its plan where it is held to a grammar."""
         if self.guard is None or self.matcher is None:
             return why
         self.text_was_cut = self.guard.in_text
-        self._take_back(self.guard.loose(b"a"))
+        self._take_back(self.guard.loose())
         for token in self.guard.plan(self.matcher):
             if self._intervene(token) is not None:
                 break
@@ -204,7 +207,7 @@ class Run:
                 self.matcher.accept(token)
         self._may_end.append(may_end)
         if self.guard is not None:
-            self.guard.took(token, self.vocabulary.piece(token))
+            self.guard.took(token)
         if self._tell(len(self.answer) if self.guard is None else self.guard.told):
             return "stop string"
         if self.matcher is not None and self.matcher.done:

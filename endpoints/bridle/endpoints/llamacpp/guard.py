@@ -10,7 +10,7 @@ there on is not told before it is certain (`told`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from bridle.endpoints.llamacpp.landing import ends_word
 from bridle.errors import BudgetError
@@ -25,7 +25,7 @@ _NEAR = 16  # tokens to spare from which on the ends of words are remembered
 
 
 class Guard:
-    """Watches one answer of at most `most` tokens.
+    """Watches one answer of at most `most` tokens. `piece` gives the bytes of a token.
 
     `sure` says that every byte has a token of its own. `fields` are the most tokens of single fields by name.
     With `timed` the answer may have to be ended at any moment.
@@ -39,6 +39,7 @@ class Guard:
         plans: Plans,
         matcher: Matcher,
         most: int,
+        piece: Callable[[int], bytes],
         *,
         sure: bool = True,
         fields: Mapping[str, int] | None = None,
@@ -46,6 +47,7 @@ class Guard:
     ) -> None:
         self._plans, self._follower = plans, plans.follower
         self._most = most
+        self._piece = piece
         self._fields = dict(fields or {})
         self._timed = timed
         self._far = 0 if most >= plans.longest else plans.furthest if sure else most + 1
@@ -53,6 +55,8 @@ class Guard:
         self._states: list[State] = [self._follower.start()]
         self._counted: list[str] = []
         self._used = dict.fromkeys(self._fields, 0)
+        self._over: list[str] = []
+        self._string_start = 0
         self._word_end: int | None = None
         self._plan: tuple[int, ...] | None = None
         self._next: tuple[int, tuple[int, ...] | None] | None = None
@@ -85,9 +89,11 @@ class Guard:
             return False
         return self._follower.may_end(state) or TURN_TEXT in self._follower.fields(state)
 
-    def admits(self, token: int, piece: bytes, matcher: Matcher) -> bool:
+    def admits(self, token: int, matcher: Matcher) -> bool:
         """Tell whether an answer may go on with a token that its grammar allows."""
-        if self._field_is_over(piece):
+        piece = self._piece(token)
+        self._over = self._fields_over(piece)
+        if self._over:
             return False
         left = self.left - 1
         plan: tuple[int, ...] | None = None
@@ -100,8 +106,9 @@ class Guard:
         self._next = token, plan
         return True
 
-    def took(self, token: int, piece: bytes) -> None:
+    def took(self, token: int) -> None:
         """Go on after a token."""
+        piece = self._piece(token)
         watches = self._watches
         before = self._state() if watches else ()
         tail = self._pieces[-1] if self._pieces else b""
@@ -114,14 +121,18 @@ class Guard:
             self._remember(before, after, tail, piece)
 
     def way_out(self, matcher: Matcher) -> tuple[int, ...]:
-        """Return tokens that lead out of a string or field that must end; none where all may end at once."""
-        state = self._state()
-        for name in self._full_fields(state):
+        """Return tokens that lead out of what must end; none where the whole answer may end at once."""
+        state, plan = self._state(), self.plan(matcher)
+        for name in self._over:
             text = self._follower.end_of(state, name)
             tokens = self._plans.spelled(text) if text else None
-            if tokens is not None and len(tokens) <= self.left:
+            if tokens is None:
+                tokens = self._until(plan, lambda after: name not in self._follower.fields(after))  # noqa: B023
+            if len(tokens) <= self.left:
                 return tokens
-        return self.plan(matcher)[:1]
+        if self._follower.free(state):
+            return self._until(plan, lambda after: not self._follower.free(after))
+        return plan[:1]
 
     def plan(self, matcher: Matcher) -> tuple[int, ...]:
         """Return the tokens that end the answer from here; none where it may end at once."""
@@ -129,11 +140,17 @@ class Guard:
             self._plan = self._plans.find(self._state(), matcher, max(self.left, 0))
         return self._plan or ()
 
-    def loose(self, piece: bytes) -> int:
-        """Return how many of the last tokens to take back for a string to end at a word, before `piece`."""
-        if self._word_end is None or (self._pieces and ends_word(self._pieces[-1], piece)):
+    def loose(self, token: int | None = None) -> int:
+        """Return how many of the last tokens to take back for a string to end at a word, not with `token`."""
+        if self._word_end is None:
+            return 0
+        if token is not None and ends_word(self._pieces[-1], self._piece(token)):
             return 0
         return len(self._pieces) - self._word_end
+
+    def stays(self) -> None:
+        """Take nothing back that has been written so far."""
+        self._word_end = None
 
     def take_back(self, count: int) -> None:
         """Forget the last tokens."""
@@ -171,11 +188,21 @@ class Guard:
         inside = self._follower.fields(state)
         return [name for name in inside if name in self._used and self._used[name] >= self._fields[name]]
 
-    def _field_is_over(self, piece: bytes) -> bool:
+    def _until(self, plan: tuple[int, ...], over: Callable[[State], bool]) -> tuple[int, ...]:
+        """Return the beginning of a plan up to where something is over."""
+        state = self._state()
+        for count, token in enumerate(plan, 1):
+            state = self._follower.advance(state, self._piece(token))
+            if over(state):
+                return plan[:count]
+        return plan
+
+    def _fields_over(self, piece: bytes) -> list[str]:
+        """Return the fields that have had all their tokens, and that a piece would go on with."""
         if not self._fields:
-            return False
-        full = self._full_fields(self._state())
-        return bool(full) and any(name in self._follower.fields(self._after(piece)) for name in full)
+            return []
+        inside = self._follower.fields(self._after(piece))
+        return [name for name in self._full_fields(self._state()) if name in inside]
 
     def _count(self, before: State, after: State, piece: bytes) -> None:
         """Count a token of a field, but not one that only opens it."""
@@ -192,9 +219,12 @@ class Guard:
         """Note where the last word of a string ended, while that may be asked for soon."""
         count, free = len(self._pieces), self._follower.free
         if not free(after) or not free(before) or self._follower.may_end(after):
-            self._word_end = None
-        elif self._is_tight(after) and ends_word(tail, piece):
+            self._word_end, self._string_start = None, count
+        elif count > self._string_start + 1 and ends_word(tail, piece) and self._is_tight(after):
             self._word_end = count - 1
+        elif self._word_end is None and self._follower.in_char(after) and self._is_tight(after):
+            # A character that would be cut is better left out.
+            self._word_end = None if self._follower.in_char(before) else count - 1
         elif self._word_end is not None and count - self._word_end > _HELD:
             self._word_end = None
 

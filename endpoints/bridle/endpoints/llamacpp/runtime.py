@@ -12,6 +12,7 @@ from typing import Literal
 
 from bridle.endpoints.base import Request
 from bridle.endpoints.llamacpp.cache import Cache
+from bridle.endpoints.llamacpp.cost import Costs
 from bridle.endpoints.llamacpp.decode import Run
 from bridle.endpoints.llamacpp.guard import Guard
 from bridle.endpoints.llamacpp.native import Model, library
@@ -42,7 +43,16 @@ class Runtime:
         ConfigError: for GPU layers without a GPU build.
     """
 
-    def __init__(self, path: str, *, window: int, threads: int, gpu_layers: int, engine: EngineName) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        window: int,
+        threads: int,
+        gpu_layers: int,
+        engine: EngineName,
+        measure_cost: bool = True,
+    ) -> None:
         if gpu_layers and not library().llama_supports_gpu_offload():
             raise ConfigError(
                 f"gpu_layers is {gpu_layers}, but this llama-cpp-python was built without a GPU",
@@ -62,6 +72,7 @@ class Runtime:
         self.vocabulary = Vocabulary(self._model.lib, self._model.vocab)
         self.cache = Cache(self._model, self.vocabulary.size, window, batch)
         self._engine_name: EngineName = engine
+        self._measure_cost = measure_cost
         self._engines: dict[str, Engine] = {}
         self._plans: Recent[Plans] = Recent(_KEPT_PLANS)
         self._last: tuple[Request, list[int]] | None = None
@@ -110,7 +121,7 @@ class Runtime:
             engine = self._engine(wanted)
             run.engine, run.restart = engine.name, lambda: engine.matcher(wanted)
             run.matcher = run.restart()
-            run.costs.every = engine.name == "llguidance"
+            run.costs = Costs(measure=self._measure_cost)
             if isinstance(wanted, Grammar):
                 run.guard = self._guard(wanted, run.matcher, request, most_tokens)
             self.cache.calibrate()
@@ -127,7 +138,13 @@ class Runtime:
         speller = self._speller
         plans = self._plans.get(grammar.key, lambda: Plans(grammar, speller))
         return Guard(
-            plans, matcher, most_tokens, sure=speller.knows_bytes, fields=request.field_tokens, timed=timed
+            plans,
+            matcher,
+            most_tokens,
+            self.vocabulary.piece,
+            sure=speller.knows_bytes,
+            fields=request.field_tokens,
+            timed=timed,
         )
 
     @cached_property
