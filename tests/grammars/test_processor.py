@@ -23,7 +23,6 @@ from bridle.grammars import (
     Seq,
     call_grammar,
     matches,
-    processor,
     schema_grammar,
 )
 from bridle.grammars.engines import FloatArray, gbnf, table
@@ -302,4 +301,3 @@ def test_a_dead_end_is_an_error(llama: Any, monkeypatch: pytest.MonkeyPatch) -> 
     scores = np.zeros(700, dtype=np.float32)
     with pytest.raises(GrammarError, match="vocabulary"):
         held(np.array([1], dtype=np.intc), scores)
-    assert processor.__all__ == ["GrammarProcessor", "logits_processor"]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 else:
     TokenArray: TypeAlias = object
 
-__all__ = ["GrammarProcessor", "logits_processor"]
+__all__ = ["GrammarProcessor", "Llama", "logits_processor"]
 
 _NEVER = float("-inf")
 
