@@ -13,6 +13,8 @@ from bridle.grammars.regular import LARGEST, Automaton, Moves, TooLarge, joined
 
 __all__ = ["is_empty", "lengths", "rules_of", "trimmed", "within"]
 
+_NESTED = 10  # brackets inside brackets in one rule; llguidance takes some thirty
+_DEEPEST = 60  # the same where parts cannot become rules
 _LARGEST_RULES = 20_000  # parts of the rules that one automaton becomes
 
 
@@ -109,13 +111,52 @@ def _layered(whole: Automaton, leaf: Callable[[Chars], Node], share: Callable[[s
         for to in {to for _, _, to in moves}:
             uses[to] += 1
     written: dict[int, Node] = {}
+    runs: dict[int, tuple[Moves, bool, int, Node]] = {}
+    depth: dict[int, int] = {}
     for state in _last_first(whole):
-        parts = [seq(leaf(chars), written[to]) for chars, to in _by_target(whole.moves[state])]
-        node = alt(*parts) if parts else EMPTY
-        if parts and state in whole.accepting:
-            node = optional(node)
-        written[state] = share("part", node) if uses[state] > 1 and node != EMPTY else node
+        moves, accepts = whole.moves[state], state in whole.accepting
+        run = _run(state, whole, runs, written)
+        if run is not None:
+            runs[state] = run
+            node, depth[state] = _repeated(run, leaf), 1
+        else:
+            parts = [seq(leaf(chars), written[to]) for chars, to in _by_target(moves)]
+            node = alt(*parts) if parts else EMPTY
+            node = optional(node) if parts and accepts else node
+            depth[state] = 1 + max((depth[to] for _, _, to in moves), default=0)
+        if node != EMPTY and (uses[state] > 1 or depth[state] > _NESTED):
+            node, depth[state] = share("part", node), 0
+        written[state] = node
     return written[0]
+
+
+def _run(
+    state: int,
+    whole: Automaton,
+    runs: dict[int, tuple[Moves, bool, int, Node]],
+    written: dict[int, Node],
+) -> tuple[Moves, bool, int, Node] | None:
+    """Return (characters, may it end anywhere, how many, what follows) of states that all do the same."""
+    moves, accepts = whole.moves[state], state in whole.accepting
+    targets = {to for _, _, to in moves}
+    if len(targets) != 1:
+        return None
+    after = targets.pop()
+    same = tuple((first, last, 0) for first, last, _ in moves)
+    known = runs.get(after)
+    if known is not None and known[:2] == (same, accepts):
+        return same, accepts, known[2] + 1, known[3]
+    if accepts and written[after] != EMPTY:
+        return None
+    return same, accepts, 1, written[after]
+
+
+def _repeated(run: tuple[Moves, bool, int, Node], leaf: Callable[[Chars], Node]) -> Node:
+    moves, accepts, count, rest = run
+    chars = leaf(Chars(tuple((first, last) for first, last, _ in moves)))
+    if count == 1:
+        return optional(chars) if accepts else seq(chars, rest)
+    return Repeat(chars, 0, count) if accepts else seq(Repeat(chars, count, count), rest)
 
 
 def _last_first(whole: Automaton) -> list[int]:
@@ -137,11 +178,11 @@ def _last_first(whole: Automaton) -> list[int]:
 def _eliminated(whole: Automaton, leaf: Callable[[Chars], Node]) -> Node:
     """Take out one state after the other, the least connected first, and write what led through it."""
     start, end = -1, -2
-    edges: dict[int, dict[int, tuple[Node, int]]] = {start: {0: (EMPTY, 0)}, end: {}}
+    edges: dict[int, dict[int, tuple[Node, int, int]]] = {start: {0: (EMPTY, 0, 0)}, end: {}}
     for state, moves in enumerate(whole.moves):
-        edges[state] = {to: (leaf(chars), 1) for chars, to in _by_target(moves)}
+        edges[state] = {to: (leaf(chars), 1, 1) for chars, to in _by_target(moves)}
         if state in whole.accepting:
-            edges[state][end] = (EMPTY, 0)
+            edges[state][end] = (EMPTY, 0, 0)
     into: dict[int, set[int]] = {state: set() for state in edges}
     for state, found in edges.items():
         for to in found:
@@ -154,20 +195,23 @@ def _eliminated(whole: Automaton, leaf: Callable[[Chars], Node]) -> Node:
     return edges[start][end][0]
 
 
-def _take_out(state: int, edges: dict[int, dict[int, tuple[Node, int]]], into: dict[int, set[int]]) -> None:
+def _take_out(
+    state: int, edges: dict[int, dict[int, tuple[Node, int, int]]], into: dict[int, set[int]]
+) -> None:
     out = edges.pop(state)
-    loop, loop_size = out.pop(state, (EMPTY, 0))
+    loop, loop_size, loop_depth = out.pop(state, (EMPTY, 0, 0))
     around = Repeat(loop, 0, ENDLESS) if loop != EMPTY else EMPTY
     for before in into.pop(state) - {state}:
-        first, first_size = edges[before].pop(state)
-        for after, (last, last_size) in out.items():
+        first, first_size, first_depth = edges[before].pop(state)
+        for after, (last, last_size, last_depth) in out.items():
             node, size = seq(first, around, last), first_size + loop_size + last_size + 1
+            depth = max(first_depth, loop_depth, last_depth)
             if after in edges[before]:
-                other, other_size = edges[before][after]
-                node, size = _either(other, node), size + other_size
-            if size > _LARGEST_RULES:
+                other, other_size, other_depth = edges[before][after]
+                node, size, depth = _either(other, node), size + other_size, max(depth, other_depth) + 1
+            if size > _LARGEST_RULES or depth > _DEEPEST:
                 raise TooLarge
-            edges[before][after] = (node, size)
+            edges[before][after] = (node, size, depth)
             into[after].add(before)
     for after in out:
         into[after].discard(state)

@@ -12,7 +12,7 @@ from bridle.grammars.ir import EMPTY, ENDLESS, Lit, Node, Repeat, alt, optional,
 from bridle.grammars.json_text import ANY_CHAR, literal, quoted
 from bridle.grammars.open_store import NOTHING, Machine, OpenStore
 from bridle.grammars.regular import Automaton, TooLarge, intersection
-from bridle.grammars.schema_cases import Case, conjunction, same
+from bridle.grammars.schema_cases import Case, conjunction
 from bridle.grammars.schema_demands import item_schemas, member_schemas, other_members
 from bridle.grammars.schema_names import names_automaton
 from bridle.grammars.schema_negation import Inexact
@@ -77,7 +77,7 @@ class Lists:
             key = self._store.token("key", seq(quoted(Repeat(self._char(), 0, ENDLESS)), Lit(": ")))
             return [seq(key, self._value(True))]
         found: list[Node] = []
-        for names, value in groups:
+        for names, value, _ in groups:
             key = NOTHING if value is False else self._key(case, names)
             if key != NOTHING:
                 found.append(seq(key, self._value(value)))
@@ -188,7 +188,7 @@ class Lists:
 
     def _unique(self, case: Case, fixed: list[JSON], rest: JSON, least: int, most: int | None) -> Node | None:
         """Return rules for arrays whose items all differ; None where there are too many of them."""
-        values = None if fixed or case.contains else self._listed(rest)
+        values = None if fixed or case.contains else self._reader.listed(rest)
         if values is None or len(values) << len(values) > 4 * MOST_STATES:
             for pointer in case.unique:
                 self._reader.leave_out(pointer, "uniqueItems", "the items are not of a few given values")
@@ -205,20 +205,6 @@ class Lists:
             return len(cast("frozenset[int]", state)) >= least
 
         return self._store.listed("[", "]", Machine(frozenset[int](), steps, final))
-
-    def _listed(self, schema: JSON) -> list[JSON] | None:
-        """Return the values of a schema that has only a few."""
-        found: list[JSON] = []
-        for case in self._reader.cases(schema):
-            values = self._reader.admitted(case)
-            if values is None:
-                if not case.kinds <= {"boolean", "null"}:
-                    return None
-                flags: list[JSON] = [True, False] if "boolean" in case.kinds else []
-                values = (*flags, None) if "null" in case.kinds else tuple(flags)
-            excluded = [one for one, _ in case.excluded]
-            found += [one for one in values if not any(same(one, other) for other in [*found, *excluded])]
-        return found
 
     def _containing(
         self, case: Case, fixed: list[JSON], rest: JSON, least: int, most: int | None

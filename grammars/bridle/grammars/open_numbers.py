@@ -6,6 +6,7 @@ of at least two digits. An integer may be written as a float: `1.0` and `1e+16` 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -15,11 +16,12 @@ from bridle.grammars.digits import integers, numbers
 from bridle.grammars.ir import EMPTY, ENDLESS, Alt, Chars, Lit, Node, Repeat, Seq, alt, optional, seq
 from bridle.grammars.regular import Automaton, Cat, Or, Regular, Set, Times, TooLarge, automaton, intersection
 
-__all__ = ["End", "open_integers", "open_multiples", "open_numbers"]
+__all__ = ["End", "multiples", "no_integers", "open_integers", "open_numbers"]
 
 End = tuple[Decimal, bool] | None
 """A bound, and whether it is left out itself; None for no bound."""
 
+Share = Callable[[str, Node], Node]
 _DIGIT = Chars(((48, 57),))
 _NONZERO = Chars(((49, 57),))
 _ZERO = Decimal(0)
@@ -65,13 +67,14 @@ def open_numbers(low: End, high: End, *, broken: bool = False) -> Node | None:
         node = _positive(*(lower[0] or (_ZERO, True), lower[1]))
         parts += [seq(Lit("-"), node)] if node is not None else []
     found = [*parts, *_signed_exponents(low, high, whole=False)]
-    if not found or not broken:
-        return alt(*found) if found else None
-    return rules_of(trimmed(intersection(automaton(_tree(alt(*found))), _broken())), lambda chars: chars)
+    node = alt(*found) if found else None
+    return no_integers(node) if broken and node is not None else node
 
 
-def open_multiples(step: Fraction, node: Node, *, whole: bool) -> Node | None:
-    """Keep of numbers (without exponents) the multiples of `step`.
+def multiples(step: Fraction, node: Node, *, whole: bool, share: Share | None = None) -> Node | None:
+    """Keep of numbers, as far as they have no exponents, the multiples of `step`.
+
+    With `share` parts may become rules of their own.
 
     Raises:
         TooLarge: when telling them apart takes too many states.
@@ -83,7 +86,12 @@ def open_multiples(step: Fraction, node: Node, *, whole: bool) -> Node | None:
             return None
     unit = step.numerator if whole else (step * 10**places).numerator
     found = trimmed(intersection(automaton(_tree(node)), _multiples(unit, places)))
-    return rules_of(found, lambda chars: chars)
+    return rules_of(found, lambda chars: chars, share)
+
+
+def no_integers(node: Node) -> Node | None:
+    """Keep of numbers those that are no integers."""
+    return rules_of(trimmed(intersection(automaton(_tree(node)), _broken())), lambda chars: chars)
 
 
 _POINT_ZERO = optional(seq(Lit("."), Repeat(Lit("0"), 1, ENDLESS)))

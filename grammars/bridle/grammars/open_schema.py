@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from math import isfinite
 
@@ -17,10 +18,10 @@ from bridle.grammars.formats import EXACT_FORMATS, STANDARD_FORMATS
 from bridle.grammars.ir import ENDLESS, Lit, Node, OpenGrammar, Ref, Repeat, alt
 from bridle.grammars.json_text import ANY_CHAR, quoted
 from bridle.grammars.open_lists import Lists
-from bridle.grammars.open_numbers import open_integers, open_multiples, open_numbers
+from bridle.grammars.open_numbers import multiples, open_integers, open_numbers
 from bridle.grammars.open_store import NOTHING, OpenStore
 from bridle.grammars.pattern_syntax import branches_of, check_pattern, whole_text
-from bridle.grammars.patterns import TextRule, texts_node
+from bridle.grammars.patterns import TextRule, exact_text, texts_node
 from bridle.grammars.regular import TooLarge
 from bridle.grammars.schema_cases import KINDS, Case, Demand, Impossible, Schema, same
 from bridle.grammars.schema_demands import text_rules
@@ -135,7 +136,7 @@ class _Open:
         whole = alt(*parts)
         if case.step is not None:
             try:
-                found = open_multiples(case.step, whole, whole=case.whole)
+                found = multiples(case.step, whole, whole=case.whole)
                 return NOTHING if found is None else self.store.token("number", found)
             except TooLarge:
                 self._leave_out(case, "multipleOf", "its multiples need too many rules")
@@ -143,15 +144,15 @@ class _Open:
 
     def _string(self, case: Case) -> Node:
         rules = [rule for demand in case.texts for rule in self._understood(demand)]
-        rules += [TextRule(_exactly(one), False) for one, _ in case.excluded if isinstance(one, str)]
+        rules += [TextRule(exact_text(one), False) for one, _ in case.excluded if isinstance(one, str)]
         least, most = case.least_chars, ENDLESS if case.most_chars is None else case.most_chars
         if not rules:
             return self._plain(least, most)
-        for low, high, texts in ((least, most, rules), (0, ENDLESS, rules)):
+        for low, high in ((least, most), (0, ENDLESS)):
             try:
-                return self.store.token("string", quoted(self._texts(texts, low, high)))
+                return self.store.token("string", quoted(self._texts(rules, low, high)))
             except Impossible:
-                return NOTHING
+                return self._without_formats(case)
             except SchemaError as error:
                 if (low, high) == (0, ENDLESS):
                     for demand in case.texts:
@@ -160,6 +161,18 @@ class _Open:
                     self._leave_out(case, "minLength", error.message)
                     self._leave_out(case, "maxLength", error.message)
         return self._plain(least, most)
+
+    def _without_formats(self, case: Case) -> Node:
+        """Write strings whose formats contradict what else is demanded: formats are only annotations there."""
+        formats = [
+            demand for demand in case.texts if demand.keyword == "format" and demand.text in EXACT_FORMATS
+        ]
+        for demand in formats:
+            self.reader.leave_out(
+                demand.pointer, "format", "no value of the format satisfies the other keywords"
+            )
+        kept = tuple(demand for demand in case.texts if demand not in formats)
+        return self._string(replace(case, texts=kept)) if formats else NOTHING
 
     def _texts(self, rules: list[TextRule], least: int, most: int) -> Node:
         return texts_node(rules, least, most, leaf=self.store.char, share=self.store.token, exact=True)
@@ -207,8 +220,3 @@ def _forms(value: JSON) -> list[str]:
 
 def _decimal(value: float) -> Decimal:
     return Decimal(repr(value))
-
-
-def _exactly(text: str) -> str:
-    """Return the pattern of one text."""
-    return "^" + "".join(f"\\u{{{ord(char):X}}}" for char in text) + "$"

@@ -26,6 +26,7 @@ from bridle.grammars.char_classes import (
 )
 from bridle.grammars.ir import Chars
 from bridle.grammars.regular import ANYTHING, Assertion, Both, Cat, Not, Or, Ranges, Regular, Set, Times
+from bridle.grammars.schema_keywords import as_python
 
 __all__ = ["Branch", "branches_of", "check_pattern", "whole_text"]
 
@@ -54,11 +55,9 @@ Branch: TypeAlias = "tuple[_Item, ...]"
 
 def check_pattern(pattern: str, pointer: str) -> None:
     """Raise a `SchemaError` for what is no regular expression at all."""
-    known = re.sub(r"\\[pP]\{\^?[A-Za-z_=]+\}|\\u\{[0-9A-Fa-f]+\}", "a", pattern)
-    known = re.sub(r"\(\?<([A-Za-z_]\w*)>", r"(?P<\1>", known).replace("[^]", "[^a]")
     try:
         with warnings.catch_warnings(action="ignore"):
-            re.compile(known)
+            re.compile(as_python(pattern))
     except (re.error, OverflowError, RecursionError) as error:
         raise SchemaError(
             f"the pattern {pattern!r} is wrong: {error}", pointer=pointer, hint="correct it, or leave it out"

@@ -30,12 +30,20 @@ from bridle.grammars.regular import (
 )
 from bridle.grammars.schema_cases import Impossible
 
-__all__ = ["TextRule", "check_pattern", "pattern_node", "text_automaton", "texts_node"]
+__all__ = [
+    "TextRule",
+    "check_pattern",
+    "cut_to_fit",
+    "exact_text",
+    "pattern_node",
+    "text_automaton",
+    "texts_node",
+]
 
 _ANY = Chars((), negated=True)
 _FREE = 64  # characters beside an unanchored match: each place the match could start at is a state to follow
 _START, _END = Assertion("start"), Assertion("end")
-_LAYERS = 1500  # states beyond which lengths are kept by cutting quantifiers, not by counting
+_LAYERS = 300  # states beyond which lengths are kept by cutting quantifiers, not by counting
 Share = Callable[[str, Node], Node]
 
 
@@ -90,7 +98,7 @@ def texts_node(
     patterns = " and ".join(repr(rule.pattern) for rule in rules)
     try:
         whole = text_automaton(tuple(rules), exact=exact, pointer=pointer)
-        node = None if is_empty(whole) else _sized(whole, least, most, leaf, share)
+        node = None if is_empty(whole) else _sized(whole, least, most, leaf, share, exact=exact)
     except TooLarge as error:
         raise SchemaError(
             f"the pattern {patterns} with a length of {least} to {most} needs too many rules",
@@ -122,13 +130,33 @@ def text_automaton(rules: tuple[TextRule, ...], *, exact: bool = False, pointer:
     return whole
 
 
+def exact_text(text: str) -> str:
+    """Return the pattern of one text.
+
+    >>> exact_text("a")
+    '^\\\\u{61}$'
+    """
+    return "^" + "".join(f"\\u{{{ord(char):X}}}" for char in text) + "$"
+
+
+def cut_to_fit(node: Node, most: int) -> Node | None:
+    """Cut repetitions without an end so that no text is longer than `most`; None when that is not enough."""
+    return _cut_to_fit([node], most)
+
+
 def _sized(
-    whole: Automaton, least: int, most: int, leaf: Callable[[Chars], Node], share: Share | None
+    whole: Automaton,
+    least: int,
+    most: int,
+    leaf: Callable[[Chars], Node],
+    share: Share | None,
+    *,
+    exact: bool,
 ) -> Node | None:
-    """Write an automaton whose texts must have a length."""
+    """Write an automaton whose texts must have a length; unless `exact`, some of them will do."""
     shortest, longest = lengths(whole)
     fits = longest is not None and longest <= most
-    if most >= ENDLESS or fits or (most + 1) * len(whole.moves) <= _LAYERS:
+    if exact or most >= ENDLESS or fits or (most + 1) * len(whole.moves) <= _LAYERS:
         if shortest < least or not (fits or most >= ENDLESS):
             whole = within(whole, least, None if most >= ENDLESS else most)
         return rules_of(whole, leaf, share)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from bridle.grammars.char_classes import exact_class
 from bridle.grammars.ir import Chars
 
 __all__ = [
@@ -100,7 +101,6 @@ Regular: TypeAlias = Set | Cat | Or | Times | Assertion | Both | Not
 _EVERY = Chars((), negated=True).allowed()
 ANYTHING = Times(Set(_EVERY), 0, None)
 NOTHING = Or(())
-_WORD: Ranges = ((48, 57), (65, 90), (95, 95), (97, 122))
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +254,7 @@ class _Deterministic:
         for side in sides:
             edges = [edge for state in self._closure(kernel, before, side) for edge in self._net.chars[state]]
             if self._words:
-                ranges = _WORD if side == "word" else Chars(_WORD, negated=True).allowed()
+                ranges = exact_class("w" if side == "word" else "W")
                 edges = [
                     (max(first, low), min(last, high), to)
                     for first, last, to in edges

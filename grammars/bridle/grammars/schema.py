@@ -21,6 +21,7 @@ from bridle.wrappers.syntax import JsonLayout
 
 __all__ = ["Frame", "SchemaRules"]
 
+
 class Frame:
     """How the arguments of a call are written: as a JSON object, with the members `first` before its own."""
 

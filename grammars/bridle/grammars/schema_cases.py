@@ -27,6 +27,7 @@ __all__ = [
     "Schema",
     "both",
     "conjunction",
+    "kind_of",
     "merged",
     "same",
 ]
@@ -125,7 +126,22 @@ class Case:
     speaks_of: frozenset[str] = frozenset()
     followed: tuple[str, ...] = ()
     sources: tuple[Schema, ...] = ()
-    nullable: bool = False
+    nullable: bool | None = None
+
+
+def kind_of(value: JSON) -> str:
+    """Return the type of a value.
+
+    >>> kind_of(1.5), kind_of(True)
+    ('number', 'boolean')
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    return {str: "string", list: "array"}.get(type(value), "object")
 
 
 def same(one: JSON, other: JSON) -> bool:
@@ -155,8 +171,8 @@ def conjunction(parts: Sequence[JSON]) -> JSON:
     for part in parts:
         if part is not True and part != {} and not any(part is one or part == one for one in kept):
             kept.append(part)
-    if not kept:
-        return True
+    if not kept:  # an empty schema is as good as True, and knows where it stands
+        return next((part for part in parts if part == {} and part is not True), True)
     return kept[0] if len(kept) == 1 else {"allOf": kept}
 
 
@@ -198,7 +214,7 @@ def merged(one: Case, other: Case) -> Case | None:
         speaks_of=one.speaks_of | other.speaks_of,
         followed=one.followed + other.followed,
         sources=one.sources + other.sources,
-        nullable=one.nullable or other.nullable,
+        nullable=one.nullable if other.nullable is None else other.nullable and one.nullable is not False,
     )
     return None if not kinds or values == () else _narrowed(case)
 

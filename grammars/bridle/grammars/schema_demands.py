@@ -62,7 +62,7 @@ def plain_case(schema: Schema, place: str, *, old: bool) -> Case:
         least_members=limit(schema, "minProperties", 0),
         most_members=_limit(schema, "maxProperties"),
         speaks_of=frozenset(kind for kind, words in BY_TYPE.items() if any(word in schema for word in words)),
-        nullable=schema.get("nullable") is True,
+        nullable=schema["nullable"] is True if "nullable" in schema else None,
     )
 
 
@@ -81,8 +81,10 @@ def item_schemas(case: Case, i: int) -> list[JSON]:
     return [part.prefix[i] if i < len(part.prefix) else part.rest for part in case.arrays]
 
 
-def other_members(case: Case, declared: Iterable[str], *, exact: bool) -> list[tuple[Automaton, JSON]]:
+def other_members(case: Case, declared: Iterable[str], *, exact: bool) -> list[tuple[Automaton, JSON, bool]]:
     """Return the names that no `properties` declares, in groups, each with what it demands of the value.
+
+    The third part tells whether the names match a pattern of `patternProperties`.
 
     Raises:
         SchemaError: for a pattern that is not understood.
@@ -99,7 +101,7 @@ def other_members(case: Case, declared: Iterable[str], *, exact: bool) -> list[t
             split += [(inside, matched | {pattern})] if not is_empty(inside) else []
             split += [(outside, matched)] if not is_empty(outside) else []
         groups = split
-    return [(names, _value_of(case, matched)) for names, matched in groups]
+    return [(names, _value_of(case, matched), bool(matched)) for names, matched in groups]
 
 
 def _value_of(case: Case, matched: frozenset[str]) -> JSON:

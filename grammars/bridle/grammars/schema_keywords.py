@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Protocol, cast
 
 import jsonschema
-from jsonschema import exceptions
+from jsonschema import FormatChecker, exceptions
 from referencing import Registry
 
 from bridle.errors import SchemaError
@@ -34,6 +34,10 @@ __all__ = [
 class Validator(Protocol):
     """The part of jsonschema's validators that is used here."""
 
+    def iter_errors(self, instance: object, /) -> Iterable[exceptions.ValidationError]:
+        """Find all that is wrong with a value."""
+        ...
+
     def is_valid(self, instance: object, /) -> bool:
         """Tell whether a value satisfies the schema."""
         ...
@@ -47,9 +51,12 @@ class _Draft(Protocol):
     """The class of a draft's validators."""
 
     META_SCHEMA: Mapping[str, JSON]
+    FORMAT_CHECKER: object
 
-    def __call__(self, schema: object, *, registry: object) -> Validator: ...
-    def check_schema(self, schema: object) -> None: ...
+    def __call__(
+        self, schema: object, *, registry: object = ..., format_checker: object = ...
+    ) -> Validator: ...
+    def check_schema(self, schema: object, *, format_checker: object = ...) -> None: ...
 
 
 TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")
@@ -214,13 +221,35 @@ def _first_error(text: str) -> tuple[str, str] | None:
     """Checking takes about a millisecond, and an agent builds a grammar of the same tools in every step."""
     schema = json.loads(text)
     _, draft = _draft(schema)
+    checker = draft(draft.META_SCHEMA, format_checker=draft.FORMAT_CHECKER)
     try:
-        draft.check_schema(schema)
-    except exceptions.SchemaError as error:
-        return pointer_to("", *error.absolute_path), error.message[:200]
-    except (re.error, RecursionError) as error:
-        return "", str(error)[:200]
-    return None
+        errors = [error for error in checker.iter_errors(schema) if not _is_other_pattern(error)]
+    except RecursionError:
+        return "", "it is too deeply nested"
+    worst = exceptions.best_match(errors)
+    return None if worst is None else (pointer_to("", *worst.absolute_path), worst.message[:200])
+
+
+def _is_other_pattern(error: exceptions.ValidationError) -> bool:
+    """Tell whether an error is a pattern of ECMA-262 that Python's `re` spells otherwise."""
+    pattern = error.instance
+    if error.validator != "format" or not isinstance(pattern, str):
+        return False
+    try:
+        re.compile(as_python(pattern))
+    except (re.error, OverflowError, RecursionError):
+        return False
+    return True
+
+
+def as_python(pattern: str) -> str:
+    """Rewrite what only ECMA-262 knows, so that Python's `re` can tell whether a pattern is one at all.
+
+    >>> as_python(r"^(?<a>\\p{L})$")
+    '^(?P<a>a)$'
+    """
+    known = re.sub(r"\\[pP]\{\^?[A-Za-z_=]+\}|\\u\{[0-9A-Fa-f]+\}", "a", pattern)
+    return re.sub(r"\(\?<([A-Za-z_]\w*)>", r"(?P<\1>", known).replace("[^]", "[^a]")
 
 
 _DRAFTS: Sequence[tuple[bool, _Draft]] = (
@@ -248,8 +277,8 @@ def _draft(schema: JSON | Mapping[str, JSON]) -> tuple[bool, _Draft]:
             return old, draft
     for _, draft in _DRAFTS[:-1]:  # nearly everything is valid in draft 3
         try:
-            draft.check_schema(schema)
-        except (exceptions.SchemaError, re.error, RecursionError):
+            draft.check_schema(schema, format_checker=FormatChecker(()))
+        except (exceptions.SchemaError, RecursionError):
             continue
         return False, draft
     return False, _DRAFTS[0][1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from bridle.grammars.schema_cases import KINDS, ArrayPart, Case, Contains, ObjectPart
+from bridle.grammars.schema_cases import ArrayPart, Case, Contains, ObjectPart
 from bridle.messages import JSON
 
 __all__ = ["Inexact", "negated"]
@@ -15,8 +15,8 @@ class Inexact(Exception):
     """A keyword cannot be written as alternatives that mean exactly the same."""
 
 
-def negated(case: Case, values: tuple[JSON, ...] | None) -> list[Case]:
-    """Return cases that together hold for exactly the values that `case` does not hold for.
+def negated(case: Case, values: tuple[JSON, ...] | None, kinds: frozenset[str]) -> list[Case]:
+    """Return cases that together hold for exactly the values of some types that `case` does not hold for.
 
     `values` are those that a case with an enum or a constant admits, None for any other case.
 
@@ -24,15 +24,15 @@ def negated(case: Case, values: tuple[JSON, ...] | None) -> list[Case]:
         Inexact: when there are no such cases.
     """
     if values is not None:
-        return [Case(excluded=tuple((value, "") for value in values))]
+        return [Case(kinds=kinds, excluded=tuple((value, "") for value in values))]
     found: list[Case] = []
-    if missing := frozenset(KINDS) - case.kinds:
+    if missing := kinds - case.kinds:
         found.append(Case(kinds=missing))
     if len(case.excluded) > 0:
         found.append(Case(values=tuple(value for value, _ in case.excluded)))
     breakers = {"string": _strings, "number": _numbers, "array": _arrays, "object": _objects}
     for kind, broken in breakers.items():
-        if kind in case.kinds:
+        if kind in case.kinds & kinds:
             found += [replace(one, kinds=frozenset([kind])) for one in broken(case)]
     return found
 

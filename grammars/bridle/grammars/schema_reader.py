@@ -15,7 +15,18 @@ from bridle.errors import SchemaError
 from bridle.grammars.automata import is_empty
 from bridle.grammars.patterns import text_automaton
 from bridle.grammars.regular import TooLarge
-from bridle.grammars.schema_cases import ArrayPart, Case, ObjectPart, Schema, both, conjunction
+from bridle.grammars.schema_cases import (
+    KINDS,
+    ArrayPart,
+    Case,
+    Demand,
+    ObjectPart,
+    Schema,
+    both,
+    conjunction,
+    kind_of,
+    same,
+)
 from bridle.grammars.schema_demands import member_schemas, plain_case, text_rules
 from bridle.grammars.schema_negation import Inexact, negated
 from bridle.grammars.schema_source import Source
@@ -35,7 +46,9 @@ class Reader:
     def __init__(self, source: Source, note: Note) -> None:
         self.source = source
         self._note = note
-        self._known: dict[int, tuple[object, list[Case]]] = {}
+        self._known: dict[int, tuple[object, list[Case], bool]] = {}
+        self._inexact = False
+        self._level = 0
         self._trying = 0
         self._open: list[str] = []
 
@@ -48,11 +61,15 @@ class Reader:
         if not isinstance(schema, Mapping):
             return [] if schema is False else [Case()]
         known = self._known.get(id(schema))
-        if known is None or self._trying:
-            found = [case for case in self._read(schema) if self.possible(case)]
-            if self._trying:
-                return found
-            known = self._known[id(schema)] = (schema, found)
+        if known is None:
+            outer, self._inexact = self._inexact, False
+            try:
+                found = [case for case in self._read(schema) if self.possible(case)]
+                known = self._known[id(schema)] = (schema, found, self._inexact)
+            finally:
+                self._inexact = outer or self._inexact
+        if known[2] and self._trying:
+            raise Inexact("a part of it cannot be written exactly")
         return known[1]
 
     def exactly(self, schema: JSON | Schema) -> list[Case]:
@@ -67,6 +84,7 @@ class Reader:
         """Note a keyword that is left out."""
         if self._trying:
             raise Inexact(why)
+        self._inexact = True
         self._note(pointer, keyword, why)
 
     def pointer(self, schema: Schema) -> str:
@@ -154,29 +172,36 @@ class Reader:
         """Take each branch without those values of the others that it shares."""
         parts = cast("list[JSON]", schema[keyword])
         found = [self.cases(part) for part in parts]
-        shared: set[tuple[int, int]] = set()
         around = [plain_case(schema, "", old=self.source.old)]
+        shared: dict[tuple[int, int], frozenset[str]] = {}
         for i, j in combinations(range(len(parts)), 2):
-            if any(self.possible(case) for case in both(both(around, found[i]), found[j])):
-                shared |= {(i, j), (j, i)}
+            kinds = frozenset[str]().union(*map(self._kinds, both(both(around, found[i]), found[j])))
+            shared |= {(i, j): kinds, (j, i): kinds} if kinds else {}
         cases: list[Case] = []
         for i, mine in enumerate(found):
             for j in range(len(parts)):
                 if (i, j) in shared:
-                    mine = both(mine, self.negation(parts[j]))  # noqa: PLW2901 - narrowed step by step
-                    if len(mine) > _MOST_CASES:
-                        raise Inexact("its branches are not clearly exclusive")
+                    mine = self._without(mine, parts[j], shared[i, j])  # noqa: PLW2901 - narrowed step by step
             cases += mine
         return cases
+
+    def _without(self, cases: list[Case], schema: JSON, kinds: frozenset[str]) -> list[Case]:
+        """Leave out of cases what a schema accepts, which is of some types only."""
+        others = Case(kinds=frozenset(KINDS) - kinds)
+        kept = both(cases, [others]) if others.kinds else []
+        kept += both(cases, self.negation(schema, kinds))
+        if len(kept) > _MOST_CASES:
+            raise Inexact("its branches are not clearly exclusive")
+        return kept
 
     def _not(self, schema: Schema, keyword: str) -> list[Case]:
         return self.negation(schema[keyword])
 
-    def negation(self, schema: JSON) -> list[Case]:
-        """Return the cases of all that a schema does not accept, or raise `Inexact`."""
-        found = [Case()]
+    def negation(self, schema: JSON, kinds: frozenset[str] = frozenset(KINDS)) -> list[Case]:
+        """Return the cases of all values of some types that a schema does not accept, or raise `Inexact`."""
+        found = [Case(kinds=kinds)]
         for case in self.exactly(schema):
-            found = both(found, negated(case, self.admitted(case)))
+            found = both(found, negated(case, self.admitted(case), kinds))
             if len(found) > _MOST_CASES:
                 raise Inexact("its negation has too many alternatives")
         return found
@@ -224,35 +249,58 @@ class Reader:
             value for value in case.values if all(self.source.allows(part, value) for part in case.sources)
         )
 
-    def possible(self, case: Case, depth: int = _DEPTH) -> bool:
+    def listed(self, schema: JSON) -> list[JSON] | None:
+        """Return the values of a schema that has only a few."""
+        found: list[JSON] = []
+        for case in self.cases(schema):
+            values = self.admitted(case)
+            if values is None:
+                if not case.kinds <= {"boolean", "null"}:
+                    return None
+                flags: list[JSON] = [True, False] if "boolean" in case.kinds else []
+                values = (*flags, None) if "null" in case.kinds else tuple(flags)
+            excluded = [one for one, _ in case.excluded]
+            found += [one for one in values if not any(same(one, other) for other in [*found, *excluded])]
+        return found
+
+    def possible(self, case: Case) -> bool:
         """Tell whether a value may be left that satisfies a case; when unsure, yes."""
+        return case.values is not None or any(self._possible_kind(case, kind) for kind in case.kinds)
+
+    def _kinds(self, case: Case) -> frozenset[str]:
+        """Return the types of which a case may admit values."""
         if case.values is not None:
+            return frozenset(kind_of(value) for value in self.admitted(case) or ())
+        return frozenset(kind for kind in case.kinds if self._possible_kind(case, kind))
+
+    def _possible_kind(self, case: Case, kind: str) -> bool:
+        patterns = [demand for demand in case.texts if demand.keyword == "pattern"]
+        if kind == "string" and len(patterns) > 1:
+            return _some_text(patterns)
+        if kind != "object" or self._level >= _DEPTH:
             return True
-        return any(self._possible_kind(case, kind, depth) for kind in case.kinds)
+        self._level += 1
+        try:
+            return all(self._possible_member(case, name) for name in case.required)
+        finally:
+            self._level -= 1
 
-    def _possible_kind(self, case: Case, kind: str, depth: int) -> bool:
-        if kind == "string" and len(case.texts) > 1:
-            return self._some_text(case)
-        if kind == "object" and depth > 0:
-            return all(self._possible_member(case, name, depth - 1) for name in case.required)
-        return True
-
-    def _possible_member(self, case: Case, name: str, depth: int) -> bool:
+    def _possible_member(self, case: Case, name: str) -> bool:
         value = conjunction(member_schemas(case, name))
         if not isinstance(value, dict):
             return value is not False
-        if "$ref" in value and len(value) == 1 and depth < _DEPTH - 1:
-            return True  # a schema that holds itself is not looked into for ever
         try:
-            return any(self.possible(inner, depth) for inner in self.exactly(value))
+            return any(map(self.possible, self.exactly(value)))
         except (Inexact, SchemaError):
             return True
 
-    def _some_text(self, case: Case) -> bool:
-        try:
-            return not is_empty(text_automaton(tuple(text_rules(case.texts)), exact=True))
-        except (TooLarge, SchemaError):
-            return True
+
+def _some_text(patterns: list[Demand]) -> bool:
+    """Tell whether a string may match all patterns. Formats count for nothing: they may contradict patterns."""
+    try:
+        return not is_empty(text_automaton(tuple(text_rules(patterns)), exact=True))
+    except (TooLarge, SchemaError):
+        return True
 
 
 def _closed(case: Case, extra: JSON, place: str) -> Case:
