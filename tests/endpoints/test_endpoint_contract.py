@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -137,6 +138,39 @@ def test_cancelling_does_not_wait_for_the_first_byte(kind: str) -> None:
         answer = endpoint.complete(request("prompt"), None, lambda: time.monotonic() > start + 0.1)
         assert (answer.finish, answer.text) == ("cancelled", "")
         assert time.monotonic() - start < 2
+
+
+@pytest.mark.parametrize("kind", HTTP_KINDS)
+def test_an_answer_is_cut_when_its_time_is_over(kind: str) -> None:
+    with opened(kind) as (endpoint, server):
+        assert server is not None
+        server.pause_s = 0.1
+        start = time.monotonic()
+        answer = endpoint.complete(replace(request("prompt"), max_seconds=0.35))
+        assert time.monotonic() - start < 2
+        assert (answer.finish, answer.finish_reason) == ("length", "max_seconds")
+        assert TEXT.startswith(answer.text)
+        assert len(answer.text) < len(TEXT)
+        server.pause_s = 0.0
+        answer = endpoint.complete(replace(request("prompt"), max_seconds=60))
+        assert (answer.text, answer.finish_reason) == (TEXT, "stop")
+        with pytest.raises(InputError, match="max_seconds is 0"):
+            endpoint.complete(replace(request("prompt"), max_seconds=0))
+
+
+@pytest.mark.parametrize("kind", HTTP_KINDS)
+def test_who_cancels_before_the_time_is_over_has_cancelled(kind: str) -> None:
+    with opened(kind) as (endpoint, _):
+        answer = endpoint.complete(replace(request("prompt"), max_seconds=60), None, lambda: True)
+        assert (answer.finish, answer.finish_reason) == ("cancelled", "cancelled")
+
+
+@pytest.mark.parametrize("kind", HTTP_KINDS)
+def test_limits_of_fields_cannot_be_told_to_a_server(kind: str) -> None:
+    with opened(kind) as (endpoint, _):
+        assert endpoint.complete(replace(request("prompt"), field_tokens={"note": 3})).dropped == (
+            "field_tokens",
+        )
 
 
 @pytest.mark.parametrize("kind", HTTP_KINDS)

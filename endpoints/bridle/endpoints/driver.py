@@ -15,6 +15,7 @@ from typing import ClassVar
 from urllib.parse import urlsplit, urlunsplit
 
 from bridle.endpoints.base import Answer, Request, Sampling, Supports
+from bridle.endpoints.deadline import Deadline
 from bridle.endpoints.http import Http, HttpCall, Timeouts
 from bridle.endpoints.http_errors import bad_body, error_message, refusal
 from bridle.endpoints.http_reply import Reply
@@ -122,6 +123,8 @@ class Driver(ABC):
             names += [name for name in ("grammar", "gbnf") if getattr(request, name) is not None]
         if request.schema is not None and (request.prompt or not self.supports.json_schema):
             names.append("schema")
+        if request.field_tokens:
+            names.append("field_tokens")
         return tuple(names)
 
 
@@ -201,16 +204,19 @@ class HttpEndpoint:
         """Generate; see `bridle.endpoints.base.Endpoint`."""
         self._check_route(request)
         fitted = self._fit(request)
-        stream = on_text is not None or should_stop is not None
+        limit = Deadline(request.max_seconds, should_stop)
+        stream = on_text is not None or limit.watched
         call = self.driver.build(fitted, self._model, stream)
         gathered = _Gathered(StopCutter(request.stop), on_text)
         cancelled = False
         try:
-            with self.http.open(call, should_stop) as reply:
+            with self.http.open(call, limit.is_over if limit.watched else None) as reply:
                 self._receive(reply, gathered)
         except Cancelled:
             cancelled = True
         answer = gathered.answer(cancelled, self.driver.dropped(request))
+        if cancelled and limit.passed:
+            answer = replace(answer, finish="length", finish_reason="max_seconds")
         if not cancelled:
             self.driver.check(fitted, answer)
         return answer
