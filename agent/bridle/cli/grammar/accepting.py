@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bridle.grammars.report import Entry
     from bridle.messages import JSON
 
-__all__ = ["accepts", "listed_characters"]
+__all__ = ["Options", "Recogniser", "accepts", "listed_characters"]
 
 SHOWN_CHARS = 30  # of the text before the place where it stops
 LISTED = 8  # ranges of characters that may follow

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bridle.grammars import Profile
     from bridle.grammars.gbnf_dialects import Dialect
 
-__all__ = ["from_schema", "from_tools"]
+__all__ = ["FormOptions", "SchemaOptions", "ToolsOptions", "from_schema", "from_tools"]
 
 
 class FormOptions(TypedDict):

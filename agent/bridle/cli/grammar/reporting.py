@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bridle.grammars.report import Report
     from bridle.messages import JSON
 
-__all__ = ["TARGETS", "report"]
+__all__ = ["SIGNS", "TARGETS", "Column", "report"]
 
 TARGETS = ("llguidance", "gbnf", *PROFILES)
 ALL = "all"
