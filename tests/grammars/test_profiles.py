@@ -32,7 +32,7 @@ from bridle.grammars.gbnf_matching import GbnfMatcher
 from bridle.grammars.profile_strict import ROOT_KEY, check_limits
 from bridle.grammars.profiles import report_of
 from bridle.grammars.report import Report
-from bridle.grammars.schema_keywords import validator_of
+from bridle.grammars.schema_keywords import check_schema, validator_of
 from bridle.messages import JSON, ToolSpec
 from bridle.wrappers import JsonLayout
 from bridle.wrappers.syntaxes import make_syntax
@@ -343,6 +343,65 @@ def test_titles_and_descriptions_stay() -> None:
         assert sent["title"] == "T"
         assert cast("dict[str, dict[str, JSON]]", sent["properties"])["a"]["description"] == "D"
         assert "default" not in json.dumps(sent)
+
+
+_PARTS: dict[str, st.SearchStrategy[JSON]] = {
+    "type": st.sampled_from(["object", "array", "string", "integer", "number", "null", ["string", "null"]]),
+    "enum": st.sampled_from([["a"], [1, "a", None], [{}, []]]),
+    "const": st.sampled_from([1, "a", {"a": 1}]),
+    "minLength": st.integers(0, 3000),
+    "maxLength": st.integers(0, 3000),
+    "pattern": st.sampled_from(["^a*$", "\\p{L}", "(?<=a)b", "[0-9]{3}", "(a)\\1", '"']),
+    "format": st.sampled_from(["date", "email", "color", "ipv6"]),
+    "minimum": st.sampled_from([0, -1.5, 10**20]),
+    "exclusiveMaximum": st.sampled_from([3, 2.5, -(10**20)]),
+    "multipleOf": st.sampled_from([1, 2, 0.5]),
+    "minItems": st.integers(0, 3),
+    "maxItems": st.integers(0, 3000),
+    "uniqueItems": st.booleans(),
+    "required": st.sampled_from([["a"], ["a", "z"], []]),
+    "minProperties": st.integers(0, 3),
+    "maxProperties": st.integers(0, 3),
+    "dependentRequired": st.just({"a": ["b"]}),
+    "nullable": st.booleans(),
+    "$ref": st.sampled_from(["#", "#/$defs/d", "#/properties/a"]),
+    "x-quoted-from": st.just("user"),
+    "title": st.just("T"),
+}
+
+
+def _with_parts(inner: st.SearchStrategy[JSON]) -> st.SearchStrategy[JSON]:
+    some = st.lists(inner, min_size=1, max_size=2)
+    named = st.dictionaries(st.sampled_from(["a", "b", "^a", "\\p{L}"]), inner, max_size=2)
+    lists = cast("st.SearchStrategy[JSON]", some)
+    whole = ("items", "additionalProperties", "not", "if", "then", "propertyNames", "contains")
+    holding: dict[str, st.SearchStrategy[JSON]] = {
+        **dict.fromkeys(("anyOf", "oneOf", "allOf", "prefixItems"), lists),
+        **dict.fromkeys(whole, inner),
+        "properties": cast("st.SearchStrategy[JSON]", named),
+        "patternProperties": cast("st.SearchStrategy[JSON]", named),
+    }
+    return cast("st.SearchStrategy[JSON]", st.fixed_dictionaries({}, optional={**_PARTS, **holding}))
+
+
+_WILD = st.recursive(
+    st.one_of(st.booleans(), st.fixed_dictionaries({}, optional=_PARTS)), _with_parts, max_leaves=6
+)
+
+
+@settings(max_examples=150)
+@given(profile=st.sampled_from(PROFILES), schema=_WILD, definition=_WILD)
+def test_any_schema_is_rewritten_or_refused(profile: Profile, schema: JSON, definition: JSON) -> None:
+    whole: JSON = {**schema, "$defs": {"d": definition}} if isinstance(schema, dict) else schema
+    assert isinstance(whole, bool | dict)
+    try:
+        sent, report = to_json_schema(whole, profile)
+    except SchemaError:
+        assert report_of(whole, profile).refused
+        return
+    check_schema(sent)
+    if isinstance(whole, dict) and "type" in whole:
+        assert any(keyword in (*signs(report), "type") for _, keyword in (*report.enforced, *report.weakened))
 
 
 def test_an_unknown_profile_is_refused_by_name() -> None:

@@ -158,7 +158,7 @@ class Rewriter:
 
     def _enum(self, schema: Schema, pointer: str) -> dict[str, JSON]:
         listed = [schema["const"]] if "const" in schema else cast("list[JSON]", schema["enum"])
-        values = [value for value in listed if self._source.allows(schema, value)]
+        values = [value for value in listed if self._allows(schema, value, pointer)]
         if schema.get("nullable") is True and None not in values:
             values.append(None)
         if not values:
@@ -166,6 +166,14 @@ class Rewriter:
         self.notes.hold(pointer, *(keyword for keyword in schema if _restricts(keyword)))
         body: dict[str, JSON] = {"const": values[0]} if len(values) == 1 else {"enum": values}
         return body if self._server.any_value else {"type": types_of(values), **body}
+
+    def _allows(self, schema: JSON | Schema, value: JSON, pointer: str) -> bool:
+        """Check a value; one that cannot be checked passes, which is noted."""
+        try:
+            return self._source.allows(schema, value)
+        except SchemaError:
+            self.notes.weaken(pointer, "pattern")
+            return True
 
     def _branches(self, schema: Schema, keyword: str, pointer: str) -> dict[str, JSON]:
         around = {k: v for k, v in schema.items() if k != keyword and k not in ANNOTATIONS}
@@ -244,18 +252,25 @@ class Rewriter:
         listed = cast("list[str]", schema.get("required", []))
         declared |= {name: extra for name in listed if name not in declared}
         patterns = cast("Mapping[str, JSON]", schema.get("patternProperties", {}))
+        named = cast("Mapping[str, JSON]", schema.get("properties", {}))
         for name, inner in declared.items():
-            also = [part for pattern, part in patterns.items() if re.search(pattern, name)]
+            also = [part for pattern, part in patterns.items() if self._finds(pattern, name, pointer)]
             if also:
-                own = [inner] if name in cast("Mapping[str, JSON]", schema.get("properties", {})) else []
-                declared[name] = {"allOf": [*own, *also]}
+                declared[name] = {"allOf": [*([inner] if name in named else []), *also]}
         names = schema.get("propertyNames", True)
-        bad = [name for name in declared if names is not True and not self._source.allows(names, name)]
+        bad = [name for name in declared if names is not True and not self._allows(names, name, pointer)]
         if any(name in listed for name in bad):
             raise Impossible(f"the name {bad[0]!r} is required and not allowed", pointer=pointer)
         declared = {name: inner for name, inner in declared.items() if name not in bad}
         wanted = set(listed)
         return declared, [name for name in declared if name in wanted]
+
+    def _finds(self, pattern: str, name: str, pointer: str) -> bool:
+        try:
+            return re.search(pattern, name) is not None
+        except re.error:
+            self.notes.weaken(pointer, "patternProperties")
+            return False
 
     def _map(self, schema: Schema, extra: JSON, pointer: str) -> dict[str, JSON]:
         """Write an object whose members no schema names."""
@@ -296,7 +311,7 @@ class Rewriter:
         for name in members:
             if name not in required:
                 members[name] = or_null(cast("dict[str, JSON]", members[name]))
-                if not self._source.allows(declared[name], None):
+                if not self._allows(declared[name], None, pointer):
                     self.notes.weaken(pointer_to(pointer, "properties", name), "x-null")
         body["required"] = list(members)
 
