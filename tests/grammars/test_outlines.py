@@ -98,6 +98,10 @@ def types() -> Any:
     return pytest.importorskip("outlines.types", reason="needs the extra 'outlines'")
 
 
+def to_text(grammar: Grammar) -> str:
+    return sample(grammar, random.Random(0))
+
+
 def half(_: Grammar) -> str:
     return "("
 
@@ -202,6 +206,25 @@ def test_indexes_are_kept(model: Model, monkeypatch: pytest.MonkeyPatch) -> None
     engine.matcher(for_choice(["a", "b"]))
     monkeypatch.setattr(outlines, "to_regex", None)
     assert left(engine.matcher(for_choice(["a", "b"])), model) == [model.byte("a"), model.byte("b")]
+
+
+def test_indexes_that_were_not_used_lately_go(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    real = outlines.to_regex
+
+    def counting(grammar: Grammar) -> str:
+        made.append(real(grammar))
+        return made[-1]
+
+    monkeypatch.setattr(outlines, "to_regex", counting)
+    engine = model.engine()
+    one, two, three = (for_choice([letter * 3]) for letter in "abc")
+    monkeypatch.setattr(outlines, "_KEPT_ENTRIES", 2 * index_entries(one, model.size))
+    for grammar in (one, two, one, three, one, two):
+        assert engine.matcher(grammar).allows(model.byte(to_text(grammar)[0]))
+    assert made == ["aaa", "bbb", "ccc", "bbb"]
+    monkeypatch.setattr(outlines, "_KEPT_ENTRIES", 0)
+    assert takes(engine.matcher(one), model.cut("aaa", random.Random(0)))
 
 
 def test_what_would_be_too_large_is_refused_beforehand(model: Model) -> None:

@@ -15,11 +15,12 @@ and end in one place only.
 from __future__ import annotations
 
 import importlib
+from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol, cast
 
 from bridle.errors import GrammarError, MissingExtra
-from bridle.grammars.engines.base import BitArray, FloatArray, Matcher, Recent
+from bridle.grammars.engines.base import BitArray, FloatArray, Matcher
 from bridle.grammars.engines.marks import is_call_mark
 from bridle.grammars.engines.masks import Mask
 from bridle.grammars.engines.native import llama_cpp, read_tokens
@@ -34,11 +35,11 @@ except ImportError as error:
 __all__ = ["LARGEST_INDEX", "OutlinesEngine", "index_entries"]
 
 LARGEST_INDEX = 30_000_000
-"""Entries; each takes about 130 ns and 19 bytes: 4 seconds and 600 MB at most."""
-_KEPT = 8  # indexes, which are large
+"""Entries; each takes about 160 ns and 14 bytes: 5 seconds and 400 MB."""
+_KEPT_ENTRIES = 2 * LARGEST_INDEX  # of all indexes that are kept
 _EDGE = "\0"
 _WIDE_POINTS = 30  # a class of more than digits holds a large part of all tokens
-_NARROW_TOKENS, _TEXT_TOKENS = 1000, 20
+_NARROW_SHARE, _TEXT_TOKENS = 30, 20
 _ERROR_CHARS = 300
 
 
@@ -78,7 +79,7 @@ class OutlinesEngine:
         tokens = _spelled(vocab, n_vocab, self._ends)
         # Two tokens more than the model has: the edge, and the one that has to end all that outlines writes.
         self._vocabulary = self._core.Vocabulary(n_vocab + 1, {**tokens, _EDGE.encode(): [n_vocab]})
-        self._compiled: Recent[_Compiled] = Recent(_KEPT)
+        self._kept: OrderedDict[str, _Compiled] = OrderedDict()
 
     def matcher(self, grammar: Grammar | str) -> Matcher:
         """Start an answer that `grammar` holds; GBNF text needs llama.cpp's own engine."""
@@ -86,7 +87,12 @@ class OutlinesEngine:
             raise GrammarError(
                 "outlines does not read GBNF text", hint="use the engine 'gbnf' for a grammar of your own"
             )
-        return _OutlinesMatcher(self._compiled.get(grammar.key, lambda: self._compile(grammar)))
+        if grammar.key not in self._kept:
+            self._kept[grammar.key] = self._compile(grammar)
+        self._kept.move_to_end(grammar.key)
+        while len(self._kept) > 1 and sum(one.entries for one in self._kept.values()) > _KEPT_ENTRIES:
+            self._kept.popitem(last=False)
+        return _OutlinesMatcher(self._kept[grammar.key])
 
     def _compile(self, grammar: Grammar) -> _Compiled:
         entries = index_entries(grammar, self._n_vocab)
@@ -104,16 +110,19 @@ class OutlinesEngine:
                 f"outlines: {str(error)[-_ERROR_CHARS:]}",
                 hint="use the engine 'llguidance', or a model whose vocabulary has all bytes",
             ) from error
-        return _Compiled(self._core, index, self._n_vocab, self._ends)
+        return _Compiled(self._core, index, entries, self._n_vocab, self._ends)
 
 
 class _Compiled:
     """What all matchers of a grammar share."""
 
-    def __init__(self, core: _OutlinesCore, index: _Index, n_vocab: int, ends: frozenset[int]) -> None:
+    def __init__(
+        self, core: _OutlinesCore, index: _Index, entries: int, n_vocab: int, ends: frozenset[int]
+    ) -> None:
         self._core = core
         self._index = index
         self._closed: dict[int, bool] = {}
+        self.entries = entries
         self.n_vocab = n_vocab
         self.ends = ends
         self.end_ids = np.array(sorted(ends), dtype=np.int64)
@@ -257,7 +266,7 @@ def index_entries(grammar: Grammar, n_vocab: int) -> int:
                 return len(text) * _TEXT_TOKENS
             case Chars():
                 points = sum(last - first + 1 for first, last in node.allowed())
-                return n_vocab if points > _WIDE_POINTS else min(n_vocab, _NARROW_TOKENS)
+                return n_vocab if points > _WIDE_POINTS else n_vocab // _NARROW_SHARE + 1
             case Seq(items) | Alt(items):
                 return sum(map(of, items))
             case Repeat(item, _, most):
