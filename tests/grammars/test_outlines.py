@@ -36,6 +36,7 @@ from bridle.grammars import (
     sample,
     schema_grammar,
     to_gbnf,
+    to_regex,
 )
 from bridle.grammars.engines import Matcher, outlines
 from bridle.grammars.engines.native import llama_cpp, token_bytes
@@ -210,10 +211,9 @@ def test_indexes_are_kept(model: Model, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_indexes_that_were_not_used_lately_go(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
-    real = outlines.to_regex
 
     def counting(grammar: Grammar) -> str:
-        made.append(real(grammar))
+        made.append(to_regex(grammar))
         return made[-1]
 
     monkeypatch.setattr(outlines, "to_regex", counting)
