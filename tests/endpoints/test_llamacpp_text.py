@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import time
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridle.endpoints.llamacpp.cache import clock_for
 from bridle.endpoints.llamacpp.costs import SIZES, BatchCosts
 from bridle.endpoints.llamacpp.text import TextStream
 
@@ -97,3 +100,16 @@ def test_a_run_is_split_into_the_cheapest_batches(
     seconds: dict[int, float], n_tokens: int, sizes: tuple[int, ...]
 ) -> None:
     assert BatchCosts(seconds).split(n_tokens) == sizes
+
+
+def test_a_batch_costs_no_more_than_a_larger_one() -> None:
+    # Measured beside another program: a single token cannot take longer than two.
+    costs = BatchCosts({1: 40.0, 2: 23.9, 4: 57.4, 8: 57.0, 16: 60.0})
+    assert costs.seconds == {1: 23.9, 2: 23.9, 4: 57.0, 8: 57.0, 16: 60.0}
+    assert costs.split(5) == (5,)
+
+
+def test_one_thread_is_timed_by_its_own_clock() -> None:
+    alone = time.thread_time if os.name == "posix" else time.perf_counter
+    assert clock_for(1, 0) is alone
+    assert clock_for(2, 0) is clock_for(1, -1) is time.perf_counter

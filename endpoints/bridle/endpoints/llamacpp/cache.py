@@ -7,6 +7,8 @@ error, after an interrupt) is removed before the next prompt.
 from __future__ import annotations
 
 import ctypes
+import math
+import os
 import time
 from collections.abc import Callable, Sequence
 
@@ -17,16 +19,29 @@ from bridle.endpoints.llamacpp.native import Model, last_log_lines
 from bridle.endpoints.llamacpp.sampling import FloatArray
 from bridle.errors import EndpointError
 
-__all__ = ["Cache"]
+__all__ = ["Cache", "clock_for"]
 
 _CALIBRATION_S = 1.0
 """Sizes that would take longer than this to measure are estimated from the smaller ones."""
+_ROUNDS = 3
 
 
 class Cache:
-    """Evaluates tokens in order and keeps what it knows. `n_vocab` is the number of logits."""
+    """Evaluates tokens in order and keeps what it knows. `n_vocab` is the number of logits.
 
-    def __init__(self, model: Model, n_vocab: int, window: int, batch_tokens: int) -> None:
+    `clock` times batches. Where the caller's own thread does all the work, its CPU time tells more than the
+    time on the wall, which other programs disturb.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        n_vocab: int,
+        window: int,
+        batch_tokens: int,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._clock = clock
         self._model = model
         self._n_vocab = n_vocab
         self._window = window
@@ -67,25 +82,28 @@ class Cache:
         """Measure what batches cost, once; the memory is as before, but for its end when it is full."""
         if self.costs is None:
             self._cut(max(0, min(len(self.tokens), self._window - SIZES[-1])))
-            seconds: dict[int, float] = {}
-            left = _CALIBRATION_S
-            for size in (n for n in SIZES if n <= min(len(self._room), self._window)):
-                if left < 0:
-                    break
-                began = time.perf_counter()
-                seconds[size] = min(self._timed(size) for _ in range(3))
-                left -= 2 * (time.perf_counter() - began)
-            self.costs = BatchCosts(seconds)
+            self.costs = BatchCosts(self._measured())
         return self.costs
+
+    def _measured(self) -> dict[int, float]:
+        """Return the least seconds of each size. Sizes take turns, so that a disturbance hits all of them."""
+        seconds: dict[int, float] = {}
+        end = time.perf_counter() + _CALIBRATION_S
+        for _ in range(_ROUNDS):
+            for size in SIZES:
+                fits = size <= min(len(self._room), self._window)
+                if fits and (not seconds or time.perf_counter() < end):
+                    seconds[size] = min(self._timed(size), seconds.get(size, math.inf))
+        return seconds
 
     def _timed(self, size: int) -> float:
         known = len(self.tokens)
         # Different tokens: a mixture of experts would send equal ones the same way.
         tokens = [(7 * i + 1) % self._n_vocab for i in range(size)]
-        began = time.perf_counter()
+        began = self._clock()
         self._decode(tokens)
         self._logits()
-        took = time.perf_counter() - began
+        took = self._clock() - began
         self._cut(known)
         return took
 
@@ -124,6 +142,13 @@ class Cache:
             buffer = (ctypes.c_float * self._n_vocab).from_address(address)
             self._row = address, np.frombuffer(memoryview(buffer), dtype=np.float32)
         return self._row[1]
+
+
+def clock_for(threads: int, gpu_layers: int) -> Callable[[], float]:
+    """Return what tells best how long a model takes that runs so; see `Cache`."""
+    # The CPU time of a thread is counted in steps of 16 ms on Windows.
+    alone = threads == 1 and gpu_layers == 0 and os.name == "posix"
+    return time.thread_time if alone else time.perf_counter
 
 
 def _common(known: Sequence[int], prompt: Sequence[int]) -> int:

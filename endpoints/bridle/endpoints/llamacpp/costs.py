@@ -7,6 +7,7 @@ measured, once per loaded model.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 __all__ = ["SIZES", "BatchCosts"]
@@ -20,6 +21,8 @@ _LONGEST = 64
 class BatchCosts:
     """Splits runs of tokens so that their evaluation takes the least time.
 
+    A batch never costs more than a larger one: where it was measured so, something disturbed it.
+
     >>> BatchCosts({1: 1.0, 2: 3.0, 4: 3.2, 8: 9.0}).split(6)
     (4, 1, 1)
     >>> BatchCosts({1: 1.0}).split(3)
@@ -27,13 +30,17 @@ class BatchCosts:
     """
 
     def __init__(self, seconds: Mapping[int, float]) -> None:
-        self.seconds = dict(sorted(seconds.items()))
+        self.seconds: dict[int, float] = {}
+        least = math.inf
+        for size in sorted(seconds, reverse=True):
+            least = min(least, seconds[size])
+            self.seconds = {size: least, **self.seconds}
         self._first = [0] * (_LONGEST + 1)
         cost = [0.0, *(self._cost(size) for size in range(1, _LONGEST + 1))]
-        least = [0.0] * (_LONGEST + 1)
+        whole = [0.0] * (_LONGEST + 1)
         for size in range(1, _LONGEST + 1):
             # Of equal choices the larger first batch: fewer calls.
-            least[size], first = min((cost[k] + least[size - k], -k) for k in range(1, size + 1))
+            whole[size], first = min((cost[k] + whole[size - k], -k) for k in range(1, size + 1))
             self._first[size] = -first
 
     def split(self, n_tokens: int) -> tuple[int, ...]:
