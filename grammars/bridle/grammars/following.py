@@ -72,13 +72,15 @@ def label_of(rule: str) -> str:
     return rule.split(":", 2)[2] if rule.startswith(_LABEL) else ""
 
 
-def furthest(grammar: Grammar) -> int:
-    """Return how many bytes the shortest end takes at most, wherever an answer stands.
+def furthest(grammar: Grammar, weigh: Callable[[bytes], tuple[int, int]] | None = None) -> int:
+    """Return how much the shortest end weighs at most, wherever an answer stands; in bytes unless weighed.
+
+    `weigh` tells what a text weighs, and what is left of it at most, wherever it has been begun.
 
     >>> furthest(Grammar(Seq((Lit("ab"), Repeat(Lit("c"), 0, 9), Lit("d")))))
     3
     """
-    return _Distances(grammar).of(grammar.root)[1]
+    return _Distances(grammar, weigh or _sizes).of(grammar.root)[1]
 
 
 class Follower:
@@ -97,6 +99,7 @@ class Follower:
         self._shortest: dict[int, tuple[int, bytes]] = {}
         self._wide: dict[int, bool] = {}
         self._held: dict[tuple[int, int], bool] = {}
+        self._runs: dict[tuple[object, str], bool] = {}
         self._labels = {name: label_of(name) for name in grammar.rules}
 
     def start(self) -> State:
@@ -106,8 +109,9 @@ class Follower:
     def advance(self, state: State, piece: bytes) -> State:
         """Return the state after some more bytes of the answer."""
         size = len(piece)
-        levels: dict[int, dict[Place, None]] = {0: dict.fromkeys(state)}
-        for at in range(size):
+        state, start = self._skip(state, piece) if size > 2 else (state, 0)
+        levels: dict[int, dict[Place, None]] = {start: dict.fromkeys(state)}
+        for at in range(start, size):
             for place in levels.pop(at, ()):
                 for end, places in self._step(place, piece, at, size):
                     levels.setdefault(end, {}).update(dict.fromkeys(places))
@@ -149,6 +153,51 @@ class Follower:
             parts.append(self._rest(place))
             place = place.next
         return b"".join(parts)
+
+    def _skip(self, state: State, piece: bytes) -> tuple[State, int]:
+        """Read characters at once that free text goes on with and nothing else; return how many bytes."""
+        text = _whole_chars(piece)
+        if len(text) < 3 or not self._goes_on(state, text[0]):
+            return state, 0
+        after = self._union(place.next for place in state if self._is_free(place))
+        count = 1
+        while count < len(text) and self._goes_on(after, text[count]):
+            count += 1
+        repeats = [place.next for place in after if self._is_free(place) and place.next is not None]
+        if not repeats or any(not isinstance(place.node, Repeat) or place.done for place in repeats):
+            return state, 0
+        count = 1 + min([count - 1, *(place.most for place in repeats)])
+        if count < 3:
+            return state, 0
+        ends = (
+            place.next.after(place.node, 0, place.most - count + 2)
+            for place in repeats
+            if place.next is not None
+        )
+        return self._union(ends), len(text[:count].encode())
+
+    def _union(self, places: Iterable[Place | None]) -> State:
+        found: dict[Place, None] = {}
+        for place in places:
+            if place is not None:
+                found.update(dict.fromkeys(self._heads(place)))
+        return tuple(found)
+
+    def _goes_on(self, state: State, char: str) -> bool:
+        """Can all free text here go on with a character, and nothing else read it?"""
+        key = tuple((id(place.node), place.done, place.begun) for place in state), char
+        found = self._runs.get(key)
+        if found is None:
+            free = [place for place in state if self._is_free(place)]
+            found = bool(free) and all(
+                self._is_free(place) == bool(self._step(place, char.encode(), 0, len(char.encode())))
+                for place in state
+            )
+            self._runs[key] = found
+        return found
+
+    def _is_free(self, place: Place) -> bool:
+        return isinstance(place.node, Chars) and not place.begun and self._is_wide(place.node)
 
     def _step(self, place: Place, piece: bytes, at: int, size: int) -> Iterable[tuple[int, State]]:
         """Return what reading at a place leads to: where in the piece, and the places then."""
@@ -330,6 +379,14 @@ def _any_char(node: Chars) -> bytes:
     return chr(max(first, min(1, last))).encode()
 
 
+def _whole_chars(piece: bytes) -> str:
+    """Return the characters that a piece begins with, as far as they are whole."""
+    try:
+        return piece.decode()
+    except UnicodeDecodeError as error:
+        return piece[: error.start].decode()
+
+
 def _char_length(lead: int) -> int:
     return 1 if lead < 0x80 else 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
 
@@ -362,21 +419,25 @@ _SMALLEST = (0, 0, 0x80, 0x800, 0x10000)
 """The first code point of each length: a longer form than needed is no UTF-8."""
 
 
-class _Distances:
-    """Measures in bytes: the shortest text of a node, and the longest way out of it that is needed."""
+def _sizes(text: bytes) -> tuple[int, int]:
+    return len(text), len(text)
 
-    def __init__(self, grammar: Grammar) -> None:
+
+class _Distances:
+    """Measures the shortest text of a node, and the longest way out of it that is needed."""
+
+    def __init__(self, grammar: Grammar, weigh: Callable[[bytes], tuple[int, int]]) -> None:
         self._rules = grammar.rules
+        self._weigh = weigh
         self._known: dict[str, tuple[int, int]] = {}
 
     def of(self, node: Node) -> tuple[int, int]:
         match node:
             case Lit(text):
-                size = len(text.encode("utf-8", "surrogatepass"))
-                return size, size
+                return self._weigh(text.encode("utf-8", "surrogatepass")) if text else (0, 0)
             case Chars():
-                size = len(_any_char(node))
-                return size, max(size, len(chr(node.allowed()[-1][1]).encode()) - 1)
+                low, far = self._weigh(_any_char(node))
+                return low, max(low, far, len(chr(node.allowed()[-1][1]).encode()) - 1)
             case Seq(items):
                 low = far = 0
                 for shortest, furthest_in in reversed([self.of(item) for item in items]):

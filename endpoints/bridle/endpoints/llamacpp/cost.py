@@ -22,6 +22,7 @@ from bridle.messages import ConstraintCost
 __all__ = ["Costs"]
 
 _BLOCK = 32_768
+_FITS = 60.0  # e to the power of this, for each token of a vocabulary, is still a float32
 _LEAST = 1e-45  # the smallest probability that a float32 holds
 
 
@@ -39,7 +40,6 @@ class Costs:
     nats: float = 0.0
     surprise_nats: float = 0.0
     mask_seconds: float = 0.0
-    _top: float = 0.0
     _total: float = 1.0
     _weights: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
     _ones: FloatArray = field(default_factory=lambda: np.ones(_BLOCK, dtype=np.float32))
@@ -59,12 +59,17 @@ class Costs:
             return
         if len(self._weights) != len(logits):
             self._weights = np.empty(len(logits), dtype=np.float32)
-        self._top = float(logits.max())
+        top = float(logits.max())
+        if not math.isfinite(top):
+            return  # the sampler will say so
         self._total = 0.0
         for start in range(0, len(logits), _BLOCK):
             part = self._weights[start : start + _BLOCK]
-            np.subtract(logits[start : start + _BLOCK], self._top, out=part)
-            np.exp(part, out=part)
+            if 0 < top < _FITS:
+                np.exp(logits[start : start + _BLOCK], out=part)
+            else:
+                np.subtract(logits[start : start + _BLOCK], top, out=part)
+                np.exp(part, out=part)
             self._total += float(part.dot(self._ones[: len(part)]))
 
     def add(self, token: int, matcher: Matcher, masked: FloatArray | None) -> None:

@@ -50,7 +50,12 @@ class Guard:
         self._piece = piece
         self._fields = dict(fields or {})
         self._timed = timed
-        self._far = 0 if most >= plans.longest else plans.furthest if sure else most + 1
+        if most >= plans.longest:
+            self._far = 0
+        elif not sure:
+            self._far = most + 1
+        else:
+            self._far = plans.furthest_bytes if most >= plans.furthest_bytes else plans.furthest
         self._pieces: list[bytes] = []
         self._states: list[State] = [self._follower.start()]
         self._counted: list[str] = []
@@ -99,7 +104,7 @@ class Guard:
         plan: tuple[int, ...] | None = None
         if self._plan and self._plan[0] == token:
             plan = self._plan[1:]
-        elif left < self._far:
+        elif self._is_near(left):
             plan = self._plans.find(self._after(piece), matcher, left, (token,))
             if plan is None:
                 return False
@@ -163,7 +168,13 @@ class Guard:
 
     @property
     def _watches(self) -> bool:
-        return bool(self._fields) or self._timed or self.left < self._far
+        return bool(self._fields) or self._timed or self._is_near(self.left - 1)
+
+    def _is_near(self, left: int) -> bool:
+        """Can it be further to the end than `left` tokens? The exact distance is measured when it matters."""
+        if left < self._far == self._plans.furthest_bytes:
+            self._far = self._plans.furthest
+        return left < self._far
 
     def _state(self) -> State:
         """Where in the grammar the answer stands."""

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Literal
 
 from bridle.endpoints.base import Request
-from bridle.endpoints.llamacpp.cache import Cache
+from bridle.endpoints.llamacpp.cache import Cache, clock_for
 from bridle.endpoints.llamacpp.cost import Costs
 from bridle.endpoints.llamacpp.decode import Run
 from bridle.endpoints.llamacpp.guard import Guard
@@ -70,7 +70,7 @@ class Runtime:
             flash_attention=gpu_layers != 0,
         )
         self.vocabulary = Vocabulary(self._model.lib, self._model.vocab)
-        self.cache = Cache(self._model, self.vocabulary.size, window, batch)
+        self.cache = Cache(self._model, self.vocabulary.size, window, batch, clock_for(threads, gpu_layers))
         self._engine_name: EngineName = engine
         self._measure_cost = measure_cost
         self._engines: dict[str, Engine] = {}
@@ -135,13 +135,13 @@ class Runtime:
             _check_fields(grammar, request.field_tokens)
         elif most_tokens >= grammar.longest_bytes and not timed:
             return None
-        speller = self._speller
-        plans = self._plans.get(grammar.key, lambda: Plans(grammar, speller))
+        speller, piece = self._speller, self.vocabulary.piece
+        plans = self._plans.get(grammar.key, lambda: Plans(grammar, speller, lambda token: len(piece(token))))
         return Guard(
             plans,
             matcher,
             most_tokens,
-            self.vocabulary.piece,
+            piece,
             sure=speller.knows_bytes,
             fields=request.field_tokens,
             timed=timed,

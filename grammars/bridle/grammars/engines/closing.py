@@ -7,6 +7,7 @@ the matcher, which has the last word, verifies it. A plan that it does not take 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from itertools import islice
 
 from bridle.grammars.engines.base import Matcher
@@ -22,15 +23,21 @@ _REMEMBERED = 20_000
 
 
 class Plans:
-    """Finds closing plans for the answers of one grammar in one vocabulary."""
+    """Finds closing plans for the answers of one grammar in one vocabulary; `size` counts a token's bytes."""
 
-    def __init__(self, grammar: Grammar, spell: Spell) -> None:
+    def __init__(self, grammar: Grammar, spell: Spell, size: Callable[[int], int]) -> None:
         self._spell = spell
+        self._size = size
         self._spelled: dict[bytes, tuple[int, ...] | None] = {}
+        self._grammar = grammar
         self.follower = Follower(grammar, self._count)
         self.longest = grammar.longest_bytes
-        self.furthest = furthest(grammar)
+        self.furthest_bytes = furthest(grammar)
+
+    @cached_property
+    def furthest(self) -> int:
         """So many tokens are enough to end an answer wherever it stands, where every byte has its token."""
+        return furthest(self._grammar, self._distance)
 
     def find(
         self, state: State, matcher: Matcher, room: int, before: tuple[int, ...] = ()
@@ -65,6 +72,16 @@ class Plans:
                 self._spelled.clear()
             self._spelled[text] = self._spell(text)
         return self._spelled[text]
+
+    def _distance(self, text: bytes) -> tuple[int, int]:
+        """Return how many tokens spell a text, and how many its rest at most, begun anywhere."""
+        tokens = self.spelled(text)
+        if tokens is None:
+            return len(text), len(text)
+        # What is left of a token that has been begun takes a token for each byte.
+        count = len(tokens)
+        left = [size - 1 + count - place for place, size in enumerate(map(self._size, tokens), 1)]
+        return count, max(count, *left)
 
     def _count(self, text: bytes) -> int:
         tokens = self.spelled(text)
