@@ -213,9 +213,9 @@ def _is_tools(value: object) -> bool:
 
 
 def _is_schema(value: Mapping[str, object]) -> bool:
-    from bridle.grammars.schema_keywords import ANNOTATIONS, EXPRESSED, UNEXPRESSED
+    from bridle.grammars.schema_keywords import ANNOTATIONS, RESTRICTING
 
-    return any(key in EXPRESSED or key in UNEXPRESSED or key in ANNOTATIONS for key in value)
+    return any(key in RESTRICTING or key in ANNOTATIONS for key in value)
 
 
 def _named(value: object) -> str:
