@@ -121,6 +121,8 @@ class Rewriter:
         if kinds is TYPES:
             return self._any(pointer)
         self.notes.hold(pointer, *(keyword for keyword in schema if keyword in _HELD))
+        if "type" not in schema:
+            self.notes.weaken(pointer, "x-narrowed")  # keywords of one type are taken to mean that type
         if schema.get("nullable") is True and "null" not in wanted:
             wanted.append("null")
         return _either(self._possible([self._writer(kind, schema, pointer) for kind in wanted], pointer))
@@ -216,7 +218,11 @@ class Rewriter:
         )
 
     def _object(self, schema: Schema, pointer: str) -> dict[str, JSON]:
+        if limit(schema, "minProperties", 0) > limit(schema, "maxProperties", 10**9):
+            raise Impossible("there must be more members than there may be", pointer=pointer)
         declared, required = self._declared(schema, pointer)
+        if len(required) > limit(schema, "maxProperties", 10**9):
+            raise Impossible(f"{len(required)} members are required, and fewer allowed", pointer=pointer)
         members: dict[str, JSON] = {}
         for name, inner in declared.items():
             try:
@@ -282,7 +288,7 @@ class Rewriter:
             if limit(schema, "minProperties", 0) > 0:
                 self.notes.weaken(pointer, "minProperties")
             return self._empty()
-        body: dict[str, JSON] = {"type": "object"}
+        body: dict[str, JSON] = {"type": "object", "additionalProperties": True}
         if extra is not None and extra is not True:
             body["additionalProperties"] = self.schema(extra, pointer_to(pointer, "additionalProperties"))
         self._member_counts(schema, body, (0, None), pointer)

@@ -164,6 +164,8 @@ class ValueRewriter:
         """Rewrite a number."""
         if schema.get("multipleOf") == 1:
             return self.integer(schema, pointer)
+        if _is_empty(schema):
+            raise Impossible("no number lies between the bounds", pointer=pointer)
         body: Body = {"type": "number"}
         for keyword in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"):
             if keyword in schema:
@@ -227,6 +229,16 @@ class ValueRewriter:
             return {"type": "array", "items": items, "minItems": len(parts), "maxItems": len(parts)}
         body: Body = {"type": "array", "prefixItems": parts, "minItems": len(parts), "maxItems": len(parts)}
         return {**body, "items": False} if self._server.closed_tuples else body
+
+
+def _is_empty(schema: Schema) -> bool:
+    """Tell whether no number lies within bounds."""
+    least = [cast("float", schema[name]) for name in ("minimum", "exclusiveMinimum") if name in schema]
+    most = [cast("float", schema[name]) for name in ("maximum", "exclusiveMaximum") if name in schema]
+    if not least or not most or max(least) < min(most):
+        return False
+    open_ends = (schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum"))
+    return max(least) > min(most) or max(least) in open_ends
 
 
 def _whole_bounds(schema: Mapping[str, JSON]) -> tuple[int | None, int | None]:
