@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Literal, Protocol, cast
+from typing import Literal, Protocol, cast, get_args
 
 from bridle.errors import GrammarError, InputError, MissingExtra, SchemaError
 from bridle.grammars.gbnf import to_gbnf
@@ -18,6 +18,7 @@ from bridle.grammars.ir import OpenGrammar
 from bridle.grammars.lark import to_lark
 from bridle.grammars.lint import check_gbnf
 from bridle.grammars.open_schema import open_grammar
+from bridle.grammars.profiles import Profile, report_of
 from bridle.grammars.report import Entry, Report
 from bridle.grammars.schema_keywords import check_schema, restricting
 from bridle.messages import JSON
@@ -80,10 +81,11 @@ def acceptor(schema: Mapping[str, JSON] | bool, target: Target = "llguidance") -
     return Acceptor(recogniser, report)
 
 
-def enforcement(schema: Mapping[str, JSON] | bool, target: Target = "llguidance") -> Report:
+def enforcement(schema: Mapping[str, JSON] | bool, target: Target | Profile = "llguidance") -> Report:
     """Return for each keyword that restricts whether it is enforced, weakened or refused.
 
-    What is weakened is checked by jsonschema after an answer is read.
+    The target is an engine, or a profile of JSON Schema (`to_json_schema`). What is weakened is checked by
+    jsonschema after an answer is read.
 
     Raises:
         SchemaError: for an invalid schema.
@@ -92,9 +94,11 @@ def enforcement(schema: Mapping[str, JSON] | bool, target: Target = "llguidance"
     >>> enforcement({"type": "string", "minLength": 2}).enforced
     (('', 'type'), ('', 'minLength'))
     """
+    if target in get_args(Profile):
+        return report_of(schema, cast("Profile", target))
     check_schema(schema)
     try:
-        return acceptor(schema, target).report
+        return acceptor(schema, cast("Target", target)).report
     except SchemaError as error:
         entries = restricting(schema)
         blamed = _blamed(entries, error.pointer)

@@ -6,7 +6,8 @@ of an automaton without loops becomes a rule.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
 
 from bridle.grammars.ir import EMPTY, ENDLESS, Chars, Node, Repeat, alt, optional, seq
 from bridle.grammars.regular import LARGEST, Automaton, Moves, TooLarge, joined
@@ -23,6 +24,15 @@ def trimmed(whole: Automaton) -> Automaton:
     useful = _leading_to(whole, whole.accepting) & _reached(whole)
     if 0 not in useful:
         return Automaton(((),), frozenset())
+    lean = Automaton(
+        tuple(
+            tuple(move for move in moves if move[2] in useful) if state in useful else ()
+            for state, moves in enumerate(whole.moves)
+        ),
+        whole.accepting & useful,
+    )
+    if _longest(lean) is not None:
+        return _folded(lean)
     group = {state: int(state in whole.accepting) for state in useful}
     size = len(set(group.values()))
     while True:
@@ -42,6 +52,19 @@ def trimmed(whole: Automaton) -> Automaton:
         for number in range(size)
     ]
     accepting = frozenset(group[state] for state in useful if state in whole.accepting)
+    return Automaton(tuple(moves_of), accepting)
+
+
+def _folded(whole: Automaton) -> Automaton:
+    """Make states of an automaton without loops one where they do the same, the last ones first."""
+    group: dict[int, int] = {}
+    seen: dict[tuple[bool, Moves], int] = {}
+    for state in _last_first(whole):
+        moves = joined((first, last, group[to]) for first, last, to in whole.moves[state])
+        group[state] = seen.setdefault((state in whole.accepting, moves), len(seen))
+    top = len(seen) - 1  # the start is the last one, and must be number 0
+    moves_of = [tuple((a, b, top - to) for a, b, to in moves) for _, moves in reversed(seen)]
+    accepting = frozenset(top - number for (accepts, _), number in seen.items() if accepts)
     return Automaton(tuple(moves_of), accepting)
 
 
@@ -67,6 +90,8 @@ def within(whole: Automaton, least: int, most: int | None) -> Automaton:
         TooLarge: when there are too many lengths to tell apart.
     """
     top = least if most is None else most
+    if len(whole.moves) * (top + 1) > 4 * LARGEST:
+        raise TooLarge
     known = {(0, 0): 0}
     waiting = [(0, 0)]
     moves: list[Moves] = []
@@ -99,13 +124,11 @@ def rules_of(
     """
     if not whole.accepting:
         return None
-    if share is None or _longest(whole) is None:
-        return _eliminated(whole, leaf)
-    return _layered(whole, leaf, share)
+    return _eliminated(whole, leaf) if share is None else _layered(whole, leaf, share)
 
 
 def _layered(whole: Automaton, leaf: Callable[[Chars], Node], share: Callable[[str, Node], Node]) -> Node:
-    """Write each state of an automaton without loops, the last ones first."""
+    """Write each state, the last ones first; states that lead to each other are taken out one by one."""
     uses = [0] * len(whole.moves)
     for moves in whole.moves:
         for to in {to for _, _, to in moves}:
@@ -113,21 +136,87 @@ def _layered(whole: Automaton, leaf: Callable[[Chars], Node], share: Callable[[s
     written: dict[int, Node] = {}
     runs: dict[int, tuple[Moves, bool, int, Node]] = {}
     depth: dict[int, int] = {}
-    for state in _last_first(whole):
-        moves, accepts = whole.moves[state], state in whole.accepting
-        run = _run(state, whole, runs, written)
-        if run is not None:
-            runs[state] = run
-            node, depth[state] = _repeated(run, leaf), 1
-        else:
-            parts = [seq(leaf(chars), written[to]) for chars, to in _by_target(moves)]
-            node = alt(*parts) if parts else EMPTY
-            node = optional(node) if parts and accepts else node
-            depth[state] = 1 + max((depth[to] for _, _, to in moves), default=0)
-        if node != EMPTY and (uses[state] > 1 or depth[state] > _NESTED):
-            node, depth[state] = share("part", node), 0
-        written[state] = node
+    for group in _circles(whole):
+        for state in group:
+            moves, accepts = whole.moves[state], state in whole.accepting
+            onward = tuple(move for move in moves if move[2] not in group)
+            run = _run(state, whole, runs, written) if len(onward) == len(moves) else None
+            if run is not None:
+                runs[state] = run
+                node, depth[state] = _repeated(run, leaf), 1
+            elif len(group) > 1:
+                node, depth[state] = _around(whole, state, group, written, leaf), _NESTED
+            else:
+                parts = [seq(leaf(chars), written[to]) for chars, to in _by_target(onward)]
+                node = alt(*parts) if parts else EMPTY
+                node = optional(node) if parts and accepts else node
+                if len(onward) < len(moves):
+                    loop = leaf(Chars(tuple((first, last) for first, last, to in moves if to == state)))
+                    node = seq(Repeat(loop, 0, ENDLESS), node)
+                depth[state] = 1 + max((depth[to] for _, _, to in onward), default=0)
+            if node != EMPTY and (uses[state] > 1 or depth[state] > _NESTED):
+                node, depth[state] = share("part", node), 0
+            written[state] = node
     return written[0]
+
+
+def _around(
+    whole: Automaton,
+    start: int,
+    group: Sequence[int],
+    written: dict[int, Node],
+    leaf: Callable[[Chars], Node],
+) -> Node:
+    """Write one of several states that lead to each other."""
+    edges: _Edges = {-1: {start: (EMPTY, 0, 0)}, -2: {}}
+    for state in group:
+        moves = whole.moves[state]
+        inner = tuple(move for move in moves if move[2] in group)
+        edges[state] = {to: (leaf(chars), 1, 1) for chars, to in _by_target(inner)}
+        ways = [
+            seq(leaf(chars), written[to])
+            for chars, to in _by_target(tuple(move for move in moves if move[2] not in group))
+        ]
+        if ways:
+            out = alt(*ways)
+            edges[state][-2] = (optional(out) if state in whole.accepting else out, len(ways), 2)
+        elif state in whole.accepting:
+            edges[state][-2] = (EMPTY, 0, 0)
+    return _all_taken_out(edges)
+
+
+def _circles(whole: Automaton) -> list[list[int]]:
+    """Return the states in groups that lead to each other (Tarjan's algorithm), the last groups first."""
+    number: dict[int, int] = {}
+    low: dict[int, int] = {}
+    stack: list[int] = []
+    found: list[list[int]] = []
+    targets = [sorted({to for _, _, to in moves}) for moves in whole.moves]
+    number[0] = low[0] = 0
+    stack.append(0)
+    waiting = {0}
+    path = [(0, iter(targets[0]))]
+    while path:
+        state, left = path[-1]
+        to = next(left, None)
+        if to is not None:
+            if to not in number:
+                number[to] = low[to] = len(number)
+                stack.append(to)
+                waiting.add(to)
+                path.append((to, iter(targets[to])))
+            elif to in waiting:
+                low[state] = min(low[state], number[to])
+            continue
+        path.pop()
+        if path:
+            low[path[-1][0]] = min(low[path[-1][0]], low[state])
+        if low[state] == number[state]:
+            at = stack.index(state)
+            found.append(stack[at:])
+            waiting.difference_update(stack[at:])
+            del stack[at:]
+    return found
 
 
 def _run(
@@ -175,29 +264,34 @@ def _last_first(whole: Automaton) -> list[int]:
     return ordered
 
 
+_Edges: TypeAlias = dict[int, dict[int, tuple[Node, int, int]]]
+"""For two states what leads from one to the other: rules, how many parts they have, and how deep they are."""
+
+
 def _eliminated(whole: Automaton, leaf: Callable[[Chars], Node]) -> Node:
-    """Take out one state after the other, the least connected first, and write what led through it."""
-    start, end = -1, -2
-    edges: dict[int, dict[int, tuple[Node, int, int]]] = {start: {0: (EMPTY, 0, 0)}, end: {}}
+    edges: _Edges = {-1: {0: (EMPTY, 0, 0)}, -2: {}}
     for state, moves in enumerate(whole.moves):
         edges[state] = {to: (leaf(chars), 1, 1) for chars, to in _by_target(moves)}
         if state in whole.accepting:
-            edges[state][end] = (EMPTY, 0, 0)
+            edges[state][-2] = (EMPTY, 0, 0)
+    return _all_taken_out(edges)
+
+
+def _all_taken_out(edges: _Edges) -> Node:
+    """Take out one state after the other, the least connected first, and write what led through it."""
     into: dict[int, set[int]] = {state: set() for state in edges}
     for state, found in edges.items():
         for to in found:
             into[to].add(state)
-    waiting = set(range(len(whole.moves)))
+    waiting = {state for state in edges if state >= 0}
     while waiting:
         state = min(waiting, key=lambda one: (len(into[one]) * len(edges[one]), one))
         waiting.discard(state)
         _take_out(state, edges, into)
-    return edges[start][end][0]
+    return edges[-1][-2][0]
 
 
-def _take_out(
-    state: int, edges: dict[int, dict[int, tuple[Node, int, int]]], into: dict[int, set[int]]
-) -> None:
+def _take_out(state: int, edges: _Edges, into: dict[int, set[int]]) -> None:
     out = edges.pop(state)
     loop, loop_size, loop_depth = out.pop(state, (EMPTY, 0, 0))
     around = Repeat(loop, 0, ENDLESS) if loop != EMPTY else EMPTY

@@ -6,6 +6,7 @@ does (for use where a class is negated), `exact_class` what `re` does, which is 
 
 from __future__ import annotations
 
+import re
 import sys
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -41,11 +42,6 @@ BROAD: Mapping[str, _Ranges] = {
 }
 DOT = Chars(((10, 10), (13, 13), (0x2028, 0x2029)), negated=True)
 EXACT_DOT = Chars(((10, 10),), negated=True)
-_EXACT: Mapping[str, Callable[[str], bool]] = {
-    "d": lambda char: unicodedata.category(char) == "Nd",
-    "w": lambda char: char.isalnum() or char == "_",
-    "s": str.isspace,
-}
 _LONG_NAMES = {
     "letter": "L", "lowercase_letter": "Ll", "uppercase_letter": "Lu", "mark": "M", "number": "N",
     "decimal_number": "Nd", "punctuation": "P", "symbol": "S", "separator": "Z", "other": "C",
@@ -55,14 +51,25 @@ _LONG_NAMES = {
 
 @lru_cache(maxsize=6)
 def exact_class(letter: str) -> _Ranges:
-    """Return what `re` takes for a class such as `w`. Going through Unicode takes some tenths of a second.
+    """Return what `re` takes for a class such as `w`. Going through Unicode takes a tenth of a second.
 
     >>> exact_class("d")[0]
     (48, 57)
     """
     if letter.isupper():
         return Chars(exact_class(letter.lower()), negated=True).allowed()
-    return _where(_EXACT[letter])
+    spans = (match.span() for match in re.finditer(rf"\{letter}+", _all_characters()))
+    return Chars(tuple((_point(first), _point(last - 1)) for first, last in spans)).allowed()
+
+
+@lru_cache(maxsize=1)
+def _all_characters() -> str:
+    return "".join(chr(point) for first, last in Chars((), negated=True).allowed() for point in range(first, last + 1))
+
+
+def _point(place: int) -> int:
+    """Return the character at a place among all characters, which leave out the surrogates."""
+    return place if place < 0xD800 else place + 0x800
 
 
 @lru_cache(maxsize=64)

@@ -68,8 +68,9 @@ def _resource(beyond: str, *, relative: bool) -> str:
 def _mail(beyond: str) -> str:
     atom = f"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{beyond}-]+"
     quoted = rf'"([ !#-\[\]-~{beyond}]|\\[ -~])*"'
-    label = f"[A-Za-z0-9{beyond}]([A-Za-z0-9{beyond}-]{{0,61}}[A-Za-z0-9{beyond}])?"
-    literal = rf"\[({_IPV4}|IPv6:{_IPV6})\]"
+    # Labels of any length, and any IPv6: beside a length or a pattern each state counts.
+    label = f"[A-Za-z0-9{beyond}]([A-Za-z0-9{beyond}-]*[A-Za-z0-9{beyond}])?"
+    literal = rf"\[({_IPV4}|IPv6:[0-9A-Fa-f:.]+)\]"
     return rf"^({atom}(\.{atom})*|{quoted})@({label}(\.{label})*|{literal})$"
 
 

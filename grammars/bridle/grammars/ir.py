@@ -172,7 +172,7 @@ def seq(*items: Node) -> Node:
             previous = flat[-1] if flat else None
             if isinstance(part, Lit) and isinstance(previous, Lit):
                 flat[-1] = Lit(previous.text + part.text)
-            elif part != Lit(""):
+            elif not isinstance(part, Lit) or part.text:
                 flat.append(part)
     return flat[0] if len(flat) == 1 else Seq(tuple(flat))
 

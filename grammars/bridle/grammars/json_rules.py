@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from bridle.grammars.bounds import Bounds
 from bridle.grammars.digits import any_number
@@ -95,7 +96,7 @@ class JsonRules:
 
     def string(self, inside: Node) -> Node:
         """Return rules for a string, from rules about its characters."""
-        return quoted(escaped(inside))
+        return _in_quotes(inside)
 
     def lead(self, key: str) -> Node:
         """Return what stands before a member's value: its key and the sign between."""
@@ -164,6 +165,11 @@ class JsonRules:
             tail = part if i < least else optional(part)
         whole = seq(Lit("[" + inner), places[0], tail, Lit(close))
         return whole if least > 0 else alt(Lit("[]"), whole)
+
+
+@lru_cache(maxsize=512)
+def _in_quotes(inside: Node) -> Node:
+    return quoted(escaped(inside))
 
 
 def listed(

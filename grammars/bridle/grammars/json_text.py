@@ -7,6 +7,7 @@ characters, and everything else as it is. It is that of Python's `json` module (
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 
 from bridle.grammars.ir import Alt, Chars, Lit, Node, Repeat, Seq, alt, seq
 from bridle.messages import JSON
@@ -68,9 +69,10 @@ def _inside(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
+@lru_cache(maxsize=2048)
 def _escaped_chars(chars: Chars) -> Node:
     allowed = chars.allowed()
-    special = [point for point in _SPECIAL if chars.holds(point)]
+    special = [point for point in _SPECIAL if any(first <= point <= last for first, last in allowed[:36])]
     if allowed == _EVERY:
         return ANY_CHAR
     plain = tuple(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from bridle.grammars.bounds import Bounds
@@ -28,6 +29,8 @@ def integer_rules(case: Case, bounds: Bounds, share: Share, *, stepless: bool = 
 
 def number_rules(case: Case, bounds: Bounds, share: Share, *, stepless: bool = False) -> Node | None:
     """Return rules for the numbers of a case, as `integer_rules` does."""
+    if case.broken:  # with more digits a double may be an integer, whatever its text says
+        bounds = replace(bounds, integer_digits=min(bounds.integer_digits, 9))
     found = [_numbers(low, high, bounds) for low, high in _ranges(case)]
     node = _stepped(case, found, None if stepless else share)
     return no_integers(node) if case.broken and node is not None else node

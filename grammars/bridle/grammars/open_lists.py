@@ -143,8 +143,8 @@ class Lists:
         if not free or most == 0:
             return NOTHING if least else seq(begin, end)
         member = free[0] if len(free) == 1 else self._store.rule("member", alt(*free))
-        more = Repeat(seq(comma, member), max(0, least - 1), ENDLESS if most is None else most - 1)
-        items = seq(member, more)
+        room = ENDLESS if most is None else most - 1
+        items = seq(member, Repeat(seq(comma, member), max(0, least - 1), room) if room else EMPTY)
         return seq(begin, items if least else optional(items), end)
 
     def array(self, case: Case) -> Node:

@@ -85,7 +85,7 @@ def multiples(step: Fraction, node: Node, *, whole: bool, share: Share | None = 
         if places > 20:
             return None
     unit = step.numerator if whole else (step * 10**places).numerator
-    found = trimmed(intersection(automaton(_tree(node)), _multiples(unit, places)))
+    found = trimmed(intersection(automaton(_tree(node)), trimmed(_multiples(unit, places))))
     return rules_of(found, lambda chars: chars, share)
 
 

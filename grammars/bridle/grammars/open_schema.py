@@ -8,7 +8,7 @@ declared order, which is noted as the keyword `x-order`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from math import isfinite
@@ -148,19 +148,35 @@ class _Open:
         least, most = case.least_chars, ENDLESS if case.most_chars is None else case.most_chars
         if not rules:
             return self._plain(least, most)
-        for low, high in ((least, most), (0, ENDLESS)):
+        bounded = least > 0 or most < ENDLESS
+        formats = [
+            demand for demand in case.texts if demand.keyword == "format" and demand.text in EXACT_FORMATS
+        ]
+        patterns = rules if not formats else [rule for rule in rules if rule not in set(text_rules(formats))]
+        tries = [(rules, least, most)]
+        tries += [(patterns, least, most)] if formats and patterns else []
+        tries += [(rules, 0, ENDLESS)] if bounded else []
+        tries += [(patterns, 0, ENDLESS)] if bounded and formats and patterns else []
+        why = ""
+        for texts, low, high in tries:
             try:
-                return self.store.token("string", quoted(self._texts(rules, low, high)))
+                node = self.store.token("string", quoted(self._texts(texts, low, high)))
             except Impossible:
                 return self._without_formats(case)
             except SchemaError as error:
-                if (low, high) == (0, ENDLESS):
-                    for demand in case.texts:
-                        self.reader.leave_out(demand.pointer, demand.keyword, error.message)
-                else:
-                    self._leave_out(case, "minLength", error.message)
-                    self._leave_out(case, "maxLength", error.message)
+                why = why or error.message
+                continue
+            self._lost(case, [] if texts is rules else formats, bounded and (low, high) == (0, ENDLESS), why)
+            return node
+        self._lost(case, case.texts, False, why)
         return self._plain(least, most)
+
+    def _lost(self, case: Case, texts: Sequence[Demand], lengths: bool, why: str) -> None:
+        """Note which demands had to be left out for others to be held."""
+        for demand in texts:
+            self.reader.leave_out(demand.pointer, demand.keyword, why)
+        for keyword in ("minLength", "maxLength") if lengths else ():
+            self._leave_out(case, keyword, why)
 
     def _without_formats(self, case: Case) -> Node:
         """Write strings whose formats contradict what else is demanded: formats are only annotations there."""

@@ -11,6 +11,7 @@ from bridle.grammars.json_text import escaped
 
 __all__ = ["NOTHING", "Machine", "OpenStore"]
 
+_LONG = 3  # ranges of a class that is written once
 NOTHING = Alt(())
 """What no text matches; it is gone from finished grammars."""
 
@@ -59,7 +60,8 @@ class OpenStore:
     def char(self, chars: Chars) -> Node:
         """Return one of these characters inside a JSON string."""
         node = escaped(chars)
-        return self.token("char", node) if isinstance(node, Alt) else node
+        long = isinstance(node, Alt) or (isinstance(node, Chars) and len(node.ranges) > _LONG)
+        return self.token("char", node) if long else node
 
     def rule(self, kind: str, node: Node) -> Node:
         """Return a reference to a rule, which is no token."""

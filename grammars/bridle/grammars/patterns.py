@@ -90,7 +90,7 @@ def texts_node(
     Raises:
         SchemaError: when there is no such text, or the rules become too large.
     """
-    if exact and len(rules) == 1 and rules[0].positive and least == 0 and most >= ENDLESS:
+    if exact and len(rules) == 1 and rules[0].positive and _fits(rules[0], least, most, pointer):
         direct = [_written(branch) for branch in branches_of(rules[0].pattern, exact=True, pointer=pointer)]
         node = _cut_to_fit(direct, ENDLESS)
         if node is not None:
@@ -144,6 +144,18 @@ def cut_to_fit(node: Node, most: int) -> Node | None:
     return _cut_to_fit([node], most)
 
 
+def _fits(rule: TextRule, least: int, most: int, pointer: str) -> bool:
+    """Tell whether all texts of a pattern have a length between two anyway."""
+    if least == 0 and most >= ENDLESS:
+        return True
+    try:
+        whole = text_automaton((rule,), exact=True, pointer=pointer)
+    except TooLarge:
+        return False
+    shortest, longest = (0, 0) if is_empty(whole) else lengths(whole)
+    return least <= shortest and (most >= ENDLESS or (longest is not None and longest <= most))
+
+
 def _sized(
     whole: Automaton,
     least: int,
@@ -156,7 +168,8 @@ def _sized(
     """Write an automaton whose texts must have a length; unless `exact`, some of them will do."""
     shortest, longest = lengths(whole)
     fits = longest is not None and longest <= most
-    if exact or most >= ENDLESS or fits or (most + 1) * len(whole.moves) <= _LAYERS:
+    layered = share is not None and (most + 1) * len(whole.moves) <= _LAYERS
+    if exact or most >= ENDLESS or fits or layered:
         if shortest < least or not (fits or most >= ENDLESS):
             whole = within(whole, least, None if most >= ENDLESS else most)
         return rules_of(whole, leaf, share)

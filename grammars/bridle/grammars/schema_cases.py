@@ -29,6 +29,7 @@ __all__ = [
     "conjunction",
     "kind_of",
     "merged",
+    "narrowed",
     "same",
 ]
 
@@ -216,10 +217,10 @@ def merged(one: Case, other: Case) -> Case | None:
         sources=one.sources + other.sources,
         nullable=one.nullable if other.nullable is None else other.nullable and one.nullable is not False,
     )
-    return None if not kinds or values == () else _narrowed(case)
+    return None if not kinds or values == () else narrowed(case)
 
 
-def _narrowed(case: Case) -> Case | None:
+def narrowed(case: Case) -> Case | None:
     """Leave out the types of which clearly no value is left."""
     gone: set[str] = set()
     if case.most_chars is not None and case.most_chars < case.least_chars:

@@ -28,6 +28,7 @@ from bridle.messages import JSON
 
 __all__ = ["item_schemas", "member_schemas", "other_members", "plain_case", "text_rules"]
 
+_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _KIND_OF = {"integer": "number"}
 
 
@@ -62,6 +63,7 @@ def plain_case(schema: Schema, place: str, *, old: bool) -> Case:
         least_members=limit(schema, "minProperties", 0),
         most_members=_limit(schema, "maxProperties"),
         speaks_of=frozenset(kind for kind, words in BY_TYPE.items() if any(word in schema for word in words)),
+        sources=(schema,),
         nullable=schema["nullable"] is True if "nullable" in schema else None,
     )
 
@@ -182,6 +184,8 @@ def _required(schema: Schema) -> tuple[str, ...]:
 
 
 def _ends(schema: Schema) -> tuple[tuple[Decimal, bool] | None, tuple[Decimal, bool] | None]:
+    if not any(keyword in schema for keyword in _BOUNDS):
+        return None, None
     low = _end(schema, "minimum", "exclusiveMinimum", 1)
     return low, _end(schema, "maximum", "exclusiveMaximum", -1)
 

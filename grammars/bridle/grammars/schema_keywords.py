@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Protocol, cast
 
 import jsonschema
-from jsonschema import FormatChecker, exceptions
+from jsonschema import exceptions
 from referencing import Registry
 
 from bridle.errors import SchemaError
@@ -56,7 +56,6 @@ class _Draft(Protocol):
     def __call__(
         self, schema: object, *, registry: object = ..., format_checker: object = ...
     ) -> Validator: ...
-    def check_schema(self, schema: object, *, format_checker: object = ...) -> None: ...
 
 
 TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")
@@ -75,29 +74,6 @@ BY_TYPE: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Keywords that only restrict values of one type."""
 
-UNEXPRESSED: Mapping[str, str] = {
-    "multipleOf": "number",
-    "uniqueItems": "array",
-    "contains": "array",
-    "additionalItems": "array",
-    "minProperties": "object",
-    "maxProperties": "object",
-    "patternProperties": "object",
-    "propertyNames": "object",
-    "dependentRequired": "object",
-    "dependentSchemas": "object",
-    "dependencies": "object",
-    "not": "",
-    "if": "",
-    "$dynamicRef": "",
-    "$recursiveRef": "",
-}
-"""Keywords that rules do not express (at least not always), with the type that they restrict."""
-
-EXPRESSED = frozenset(
-    ["type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "nullable"]
-    + [keyword for keywords in BY_TYPE.values() for keyword in keywords if keyword not in UNEXPRESSED]
-)
 ANNOTATIONS = frozenset(
     (
         "title",
@@ -195,6 +171,13 @@ def pointer_to(pointer: str, *tokens: str | int) -> str:
     return pointer + "".join("/" + str(token).replace("~", "~0").replace("/", "~1") for token in tokens)
 
 
+_DRAFT_HINT = "it must follow JSON Schema, draft 2020-12 unless `$schema` says otherwise"
+_TYPES_HINT = (
+    "types are object (not dict), array (not list or tuple), string, integer, number (not float), boolean and null; "
+    "leave `type` out for any of them"
+)
+
+
 def check_schema(schema: JSON | Mapping[str, JSON]) -> None:
     """Raise a `SchemaError` that names the place, unless this is a valid schema of its draft.
 
@@ -212,7 +195,7 @@ def check_schema(schema: JSON | Mapping[str, JSON]) -> None:
         raise SchemaError(
             f"the schema is not valid at {pointer or 'its root'}: {message}",
             pointer=pointer,
-            hint="it must follow JSON Schema, draft 2020-12 unless `$schema` says otherwise",
+            hint=_TYPES_HINT if pointer.endswith("/type") else _DRAFT_HINT,
         )
 
 
@@ -220,14 +203,19 @@ def check_schema(schema: JSON | Mapping[str, JSON]) -> None:
 def _first_error(text: str) -> tuple[str, str] | None:
     """Checking takes about a millisecond, and an agent builds a grammar of the same tools in every step."""
     schema = json.loads(text)
-    _, draft = _draft(schema)
+    return _error_in(schema, _draft(text))
+
+
+def _error_in(schema: object, draft: _Draft) -> tuple[str, str] | None:
     checker = draft(draft.META_SCHEMA, format_checker=draft.FORMAT_CHECKER)
     try:
         errors = [error for error in checker.iter_errors(schema) if not _is_other_pattern(error)]
     except RecursionError:
         return "", "it is too deeply nested"
-    worst = exceptions.best_match(errors)
-    return None if worst is None else (pointer_to("", *worst.absolute_path), worst.message[:200])
+    if not errors:
+        return None
+    worst = cast("exceptions.ValidationError", exceptions.best_match(errors))
+    return pointer_to("", *worst.absolute_path), worst.message[:200]
 
 
 def _is_other_pattern(error: exceptions.ValidationError) -> bool:
@@ -252,72 +240,63 @@ def as_python(pattern: str) -> str:
     return re.sub(r"\(\?<([A-Za-z_]\w*)>", r"(?P<\1>", known).replace("[^]", "[^a]")
 
 
-_DRAFTS: Sequence[tuple[bool, _Draft]] = (
-    (False, cast("_Draft", jsonschema.Draft202012Validator)),
-    (False, cast("_Draft", jsonschema.Draft201909Validator)),
-    (True, cast("_Draft", jsonschema.Draft7Validator)),
-    (True, cast("_Draft", jsonschema.Draft6Validator)),
-    (True, cast("_Draft", jsonschema.Draft4Validator)),
-    (True, cast("_Draft", jsonschema.Draft3Validator)),
+_DRAFTS: Sequence[_Draft] = tuple(
+    # jsonschema's types do not tell that its validators are classes of this kind.
+    cast("_Draft", draft)
+    for draft in (
+        jsonschema.Draft202012Validator,
+        jsonschema.Draft201909Validator,
+        jsonschema.Draft7Validator,
+        jsonschema.Draft6Validator,
+        jsonschema.Draft4Validator,
+        jsonschema.Draft3Validator,
+    )
 )
+
+
+def _name(draft: _Draft) -> str:
+    return str(draft.META_SCHEMA.get("$id", draft.META_SCHEMA.get("id", "")))
+
+
 META_SCHEMAS: Mapping[str, Mapping[str, JSON]] = {
-    str(draft.META_SCHEMA.get("$id", draft.META_SCHEMA.get("id", ""))).removesuffix("#"): draft.META_SCHEMA
-    for old, draft in _DRAFTS
-    if old  # the newer ones are in several documents
+    _name(draft).removesuffix("#"): draft.META_SCHEMA
+    for draft in _DRAFTS[2:]  # newer ones are in many parts
 }
 """The schemas of schemas that a reference may lead to, by their names."""
 
 
-def _draft(schema: JSON | Mapping[str, JSON]) -> tuple[bool, _Draft]:
-    """Return whether a schema's draft is older than 2019-09, and its validator."""
-    named = str(schema.get("$schema", "")) if isinstance(schema, Mapping) else ""
-    for old, draft in _DRAFTS:
-        name = str(draft.META_SCHEMA.get("$id", draft.META_SCHEMA.get("id", "")))
-        if named.removesuffix("#").partition("://")[2] == name.removesuffix("#").partition("://")[2] != "":
-            return old, draft
-    for _, draft in _DRAFTS[:-1]:  # nearly everything is valid in draft 3
-        try:
-            draft.check_schema(schema, format_checker=FormatChecker(()))
-        except (exceptions.SchemaError, RecursionError):
-            continue
-        return False, draft
-    return False, _DRAFTS[0][1]
+@lru_cache(maxsize=1024)
+def _draft(text: str) -> _Draft:
+    """Return the validator of a schema's draft: the one that it names, or the newest in which it is valid."""
+    schema = json.loads(text)
+    named = str(schema.get("$schema", "")) if isinstance(schema, dict) else ""
+    for draft in _DRAFTS:
+        if named and _plain(named) == _plain(_name(draft)):
+            return draft
+    for draft in _DRAFTS[:-1]:  # nearly everything is valid in draft 3
+        if _error_in(schema, draft) is None:
+            return draft
+    return _DRAFTS[0]
+
+
+def _plain(name: str) -> str:
+    return name.removesuffix("#").partition("://")[2]
 
 
 def old_draft(schema: JSON | Mapping[str, JSON]) -> bool:
     """Tell whether `$schema` names a draft in which nothing beside a `$ref` counts."""
-    return isinstance(schema, Mapping) and _draft(schema)[0]
+    if not isinstance(schema, Mapping) or "$schema" not in schema:
+        return False
+    return any(_plain(str(schema["$schema"])) == _plain(_name(draft)) for draft in _DRAFTS[2:])
 
 
 def validator_of(schema: JSON | Mapping[str, JSON]) -> Validator:
     """Return what checks values against a schema, and fetches nothing for references that lead out of it."""
     registry: Registry[bool | Mapping[str, object]] = Registry()
     whole = cast("bool | Mapping[str, object]", schema)
-    return _draft(schema)[1](whole, registry=registry)
+    return _draft(json.dumps(schema))(whole, registry=registry)
 
 
 def limit(schema: Mapping[str, JSON], keyword: str, default: int) -> int:
     """Return a keyword's whole number."""
     return int(cast("float", schema.get(keyword, default)))
-
-
-def is_harmless(schema: Mapping[str, JSON], keyword: str) -> bool:
-    """Tell whether a keyword holds anyway for everything that is written."""
-    value = schema[keyword]
-    members = cast("Mapping[str, JSON]", schema.get("properties", {}))
-    required = cast("list[str]", schema.get("required", []))
-    match keyword:
-        case "uniqueItems":
-            return value is not True or limit(schema, "maxItems", 2) <= 1
-        case "multipleOf":
-            return value == 1 and schema.get("type") == "integer"
-        case "if":
-            return "then" not in schema and "else" not in schema
-        case "minProperties":
-            return len(set(required)) >= limit(schema, keyword, 0)
-        case "maxProperties":
-            return limit(schema, keyword, 0) >= len({*members, *required})
-        case "not" | "contains" | "$dynamicRef" | "$recursiveRef":
-            return False
-        case _:
-            return value == {} or value is True

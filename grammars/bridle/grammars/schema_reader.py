@@ -25,6 +25,7 @@ from bridle.grammars.schema_cases import (
     both,
     conjunction,
     kind_of,
+    narrowed,
     same,
 )
 from bridle.grammars.schema_demands import member_schemas, plain_case, text_rules
@@ -35,6 +36,7 @@ from bridle.messages import JSON
 __all__ = ["Reader"]
 
 _MOST_CASES = 96  # that alternatives beside alternatives may make
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _HOPS = 64
 _DEPTH = 3  # levels that are looked into to see that two branches exclude each other
 Note = Callable[[str, str, str], None]
@@ -100,10 +102,13 @@ class Reader:
 
     def _read(self, schema: Schema) -> list[Case]:
         place = self.pointer(schema)
-        found = self._referred(schema, place)
-        if "$ref" in schema and self.source.old:
-            return found
-        found = both(found, [plain_case(schema, place, old=self.source.old)])
+        own = narrowed(plain_case(schema, place, old=self.source.old))
+        found = [] if own is None else [own]
+        if any(keyword in schema for keyword in _REFERENCES):
+            referred = self._referred(schema, place)
+            if "$ref" in schema and self.source.old:
+                return referred
+            found = both(referred, found)
         steps: Sequence[tuple[str, Callable[[Schema, str], list[Case]]]] = (
             ("allOf", self._all_of),
             ("anyOf", self._any_of),
@@ -126,7 +131,7 @@ class Reader:
                 self._left_out(schema, place, keyword, Inexact("it makes too many alternatives"))
                 continue
             found = both(found, more)
-        return self._rest(schema, place, [replace(case, sources=(*case.sources, schema)) for case in found])
+        return self._rest(schema, place, found)
 
     def _left_out(self, schema: Schema, place: str, keyword: str, error: Inexact) -> None:
         origin = schema.get("\0for")
@@ -136,7 +141,7 @@ class Reader:
 
     def _referred(self, schema: Schema, place: str) -> list[Case]:
         found = [Case()]
-        for keyword in ("$ref", "$dynamicRef", "$recursiveRef"):
+        for keyword in _REFERENCES:
             if keyword not in schema:
                 continue
             reference = str(schema[keyword])

@@ -11,7 +11,7 @@ from referencing.exceptions import Unresolvable
 
 from bridle.errors import SchemaError
 from bridle.grammars.schema_cases import Schema
-from bridle.grammars.schema_keywords import META_SCHEMAS, old_draft, pointer_to, validator_of
+from bridle.grammars.schema_keywords import META_SCHEMAS, Validator, old_draft, pointer_to, validator_of
 from bridle.messages import JSON
 
 __all__ = ["Source"]
@@ -25,7 +25,7 @@ class Source:
     def __init__(self, root: Schema | bool) -> None:
         self.root = root
         self.old = old_draft(root)
-        self._validator = validator_of(root)
+        self._validator: Validator | None = None
         self._places: dict[int, tuple[str, str]] = {}
         self._named: dict[str, Schema] = {}
         self._dynamic: dict[str, int] = {}
@@ -73,6 +73,8 @@ class Source:
 
     def allows(self, schema: JSON | Schema, value: JSON) -> bool:
         """Check a value against a part of this schema, with all keywords."""
+        if self._validator is None:
+            self._validator = validator_of(self.root)
         try:
             return self._validator.evolve(schema=schema).is_valid(value)
         except (Unresolvable, re.error, RecursionError) as error:

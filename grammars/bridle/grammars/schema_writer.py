@@ -150,14 +150,14 @@ class Writer:
     def possible(self, writers: Sequence[Callable[[], Node]], pointer: str) -> Node:
         """Return the choice of all parts that something satisfies."""
         found: list[Node] = []
-        reason = Impossible("no alternative can be satisfied", pointer=pointer)
+        reason: Impossible | None = None
         for write in writers:
             try:
                 found.append(write())
             except Impossible as error:
                 reason = error
         if not found:
-            raise reason
+            raise reason or Impossible("no alternative can be satisfied", pointer=pointer)
         return alt(*found)
 
     def _values(self, case: Case, pointer: str, depth: int) -> Node:
