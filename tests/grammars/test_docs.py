@@ -57,6 +57,6 @@ def test_every_bound_is_listed_with_its_default() -> None:
 
 
 def test_every_section_that_is_linked_is_there() -> None:
-    titles = re.findall(r"^## (.+)$", PAGE, re.MULTILINE)
+    titles = re.findall(r"^##+ (.+)$", PAGE, re.MULTILINE)
     anchors = {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in titles}
     assert set(re.findall(r"\]\(#([^)]+)\)", PAGE)) <= anchors
