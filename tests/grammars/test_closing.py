@@ -77,6 +77,23 @@ def test_texts_are_spelled(runtime: Runtime, text: str) -> None:
     assert spell.knows_bytes
 
 
+def test_characters_that_a_tokenizer_takes_for_others_are_spelled_with_bytes(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speller = runtime._speller  # pyright: ignore[reportPrivateUsage]
+    tokenize = speller._tokenize  # pyright: ignore[reportPrivateUsage]
+
+    def like_sentencepiece(raw: bytes) -> list[int]:
+        return tokenize(raw.replace("\u2581".encode(), b" "))
+
+    monkeypatch.setattr(speller, "_tokenize", like_sentencepiece)
+    text = "<tool\u2581calls\u2581begin>"
+    tokens = speller(text.encode())
+    assert tokens is not None
+    assert b"".join(map(runtime.vocabulary.piece, tokens)) == text.encode()
+    assert len(tokens) < len(text.encode())
+
+
 def test_the_rest_of_a_character_is_spelled_with_bytes(runtime: Runtime) -> None:
     rest = "日".encode()[1:] + b'"}'
     tokens = runtime._speller(rest)  # pyright: ignore[reportPrivateUsage]

@@ -21,7 +21,8 @@ from bridle.grammars import (
     sample,
     schema_grammar,
 )
-from bridle.grammars.following import Follower, State, furthest, label_of
+from bridle.grammars.distances import furthest
+from bridle.grammars.following import Follower, State, label_of
 from bridle.wrappers import get_wrapper
 from noise import BOUNDS, random_tools
 

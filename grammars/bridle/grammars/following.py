@@ -13,14 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from bridle.grammars.ir import EMPTY, Alt, Chars, Grammar, Lit, Node, Ref, Repeat, Seq
+from bridle.grammars.utf8 import any_char, char_length, completion, decoded, whole_chars
 
-__all__ = ["TURN_TEXT", "Follower", "Place", "State", "furthest", "label_of"]
+__all__ = ["TURN_TEXT", "Follower", "Place", "State", "label_of"]
 
 TURN_TEXT = "turn-text"
 """The kind of the rules for the text of a turn, which is no part of a call; also the name of its field."""
 _LABEL = "field:"
 _WIDE = 1000  # code points of a class that words can be written in
-_PREFERRED = "a0 "  # what stands for any character, where a class has no other that is as short
 
 
 class Place:
@@ -70,17 +70,6 @@ def label_of(rule: str) -> str:
     if rule.startswith(TURN_TEXT):
         return TURN_TEXT
     return rule.split(":", 2)[2] if rule.startswith(_LABEL) else ""
-
-
-def furthest(grammar: Grammar, weigh: Callable[[bytes], tuple[int, int]] | None = None) -> int:
-    """Return how much the shortest end weighs at most, wherever an answer stands; in bytes unless weighed.
-
-    `weigh` tells what a text weighs, and what is left of it at most, wherever it has been begun.
-
-    >>> furthest(Grammar(Seq((Lit("ab"), Repeat(Lit("c"), 0, 9), Lit("d")))))
-    3
-    """
-    return _Distances(grammar, weigh or _sizes).of(grammar.root)[1]
 
 
 class Follower:
@@ -156,7 +145,7 @@ class Follower:
 
     def _skip(self, state: State, piece: bytes) -> tuple[State, int]:
         """Read characters at once that free text goes on with and nothing else; return how many bytes."""
-        text = _whole_chars(piece)
+        text = whole_chars(piece)
         if len(text) < 3 or not self._goes_on(state, text[0]):
             return state, 0
         after = self._union(place.next for place in state if self._is_free(place))
@@ -221,12 +210,12 @@ class Follower:
         self, place: Place, node: Chars, following: Place, piece: bytes, at: int
     ) -> Iterable[tuple[int, State]]:
         raw = place.begun + piece[:4]
-        length = _char_length(raw[0])
+        length = char_length(raw[0])
         if len(raw) < length:
-            if _completion(node, raw, length) is None:
+            if completion(node, raw, length) is None:
                 return ()
             return ((at + len(piece), (following.after(node, begun=raw),)),)
-        point = raw[0] if length == 1 else _decoded(raw[:length])
+        point = raw[0] if length == 1 else decoded(raw[:length])
         if point < 0 or not self._holds(node, point):
             return ()
         return ((at + length - len(place.begun), self._heads(following)),)
@@ -328,7 +317,7 @@ class Follower:
             case Lit():
                 return self._text(place.node)[place.done :]
             case Chars() if place.begun:
-                return _completion(place.node, place.begun, _char_length(place.begun[0])) or b""
+                return completion(place.node, place.begun, char_length(place.begun[0])) or b""
             case Seq(items):
                 return b"".join(self._of(item)[1] for item in items[place.done :])
             case Repeat(item):
@@ -351,7 +340,7 @@ class Follower:
             case Lit():
                 return self._text(node)
             case Chars():
-                return _any_char(node)
+                return any_char(node)
             case Seq(items):
                 return b"".join(self._of(item)[1] for item in items)
             case Alt(items):
@@ -367,90 +356,3 @@ def _entry(node: Node, following: Place) -> Place:
     if isinstance(node, Repeat):
         return following.after(node, node.least, node.most)
     return following.after(node)
-
-
-def _any_char(node: Chars) -> bytes:
-    for char in _PREFERRED:
-        if node.holds(ord(char)):
-            return char.encode()
-    first, last = node.allowed()[0]
-    if (first, last) == (0, 0) and len(node.allowed()) > 1:  # not every engine takes U+0000
-        first = node.allowed()[1][0]
-    return chr(max(first, min(1, last))).encode()
-
-
-def _whole_chars(piece: bytes) -> str:
-    """Return the characters that a piece begins with, as far as they are whole."""
-    try:
-        return piece.decode()
-    except UnicodeDecodeError as error:
-        return piece[: error.start].decode()
-
-
-def _char_length(lead: int) -> int:
-    return 1 if lead < 0x80 else 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
-
-
-def _decoded(raw: bytes) -> int:
-    """Return the code point of one character, or -1 where the bytes are none."""
-    try:
-        return ord(raw.decode())
-    except (UnicodeDecodeError, TypeError):
-        return -1
-
-
-def _completion(node: Chars, begun: bytes, length: int) -> bytes | None:
-    """Return the bytes that make a character which has been begun one that the class holds; None for none."""
-    bits = begun[0] & (0x7F >> length)
-    for byte in begun[1:]:
-        if byte & 0xC0 != 0x80:
-            return None
-        bits = bits << 6 | byte & 0x3F
-    left = 6 * (length - len(begun))
-    low, high = bits << left, (bits + 1 << left) - 1
-    for first, last in node.allowed():
-        point = max(first, low, _SMALLEST[length])
-        if point <= min(last, high):
-            return chr(point).encode()[len(begun) :]
-    return None
-
-
-_SMALLEST = (0, 0, 0x80, 0x800, 0x10000)
-"""The first code point of each length: a longer form than needed is no UTF-8."""
-
-
-def _sizes(text: bytes) -> tuple[int, int]:
-    return len(text), len(text)
-
-
-class _Distances:
-    """Measures the shortest text of a node, and the longest way out of it that is needed."""
-
-    def __init__(self, grammar: Grammar, weigh: Callable[[bytes], tuple[int, int]]) -> None:
-        self._rules = grammar.rules
-        self._weigh = weigh
-        self._known: dict[str, tuple[int, int]] = {}
-
-    def of(self, node: Node) -> tuple[int, int]:
-        match node:
-            case Lit(text):
-                return self._weigh(text.encode("utf-8", "surrogatepass")) if text else (0, 0)
-            case Chars():
-                low, far = self._weigh(_any_char(node))
-                return low, max(low, far, len(chr(node.allowed()[-1][1]).encode()) - 1)
-            case Seq(items):
-                low = far = 0
-                for shortest, furthest_in in reversed([self.of(item) for item in items]):
-                    far = max(far, furthest_in + low)
-                    low += shortest
-                return low, far
-            case Alt(items):
-                found = [self.of(item) for item in items]
-                return min(low for low, _ in found), max(far for _, far in found)
-            case Repeat(item, least, most):
-                low, far = self.of(item)
-                return low * least, max(low * least, far + low * max(0, least - 1) if most else 0)
-            case Ref(name):
-                if name not in self._known:
-                    self._known[name] = self.of(self._rules[name])
-                return self._known[name]

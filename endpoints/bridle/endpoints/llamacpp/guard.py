@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from bridle.endpoints.llamacpp.landing import ends_word
-from bridle.errors import BudgetError
+from bridle.errors import BudgetError, GrammarError
 from bridle.grammars.engines.base import Matcher
 from bridle.grammars.engines.closing import Plans
 from bridle.grammars.following import TURN_TEXT, State
@@ -32,6 +32,7 @@ class Guard:
 
     Raises:
         BudgetError: when the shortest answer takes more than `most` tokens.
+        GrammarError: when the vocabulary does not spell any short answer.
     """
 
     def __init__(
@@ -68,7 +69,12 @@ class Guard:
         self._ahead: tuple[State, bytes, State] | None = None
         if most < self._far:
             self._plan = plans.shortest(matcher)
-            if self._plan is not None and len(self._plan) > most:
+            if self._plan is None:
+                raise GrammarError(
+                    f"no answer that the grammar allows can be promised within {most} tokens",
+                    hint="the model's vocabulary does not spell it; give more tokens, or another call syntax",
+                )
+            if len(self._plan) > most:
                 raise _too_small(len(self._plan), most)
 
     @property

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from functools import cached_property
 from itertools import islice
 
+from bridle.grammars.distances import furthest
 from bridle.grammars.engines.base import Matcher
-from bridle.grammars.following import Follower, State, furthest
+from bridle.grammars.following import Follower, State
 from bridle.grammars.ir import Grammar
 
 __all__ = ["Plans", "Spell"]
