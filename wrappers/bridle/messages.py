@@ -258,6 +258,8 @@ def _listed(values: Iterable[T], what: str) -> tuple[T, ...]:
 def tool_from_dict(tool: Mapping[str, object]) -> ToolSpec:
     """Read one tool: `{"type": "function", "function": {...}}` or the inner object alone.
 
+    The schema may also be called `inputSchema` (MCP) or `input_schema` (Anthropic).
+
     >>> tool_from_dict({"name": "now"}).name
     'now'
     """
@@ -272,7 +274,8 @@ def tool_from_dict(tool: Mapping[str, object]) -> ToolSpec:
             hint='each tool needs {"type": "function", "function": {"name": …, "parameters": {…}}}',
         )
     description = body.get("description") or ""
-    parameters: object = body.get("parameters")
+    schemas = (body.get(key) for key in ("parameters", "inputSchema", "input_schema"))
+    parameters: object = next((schema for schema in schemas if schema is not None), None)
     if parameters is None:
         parameters = dict[str, JSON](type="object", properties={})
     if not isinstance(parameters, dict):

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["STDIN", "as_json", "listed_tools", "load_json", "load_object", "load_tools", "read_text"]
 
 STDIN = "-"
-_OTHER_SHAPES = ("inputSchema", "input_schema")  # of MCP and of Anthropic
 
 
 def read_text(path: str, option: str) -> str:
@@ -67,7 +66,7 @@ def load_object(path: str, option: str) -> Mapping[str, JSON]:
 
 
 def load_tools(path: str | None) -> list[Mapping[str, object]]:
-    """Read tools in OpenAI's shape: a list, an object with `tools`, or one tool."""
+    """Read tools in the shape of OpenAI, MCP or Anthropic: a list, an object with `tools`, or one tool."""
     return [] if path is None else listed_tools(load_json(path, "--tools"), path, "--tools")
 
 
@@ -80,12 +79,4 @@ def listed_tools(value: object, path: str, option: str) -> list[Mapping[str, obj
         raise InputError(
             f"{option} {path!r} does not hold tools", hint='it must hold a list of {"type": "function", …}'
         )
-    tools = cast("list[Mapping[str, object]]", value)
-    for tool in tools:
-        for key in _OTHER_SHAPES:
-            if key in tool and "parameters" not in tool and "function" not in tool:
-                raise InputError(
-                    f"{option} {path!r} holds tools whose schemas are called {key!r}",
-                    hint=f"rename {key!r} to 'parameters': tools are read in OpenAI's shape",
-                )
-    return tools
+    return cast("list[Mapping[str, object]]", value)
