@@ -32,6 +32,7 @@ from bridle.grammars import (
     call_grammar,
     for_choice,
     for_outlines,
+    for_regex,
     matches,
     sample,
     schema_grammar,
@@ -39,8 +40,9 @@ from bridle.grammars import (
     to_regex,
 )
 from bridle.grammars.engines import Matcher, outlines
+from bridle.grammars.engines.index_size import index_entries
 from bridle.grammars.engines.native import llama_cpp, token_bytes
-from bridle.grammars.engines.outlines import OutlinesEngine, index_entries
+from bridle.grammars.engines.outlines import LARGEST_INDEX, OutlinesEngine
 from bridle.messages import JSON, ToolSpec
 from bridle.wrappers import JsonLayout
 from bridle.wrappers.syntaxes import SYNTAXES, make_syntax
@@ -219,7 +221,7 @@ def test_indexes_that_were_not_used_lately_go(model: Model, monkeypatch: pytest.
     monkeypatch.setattr(outlines, "to_regex", counting)
     engine = model.engine()
     one, two, three = (for_choice([letter * 3]) for letter in "abc")
-    monkeypatch.setattr(outlines, "_KEPT_ENTRIES", 2 * index_entries(one, model.size))
+    monkeypatch.setattr(outlines, "_KEPT_ENTRIES", 2 * index_entries(one, model.size, LARGEST_INDEX))
     for grammar in (one, two, one, three, one, two):
         assert engine.matcher(grammar).allows(model.byte(to_text(grammar)[0]))
     assert made == ["aaa", "bbb", "ccc", "bbb"]
@@ -229,12 +231,25 @@ def test_indexes_that_were_not_used_lately_go(model: Model, monkeypatch: pytest.
 
 def test_what_would_be_too_large_is_refused_beforehand(model: Model) -> None:
     grammar = schema_grammar({"type": "string", "maxLength": 100})
-    needed = index_entries(grammar, model.size)
+    needed = index_entries(grammar, model.size, LARGEST_INDEX)
     assert 100 * model.size < needed < 500 * model.size
     assert model.engine(most_entries=needed).matcher(grammar).allows(model.byte('"'))
-    with pytest.raises(GrammarError, match=f"about {needed:,} entries for 700 tokens") as caught:
+    with pytest.raises(GrammarError, match=f"about {needed:,} entries or more for 700 tokens") as caught:
         model.engine(most_entries=needed - 1).matcher(grammar)
     assert "Bounds.string_chars" in caught.value.hint
+
+
+def test_ambiguous_patterns_are_counted_beforehand(model: Model) -> None:
+    engine = model.engine()
+    for pattern, characters in [("[ab]{0,20}a[ab]{6}", 27), (".*foo.*", 20), (r"(\w+\s?){1,3}", 10)]:
+        grammar = for_regex(pattern, Bounds(string_chars=characters))
+        compiled: Any = vars(engine.matcher(grammar))["_compiled"]
+        real = sum(map(len, compiled._index.get_transitions().values()))
+        assert real / 3 < index_entries(grammar, model.size, LARGEST_INDEX) < real * 12
+    for pattern in ("[ab]{0,60}a[ab]{30}", "(.*foo.*){2}bar.*"):
+        with pytest.raises(GrammarError, match="entries or more") as caught:
+            engine.matcher(for_regex(pattern))
+        assert "simplify patterns" in caught.value.hint
 
 
 def test_what_outlines_cannot_hold_is_an_error(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from typing import Protocol, cast
 
 from bridle.errors import GrammarError, MissingExtra
 from bridle.grammars.engines.base import BitArray, FloatArray, Matcher
+from bridle.grammars.engines.index_size import index_entries
 from bridle.grammars.engines.marks import is_call_mark
 from bridle.grammars.engines.masks import Mask
 from bridle.grammars.engines.native import llama_cpp, read_tokens
@@ -32,14 +33,12 @@ try:
 except ImportError as error:
     raise MissingExtra("numpy is not installed", hint="pip install 'bridle[llama]'", extra="llama") from error
 
-__all__ = ["LARGEST_INDEX", "OutlinesEngine", "index_entries"]
+__all__ = ["LARGEST_INDEX", "OutlinesEngine"]
 
 LARGEST_INDEX = 30_000_000
 """Entries; each takes about 160 ns and 14 bytes: 5 seconds and 400 MB."""
 _KEPT_ENTRIES = 2 * LARGEST_INDEX  # of all indexes that are kept
 _EDGE = "\0"
-_WIDE_POINTS = 30  # a class of more than digits holds a large part of all tokens
-_NARROW_SHARE, _TEXT_TOKENS = 30, 20
 _ERROR_CHARS = 300
 
 
@@ -95,12 +94,12 @@ class OutlinesEngine:
         return _OutlinesMatcher(self._kept[grammar.key])
 
     def _compile(self, grammar: Grammar) -> _Compiled:
-        entries = index_entries(grammar, self._n_vocab)
+        entries = index_entries(grammar, self._n_vocab, self._most_entries)
         if entries > self._most_entries:
             raise GrammarError(
-                f"the index of outlines would have about {entries:,} entries for {self._n_vocab:,} tokens, "
-                f"and {self._most_entries:,} are the most",
-                hint="lower the bounds (`Bounds.string_chars`, `maxLength`) or use the engine 'llguidance'",
+                f"the index of outlines would have about {entries:,} entries or more for "
+                f"{self._n_vocab:,} tokens, and {self._most_entries:,} are the most",
+                hint="lower `Bounds.string_chars` or `maxLength`, simplify patterns, or use 'llguidance'",
             )
         regex = rf"\x00(?:{to_regex(_without_edge(grammar))})\x00"
         try:
@@ -250,33 +249,6 @@ class _OutlinesMatcher:
     def accepting(self) -> bool:
         """See `Matcher`."""
         return not self._ended and self._compiled.may_end(self._state)
-
-
-def index_entries(grammar: Grammar, n_vocab: int) -> int:
-    """Estimate how many pairs of a state and a token an index has: mostly places where any character may be.
-
-    >>> index_entries(Grammar(Repeat(Chars((), negated=True), 0, 100)), 32_000)
-    3200000
-    """
-    known: dict[str, int] = {}
-
-    def of(node: Node) -> int:
-        match node:
-            case Lit(text):
-                return len(text) * _TEXT_TOKENS
-            case Chars():
-                points = sum(last - first + 1 for first, last in node.allowed())
-                return n_vocab if points > _WIDE_POINTS else n_vocab // _NARROW_SHARE + 1
-            case Seq(items) | Alt(items):
-                return sum(map(of, items))
-            case Repeat(item, _, most):
-                return of(item) * most
-            case _:
-                if node.name not in known:
-                    known[node.name] = of(grammar.rules[node.name])
-                return known[node.name]
-
-    return of(grammar.root)
 
 
 def _without_edge(grammar: Grammar) -> Grammar:
