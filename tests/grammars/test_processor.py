@@ -158,6 +158,8 @@ def test_an_answer_that_was_cut_is_not_continued_by_the_next(llama: Any, engine:
     assert answer(llama, longer, held) == ("ababab", "stop")
     assert answer(llama, longer, held) == ("ababab", "stop")
     assert answer(llama, prompt, held) == ("ababab", "stop")
+    assert answer(llama, prompt, held, max_tokens=1) == ("a", "length")
+    assert answer(llama, [*prompt, 5], held) == ("ababab", "stop")
 
 
 def test_reset_begins_an_answer_whatever_came_before(llama: Any) -> None:
