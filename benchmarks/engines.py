@@ -47,7 +47,9 @@ from bridle.wrappers import Segment, get_wrapper  # noqa: E402
 SYNTAX = get_wrapper("chatml").syntax
 BOUNDED = Bounds()
 LONG = Bounds(string_chars=100_000, thoughts_chars=100_000)
-PROMPT = (Segment("You call functions. By the way, my sister Ana moved to Lisbon.\n"),)
+LISTED = "\n".join(json.dumps({"name": tool.name, "parameters": tool.parameters}) for tool in TOOLS)
+PROMPT = (Segment(f"Call one of these functions.\n{LISTED}\nMy sister Ana moved to Lisbon.\n"),)
+"""It lists the functions, as an agent's prompt does. Outlines evaluates it anew for each answer."""
 UNION: JSON = {
     "anyOf": [
         {
@@ -171,39 +173,36 @@ def loops(
     """Compare the loops."""
     grammar = call_grammar(TOOLS, SYNTAX.shape, "call", bounds=BOUNDED)
     for title, sampling in WAYS.items():
-        ways: dict[str, Callable[[], float]] = {
-            "free": lambda s=sampling: ours(runtime, None, scripts, s),
-            "constrained": lambda s=sampling: ours(runtime, grammar, scripts, s),
-            "constrained, its cost not measured": lambda s=sampling: ours(
-                runtime, grammar, scripts, s, measure=False
-            ),
-            "constrained, every choice refused": lambda s=sampling: ours(
-                runtime, grammar, scripts, s, wrong=True
-            ),
-        }
-        compare(title, ways, options.rounds, sum(map(len, scripts)))
-    few, rounds = scripts[:3], min(3, options.rounds)
-    ways = {
-        "constrained": lambda: ours(runtime, grammar, few, Sampling()),
-        "constrained, its cost not measured": lambda: ours(runtime, grammar, few, Sampling(), measure=False),
-    }
+        ways = our_ways(runtime, grammar, scripts, sampling)
+        ways["constrained, every choice refused"] = lambda s=sampling: ours(
+            runtime, grammar, scripts, s, wrong=True
+        )
+        compare(title, ways, options.rounds, scripts)
     if "create" not in options.skip:
-        ways["create_completion, GBNF"] = created(path, runtime, grammar, few)
-        compare("three calls, greedy", ways, rounds, sum(map(len, few)))
+        ways = our_ways(runtime, grammar, scripts, Sampling())
+        ways["create_completion, GBNF"] = created(path, runtime, grammar, scripts)
+        compare("greedy", ways, min(2, options.rounds), scripts)
     if "outlines" in options.skip:
         return
-    if importlib.util.find_spec("outlines") is None:
-        print("  outlines: skipped, it is not installed here")
+    if importlib.util.find_spec("outlines") is None or importlib.util.find_spec("numba") is None:
+        print("  outlines: skipped, it is not installed here, or not the numba that its default needs")
         return
-    texts = [json.dumps(union_value(thoughts, call), ensure_ascii=False) for thoughts, call in CALLS[:3]]
-    few = [script(runtime.vocabulary, text) for text in texts]
-    whole = schema_grammar(UNION, bounds=BOUNDED)
-    ways = {
-        "constrained": lambda: ours(runtime, whole, few, Sampling()),
-        "constrained, its cost not measured": lambda: ours(runtime, whole, few, Sampling(), measure=False),
-        "outlines": outlined(path, few),
+    texts = [json.dumps(union_value(thoughts, call), ensure_ascii=False) for thoughts, call in CALLS]
+    scripts = [script(runtime.vocabulary, text) for text in texts]
+    ways = our_ways(runtime, schema_grammar(UNION, bounds=BOUNDED), scripts, Sampling())
+    ways["outlines"] = outlined(path, scripts)
+    compare("the same calls by a JSON schema, greedy", ways, options.rounds, scripts)
+
+
+def our_ways(
+    runtime: Runtime, grammar: Grammar, scripts: Sequence[Sequence[int]], sampling: Sampling
+) -> dict[str, Callable[[], float]]:
+    """Return our loop without and with a grammar."""
+    return {
+        "constrained": lambda: ours(runtime, grammar, scripts, sampling),
+        "constrained, cost not measured": lambda: ours(runtime, grammar, scripts, sampling, measure=False),
+        "free": lambda: ours(runtime, None, scripts, sampling),
     }
-    compare("three calls by a JSON schema, greedy", ways, rounds, sum(map(len, few)))
 
 
 def ours(
@@ -271,12 +270,11 @@ def outlined(path: Path, scripts: Sequence[Sequence[int]]) -> Callable[[], float
     seconds, generator = timed(
         lambda: outlines.Generator(outlines.from_llamacpp(theirs), JsonSchema(json.dumps(UNION)))
     )
-    print(f"  outlines: set-up {seconds:.1f} s")
     prompt = PROMPT[0].text
 
-    def run() -> float:
+    def run(wanted: Sequence[Sequence[int]] = scripts) -> float:
         total = 0.0
-        for tokens in scripts:
+        for tokens in wanted:
             theirs.write([*tokens, theirs.token_eos()])
             began = clock()
             answer = generator(prompt, max_tokens=len(tokens) + 1, temperature=0.0)
@@ -285,19 +283,21 @@ def outlined(path: Path, scripts: Sequence[Sequence[int]]) -> Callable[[], float
                 raise SystemExit(f"outlines wrote other tokens: {answer}")
         return total
 
+    print(f"  outlines: set-up {seconds:.1f} s, and {run(scripts[:1]):.1f} s for the first answer")
     return run
 
 
-def compare(title: str, ways: dict[str, Callable[[], float]], rounds: int, n_tokens: int) -> None:
-    """Run all ways in turn; print milliseconds per token, and each one's ratio to the first."""
+def compare(
+    title: str, ways: dict[str, Callable[[], float]], rounds: int, scripts: Sequence[Sequence[int]]
+) -> None:
+    """Run all ways in turn; print milliseconds per token, and how many times the first one's each takes."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for run in ways.values():
-        run()
+    next(iter(ways.values()))()  # what is compiled once is compiled now
     for turn in range(rounds):
         names = list(ways) if turn % 2 else list(reversed(ways))
         for name in names:
             seconds[name].append(ways[name]())
-    first = next(iter(seconds.values()))
+    first, n_tokens = next(iter(seconds.values())), sum(map(len, scripts))
     print(f"  {title}, {n_tokens} tokens:")
     for name, took in seconds.items():
         ratios = [a / b for a, b in zip(took, first, strict=True)]
