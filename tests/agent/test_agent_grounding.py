@@ -101,7 +101,9 @@ def test_a_result_is_thought_about_in_its_own_words(
         ("what did we say yesterday?", "day: 2026-10-19", False),
         ("what did I say on 2026-03-02?", "day: 2026-03-02", True),
         ("be quiet for two hours", "pause 120", True),
-        ("be quiet for two hours", "pause 130", False),
+        ("be quiet for two hours", "pause 2", False),
+        ("what time is it?", "time is short: ?", True),
+        ("what time is it?", "date 2026-11-20 Monday: ?", False),
         ("what is with the turn?", "pause 30", False),
     ],
 )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agent_scripts import WRAPPER, append, call, say
 from bridle.agent.functions import FUNCTIONS
 from bridle.agent.memory import Core
-from bridle.agent.prompt import COMPACT, FULL, compose, memory_text, trim
+from bridle.agent.prompt import COMPACT, FULL, compose, memory_text, memory_turn, trim
 from bridle.messages import Message
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -83,6 +83,26 @@ def test_memory_stands_before_the_message_that_is_answered() -> None:
     assert [message.content for message in shown[6:8]] == ["MEMORY", 'where is the "spare key"?']
     assert shown[0] == Message("system", COMPACT.system)
     assert compose(COMPACT, (), "MEMORY")[-1].content == "MEMORY"
+
+
+def test_memory_is_shown_again_when_it_has_changed() -> None:
+    def shown(core: Core, minute: int) -> str:
+        return memory_text(FULL, core, datetime(2026, 11, 20, 8, minute), minute, 0)
+
+    def turn(history: list[Message], core: Core, minute: int) -> Message:
+        return memory_turn(history, shown(core, minute))
+
+    known = FULL.core().append("human", "Name: Ada")
+    history = [turn([], FULL.core(), 1), Message("user", "hello")]
+    assert history[0] == Message("system", shown(FULL.core(), 1))
+    time = Message(
+        "system", "[stored] 2 messages, 0 notes\n[time]\n2026-11-20 08:02 Friday, yesterday 2026-11-19"
+    )
+    assert turn(history, FULL.core(), 2) == time
+    assert turn([*history, time], known, 3) == Message("system", shown(known, 3))
+    assert compose(FULL, history, "MEMORY") == (Message("system", FULL.system), *history)
+    assert compose(FULL, history[1:], "MEMORY")[1] == Message("system", "MEMORY")
+    assert compose(COMPACT, history, "MEMORY")[1:] == (Message("system", "MEMORY"), history[1])
 
 
 def test_the_memory_turn_of_the_full_profile_has_sizes_and_counts() -> None:

@@ -86,6 +86,39 @@ def test_the_prompt_is_what_the_model_was_trained_on(store: Store) -> None:
     ]
 
 
+def test_with_the_full_profile_every_prompt_goes_on_where_the_last_answer_ended(store: Store) -> None:
+    ticks = iter(NOW + timedelta(minutes=count) for count in range(100))
+    calls = [append("Lives in: Bergen"), say("Got it."), say("Bergen."), search("x"), append("Job: falconer")]
+    texts = [written(one) for one in (*calls, say("ok"), say("Falconer."))]
+    endpoint = scripted(texts)
+    agent = Agent.open(store, "ada", endpoint, wrapper=WRAPPER, profile=FULL, clock=lambda: next(ticks))
+    for said in ("I live in Bergen", "where do I live?", "find x. I am a falconer", "what am I?"):
+        agent.turn(said)
+    prompts = [text_of(request) for request in endpoint.requests]
+    assert len(prompts) == len(texts)
+    for prompt, text, following in zip(prompts, texts, prompts[1:], strict=False):
+        assert following.startswith(prompt + text)
+    shown = [message.content for message in agent.state.history if message.role == "system"]
+    assert [text.startswith("[persona ") for text in shown] == [True, True, False, True]
+    assert "Lives in: Bergen" in shown[1]
+    assert "[stored] 2 messages, 0 notes" in shown[1]
+    assert shown[2] == "[stored] 4 messages, 0 notes\n[time]\n" + shown[2].splitlines()[-1]
+    assert "Job: falconer" in shown[3]
+
+
+def test_the_full_profile_shows_memory_when_the_turn_that_held_it_is_left_out(store: Store) -> None:
+    agent = Agent.open(
+        store, "ada", scripted([say("x" * 9000)] * 7), wrapper=WRAPPER, profile=FULL, clock=lambda: NOW
+    )
+    for _ in range(7):
+        agent.turn("hello")
+    (first, *_) = views(FULL, agent.state.history, agent.state.core)
+    assert len(first.history) < len(agent.state.history)
+    assert first.history[0].content.startswith("[persona ")
+    compact = next(views(COMPACT, agent.state.history, agent.state.core))
+    assert all(message.role != "system" for message in compact.history)
+
+
 def test_the_time_that_is_shown_stays_the_same_within_a_turn(store: Store) -> None:
     ticks = iter(NOW + timedelta(minutes=count) for count in range(100))
     endpoint = scripted([append("a"), append("b"), say("ok")])
@@ -103,7 +136,8 @@ def test_the_constraint_knows_the_blocks_and_the_lines(store: Store) -> None:
     }
     right = edit | {"name": "persona", "old_content": "My name is Sam."}
     supports = Supports(prompt=True, grammar=True)
-    texts = [written(call("core_memory_replace", **one), "saved") for one in (right, edit)]
+    first, second = (call("core_memory_replace", **one) for one in (right, edit))
+    texts = [written(first, "chat"), written(second, "saved")]
     agent = agent_on(store, Scripted([*texts, written(say("."), "saved")], supports=supports))
     with pytest.raises(RequestRefused, match=r"answer 2 .* breaks the request's grammar"):
         agent.turn("I am Ada")
@@ -354,7 +388,7 @@ def test_the_full_profile_shows_counts(store: Store) -> None:
     agent.turn("one")
     agent.turn("two")
     shown = "\n".join(message.content for message in endpoint.requests[1].messages)
-    assert "[stored] 3 messages, 0 notes" in shown
+    assert "[stored] 2 messages, 0 notes" in shown
 
 
 def test_halves_of_surrogates_do_not_reach_the_store(store: Store) -> None:

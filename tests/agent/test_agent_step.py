@@ -252,7 +252,7 @@ def test_the_state_carries_no_more_history_than_it_should() -> None:
         state, _ = answered(state, say("ok"))
     assert sum(len(message.content) for message in state.history) < KEPT_CHARS + 3000
     assert state.history[-3].content.startswith("99 ")
-    assert state.history[0].role == "user"
+    assert state.history[0].role == "system"
 
 
 def replacement(old: str, new: str) -> ToolCall:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bridle.agent.memory import Block, Core
-from bridle.agent.prompt import Profile, trim
+from bridle.agent.prompt import Profile, is_memory, trim
 from bridle.messages import Message
 
 __all__ = ["View", "answer_tokens", "views"]
@@ -30,8 +30,10 @@ class View:
 def views(profile: Profile, history: Sequence[Message], core: Core) -> Iterator[View]:
     """Yield what may be shown: as much as the profile wants, then less and less."""
     shown: tuple[Message, ...] | None = None
+    if not profile.memory_stays:
+        history = _without_memory(history)
     for thirds in (3, 2, 1, 0):
-        shorter = trim(history, profile.history_chars * thirds // 3)
+        shorter = _with_memory(history, trim(history, profile.history_chars * thirds // 3))
         if shorter != shown:
             yield View(shorter, core)
         shown = shorter
@@ -43,8 +45,19 @@ def views(profile: Profile, history: Sequence[Message], core: Core) -> Iterator[
     for parts in (2, 4, 8):
         smaller = Core(tuple(_newest_lines(block, block.limit // parts) for block in core.blocks))
         if smaller != core:
-            yield View(turn, smaller)
+            yield View(_without_memory(turn), smaller)
         core = smaller
+
+
+def _without_memory(history: Sequence[Message]) -> tuple[Message, ...]:
+    return tuple(message for message in history if message.role != "system")
+
+
+def _with_memory(history: Sequence[Message], shown: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The end of a conversation, after the memory that was shown last before it."""
+    dropped = history[: len(history) - len(shown)]
+    memory = [message for message in dropped if is_memory(message)][-1:]
+    return shown if not shown or is_memory(shown[0]) else (*memory, *shown)
 
 
 def _cut_longest_result(turn: tuple[Message, ...]) -> tuple[Message, ...]:
@@ -60,7 +73,8 @@ def _cut_longest_result(turn: tuple[Message, ...]) -> tuple[Message, ...]:
 
 def _drop_first_step(turn: tuple[Message, ...]) -> tuple[Message, ...]:
     """Leave the first call of a turn and its result out; the last one stays."""
-    return turn if len(turn) <= 3 else (turn[0], *turn[3:])
+    start = next((at + 1 for at, message in enumerate(turn) if message.role == "user"), 0)
+    return turn if len(turn) - start <= 2 else (*turn[:start], *turn[start + 2 :])
 
 
 def _newest_lines(block: Block, most_chars: int) -> Block:

@@ -61,7 +61,7 @@ _NUMBERS = dict(
     zip(("one", "two", "three", "four", "five", "six", "seven", "eight", "nine"), range(1, 10), strict=True),
     ten=10, fifteen=15, twenty=20, thirty=30, forty=40, fifty=50, sixty=60,
 )  # fmt: skip
-_THING = "([a-gi-z]|h[a-tv-z])[^:;>?]{0,40}"
+_THING = "([a-gi-z]|h[a-tv-z])[^:;>?0-9]{0,40}"
 """What a note may be looked up by: anything in small letters (facts have capitals) but "human"."""
 _PAUSING = re.compile(
     r"[0-9]|minute|hour|\bmins?\b|\bwhile\b|\bbit\b|moment|quiet|silen|pause|disturb|alone|sleep|break"
@@ -193,7 +193,8 @@ def _minutes(said: str) -> list[int]:
         return []
     words = re.findall("[0-9]+|[a-z]+", said.lower())
     named = [int(word) if word.isdecimal() else _NUMBERS.get(word, 0) for word in words if len(word) < 9]
-    found = [number * unit for number in named for unit in (1, 60) if 0 < number * unit <= _MOST_MINUTES]
+    units = (60,) if "hour" in words or "hours" in words else (1, 60)
+    found = [number * unit for number in named for unit in units if 0 < number * unit <= _MOST_MINUTES]
     return sorted({1, 15, 30, 60, *found})
 
 

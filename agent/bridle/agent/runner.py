@@ -142,7 +142,8 @@ class Agent:
         said = clean_text(text)
         tell: OnEvent = on_event or (lambda _: None)
         self._reload()
-        effects = self._commit(UserSaid(said, self._clock()))
+        counts = self.store.counts(self.state.name)
+        effects = self._commit(UserSaid(said, self._clock(), (counts.messages, counts.passages)))
         steps: list[Step] = []
         completions: list[Completion] = []
         while True:

@@ -90,10 +90,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class UserSaid:
-    """The user spoke."""
+    """The user spoke. `stored` counts the messages and the notes in store at that time."""
 
     text: str
     at: datetime
+    stored: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from bridle.agent.functions import FUNCTIONS, constraint
 from bridle.agent.memory import Core, EditError
-from bridle.agent.prompt import trim
+from bridle.agent.prompt import memory_text, memory_turn, trim
 from bridle.agent.state import (
     AgentState,
     AskModel,
@@ -62,7 +62,11 @@ def step(state: AgentState, event: Event, now: datetime) -> Result:
 
 def _user_said(state: AgentState, event: UserSaid) -> Result:
     before = _closed(state)
-    history = trim((*before.history, Message("user", event.text)), KEPT_CHARS)
+    said = Message("user", event.text)
+    history = trim((*before.history, said), KEPT_CHARS)
+    if state.profile.memory_stays:
+        memory = memory_text(state.profile, state.core, event.at, *event.stored)
+        history = (*history[:-1], memory_turn(history, memory), said)
     opened = replace(before, history=history, turn=state.turn + 1, is_open=True, at=event.at)
     return opened, (Record("user", event.text, event.at), _ask(opened))
 
