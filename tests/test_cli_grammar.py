@@ -103,6 +103,20 @@ def test_gbnf_of_tools_is_what_holds_a_model_with_this_wrapper(tools: str, capsy
     assert re.fullmatch(r"the longest sentence has [\d,]+ bytes\n", err)
 
 
+@pytest.mark.parametrize("key", ["inputSchema", "input_schema"])
+def test_tools_may_be_written_as_mcp_and_anthropic_do(
+    key: str, tools: str, tmp_path: Path, capsys: Captured
+) -> None:
+    inner = LAMP["function"]
+    assert isinstance(inner, dict)
+    theirs = {"tools": [{"name": "lamp", key: inner["parameters"]}]}
+    file = saved(tmp_path / "theirs.json", json.dumps(theirs))
+    ours = written(capsys, "from-tools", tools, "--wrapper", "hermes")
+    assert written(capsys, "from-tools", file, "--wrapper", "hermes") == ours
+    assert main(["grammar", "from-schema", file]) == 2
+    one_error(capsys, "holds tools", "from-tools")
+
+
 def test_without_a_wrapper_the_default_is_taken_and_named(tools: str, capsys: Captured) -> None:
     out, err = written(capsys, "from-tools", tools)
     assert '\\"function\\": \\"lamp\\"' in out

@@ -126,7 +126,7 @@ def quotes_of(given: Iterable[str]) -> dict[str, list[str]]:
 
 
 def read_tools(path: str, text: str | None = None) -> tuple[ToolSpec, ...]:
-    """Read a file of tools in OpenAI's shape, or its text.
+    """Read a file of tools, or its text.
 
     Raises:
         InputError: for a file of anything else, which it names.

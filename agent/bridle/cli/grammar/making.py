@@ -95,9 +95,9 @@ def _form_options(command: Command) -> Command:
 def from_tools(**options: Unpack[ToolsOptions]) -> None:
     """Write the constraint of a turn that may call tools.
 
-    FILE is JSON: tools in OpenAI's shape; `-` is standard input. The constraint goes to standard
-    output; what it does not enforce, and only a check after reading can, is noted on standard error. A JSON
-    Schema is that of one call: with the wrapper's keys, if one is named.
+    FILE is JSON: tools as OpenAI, MCP or Anthropic write them; `-` is standard input. The constraint goes to
+    standard output; what it does not enforce, and only a check after reading can, is noted on standard
+    error. A JSON Schema is that of one call: with the wrapper's keys, if one is named.
 
     \b
     bridle grammar from-tools lamp.json --wrapper hermes > lamp.gbnf
