@@ -333,6 +333,41 @@ def test_an_all_of_that_cannot_be_merged_is_weakened() -> None:
     assert sent == {}
 
 
+def test_a_pattern_is_held_without_a_least_length_that_takes_too_much() -> None:
+    sent, report = to_json_schema({"type": "string", "pattern": "[0-9]{3}", "minLength": 1500}, "ollama")
+    assert "[0-9]{3}" in str(sent["pattern"])
+    assert ("", "minLength") in report.weakened
+    assert ("", "pattern") in report.enforced
+
+
+def test_an_open_object_stays_open_where_it_needs_more_members_than_are_named() -> None:
+    schema: dict[str, JSON] = {"type": "object", "properties": {"a": {"type": "integer"}}, "minProperties": 2}
+    sent, report = to_json_schema(schema, "vllm")
+    assert sent["additionalProperties"] is True
+    assert sent["minProperties"] == 2
+    assert ("", "minProperties") in report.enforced
+    assert ("", "minProperties") in to_json_schema(schema, "ollama")[1].weakened
+
+
+def test_what_contradicts_itself_is_refused() -> None:
+    nothing: list[dict[str, JSON]] = [
+        {"type": "object", "minProperties": 2, "maxProperties": 1},
+        {"type": "object", "properties": {"a": {}}, "additionalProperties": False, "minProperties": 2},
+        {"type": "object", "properties": {"a": {}}, "required": ["a"], "maxProperties": 0},
+        {"type": "number", "minimum": 2, "exclusiveMaximum": 2},
+        {"type": "integer", "minimum": 3, "maximum": 2},
+        {"type": "integer", "minimum": 6, "maximum": 9, "multipleOf": 5},
+        {"type": "string", "minLength": 3, "maxLength": 2},
+        {"type": "array", "minItems": 1, "items": False},
+        {"enum": ["a"], "type": "integer"},
+        {"anyOf": [False, False]},
+    ]
+    for schema in nothing:
+        for profile in ("ollama", "vllm", "openai-strict"):
+            with pytest.raises(SchemaError):
+                to_json_schema(schema, cast("Profile", profile))
+
+
 def test_titles_and_descriptions_stay() -> None:
     schema: dict[str, JSON] = {
         "title": "T",

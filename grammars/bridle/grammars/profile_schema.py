@@ -16,7 +16,7 @@ from typing import cast
 from bridle.errors import SchemaError
 from bridle.grammars.profile_servers import Server
 from bridle.grammars.profile_strict import SHOWN, or_null
-from bridle.grammars.profile_values import Notes, ValueRewriter, types_of
+from bridle.grammars.profile_values import Notes, ValueRewriter, either, types_of
 from bridle.grammars.quote_rules import QUOTED_FROM
 from bridle.grammars.schema_keywords import ANNOTATIONS, TYPES, limit, pointer_to, written_types
 from bridle.grammars.schema_merge import Impossible, Schema, Source
@@ -125,7 +125,7 @@ class Rewriter:
             self.notes.weaken(pointer, "x-narrowed")  # keywords of one type are taken to mean that type
         if schema.get("nullable") is True and "null" not in wanted:
             wanted.append("null")
-        return _either(self._possible([self._writer(kind, schema, pointer) for kind in wanted], pointer))
+        return either(self._possible([self._writer(kind, schema, pointer) for kind in wanted], pointer))
 
     def _writer(self, kind: str, schema: Schema, pointer: str) -> Callable[[], dict[str, JSON]]:
         writers: Mapping[str, Callable[[Schema, str], dict[str, JSON]]] = {
@@ -146,6 +146,7 @@ class Rewriter:
             "uniqueItems": value is False or limit(schema, "maxItems", 2) <= 1,
             "if": "then" not in schema and "else" not in schema,
             "not": False,
+            "contains": limit(schema, "minContains", 1) == 0,
         }.get(keyword, value is True or value == {})
         if says_nothing or (kind and kind not in kinds):
             self.notes.hold(pointer, keyword)
@@ -156,7 +157,7 @@ class Rewriter:
         if self._server.any_value:
             return {}
         self.notes.weaken(pointer, "x-narrowed")
-        return _either([{"type": kind} for kind in ("string", "number", "boolean", "null")])
+        return either([{"type": kind} for kind in ("string", "number", "boolean", "null")])
 
     def _enum(self, schema: Schema, pointer: str) -> dict[str, JSON]:
         listed = [schema["const"]] if "const" in schema else cast("list[JSON]", schema["enum"])
@@ -188,7 +189,7 @@ class Rewriter:
             lambda branch=branch, i=i: self.schema(branch, pointer_to(pointer, keyword, i))
             for i, branch in enumerate(merged)
         ]
-        return _either(self._possible(writers, pointer))
+        return either(self._possible(writers, pointer))
 
     def _possible(
         self, writers: Sequence[Callable[[], dict[str, JSON]]], pointer: str
@@ -218,11 +219,40 @@ class Rewriter:
         )
 
     def _object(self, schema: Schema, pointer: str) -> dict[str, JSON]:
-        if limit(schema, "minProperties", 0) > limit(schema, "maxProperties", 10**9):
-            raise Impossible("there must be more members than there may be", pointer=pointer)
         declared, required = self._declared(schema, pointer)
-        if len(required) > limit(schema, "maxProperties", 10**9):
-            raise Impossible(f"{len(required)} members are required, and fewer allowed", pointer=pointer)
+        least = max(limit(schema, "minProperties", 0), len(required))
+        if least > limit(schema, "maxProperties", least):
+            raise Impossible(f"{least} members are required, and fewer allowed", pointer=pointer)
+        members = self._members(declared, required, pointer)
+        extra = schema.get("additionalProperties", schema.get("unevaluatedProperties"))
+        if not declared and extra is not False and "properties" not in schema:
+            return self._map(schema, extra, pointer)
+        if len(members) > 1:
+            self.notes.weaken(pointer, "x-order")
+        body: dict[str, JSON] = {"type": "object", "properties": members, "required": list(required)}
+        if extra is None and least > len(members):
+            extra = True
+        closed = extra is None or extra is False or not self._server.maps
+        if not closed:
+            found = self.schema(extra, pointer_to(pointer, "additionalProperties"))
+            body["additionalProperties"] = found or True
+            if "patternProperties" in schema:
+                self.notes.weaken(pointer, "patternProperties")
+        else:
+            body["additionalProperties"] = False
+            if extra is not False or "patternProperties" in schema:
+                self.notes.weaken(pointer, "x-closed")
+        if closed and least > len(members):
+            raise Impossible(f"there are no more than {len(members)} members", pointer=pointer)
+        self._member_counts(schema, body, (len(required), len(members) if closed else None), pointer)
+        if self._server.all_required:
+            self._require_all(body, declared, pointer)
+        return self._empty() if closed and not members else body
+
+    def _members(
+        self, declared: Mapping[str, JSON], required: Sequence[str], pointer: str
+    ) -> dict[str, JSON]:
+        """Rewrite the members, but for optional ones that cannot be."""
         members: dict[str, JSON] = {}
         for name, inner in declared.items():
             try:
@@ -230,26 +260,7 @@ class Rewriter:
             except Impossible:
                 if name in required:
                     raise
-        extra = schema.get("additionalProperties", schema.get("unevaluatedProperties"))
-        if not declared and extra is not False and "properties" not in schema:
-            return self._map(schema, extra, pointer)
-        if len(members) > 1:
-            self.notes.weaken(pointer, "x-order")
-        body: dict[str, JSON] = {"type": "object", "properties": members, "required": list(required)}
-        if extra is None or extra is False or not self._server.maps:
-            if extra is not False or "patternProperties" in schema:
-                self.notes.weaken(pointer, "x-closed")
-            body["additionalProperties"] = False
-        else:
-            place = pointer_to(pointer, "additionalProperties")
-            body["additionalProperties"] = True if extra is True else self.schema(extra, place)
-            if "patternProperties" in schema:
-                self.notes.weaken(pointer, "patternProperties")
-        closed = body["additionalProperties"] is False
-        self._member_counts(schema, body, (len(required), len(members) if closed else None), pointer)
-        if self._server.all_required:
-            self._require_all(body, declared, pointer)
-        return self._empty() if closed and not members else body
+        return members
 
     def _declared(self, schema: Schema, pointer: str) -> tuple[dict[str, JSON], list[str]]:
         """Return all members that are named anywhere, in order, and which of them must come."""
@@ -329,13 +340,3 @@ class Rewriter:
 
 def _restricts(keyword: str) -> bool:
     return keyword not in ANNOTATIONS and not keyword.startswith("x-")
-
-
-def _either(options: Sequence[dict[str, JSON]]) -> dict[str, JSON]:
-    """Return one schema for what any of them accepts."""
-    if len(options) == 1:
-        return options[0]
-    if all(list(option) == ["type"] for option in options):
-        kinds = [option["type"] for option in options]
-        return {"type": list(dict.fromkeys(cast("list[str]", kinds)))}
-    return {"anyOf": list(options)}

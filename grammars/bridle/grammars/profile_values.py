@@ -17,10 +17,11 @@ from bridle.grammars.schema_keywords import limit, pointer_to
 from bridle.grammars.schema_merge import Impossible, Schema
 from bridle.messages import JSON
 
-__all__ = ["Body", "Notes", "ValueRewriter", "types_of"]
+__all__ = ["Body", "Notes", "ValueRewriter", "either", "types_of"]
 
 Body: TypeAlias = dict[str, JSON]
 _FREE_CHARS = 400  # in strings with a pattern and no length: quantifiers without an end are cut there
+_MOST_LEAST = 200  # characters that a string with a pattern must have: counting them takes time
 _MOST_LISTED = 64  # numbers that are written as an enum
 _LARGEST = 2**53  # beyond it a server's numbers may be off
 _UNBOUNDED = 10**9
@@ -82,6 +83,15 @@ class ValueRewriter:
         return self._sized(schema, least, most, pointer)
 
     def _patterned(self, pattern: str, least: int, most: int, pointer: str) -> Body | None:
+        """Rewrite a pattern with the lengths in it, or without the least one where that is too much."""
+        body = self._fitted(pattern, least, most, pointer) if least <= _MOST_LEAST else None
+        if body is None and least > 0:
+            body = self._fitted(pattern, 0, most, pointer)
+            if body is not None:
+                self._notes.weaken(pointer, "minLength")
+        return body
+
+    def _fitted(self, pattern: str, least: int, most: int, pointer: str) -> Body | None:
         top = min(most, max(_FREE_CHARS, least), self._server.longest)
         try:
             node = pattern_node(pattern, least, top, pointer=pointer)
@@ -274,3 +284,13 @@ def _type_of(value: JSON) -> str:
             return "array"
         case _:
             return "object"
+
+
+def either(options: Sequence[Body]) -> Body:
+    """Return one schema for what any of them accepts."""
+    if len(options) == 1:
+        return options[0]
+    if all(list(option) == ["type"] for option in options):
+        kinds = [option["type"] for option in options]
+        return {"type": list(dict.fromkeys(cast("list[str]", kinds)))}
+    return {"anyOf": list(options)}
