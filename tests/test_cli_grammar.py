@@ -14,8 +14,8 @@ import pytest
 from bridle.cli import main
 from bridle.cli.grammar import GRAMMAR_COMMANDS, inputs
 from bridle.cli.grammar.accepting import listed_characters
-from bridle.cli.grammar.notations import NOTATIONS, Notation
-from bridle.cli.grammar.reporting import SIGNS, TARGETS
+from bridle.cli.grammar.notations import NOTATIONS, SIGNS, Notation
+from bridle.cli.grammar.reporting import TARGETS
 from bridle.grammars import Mode, Profile, call_grammar, check_gbnf, profiles, to_gbnf
 from bridle.grammars.gbnf_dialects import Dialect
 from bridle.grammars.gbnf_matching import GbnfMatcher
@@ -169,7 +169,22 @@ def test_a_profile_means_a_json_schema(tools: str, capsys: Captured) -> None:
     schema = json.loads(out)
     jsonschema.validate({"function": "lamp", "params": {"room": "attic", "on": True}}, schema)
     assert schema["properties"]["params"]["required"] == ["room", "on"]
-    assert "narrower than the schema: # x-order" in err
+    order = "members are written in the order of the schema (x-order)"
+    assert err == f"narrower than the schema: #/properties/params, #: {order}\n"
+
+
+def test_many_places_that_are_narrower_are_counted(tmp_path: Path, capsys: Captured) -> None:
+    inner = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}}}
+    many = saved(
+        tmp_path / "many.json", json.dumps([{"name": f"t{i}", "parameters": inner} for i in range(40)])
+    )
+    _, err = written(capsys, "from-tools", many, "--profile", "lmstudio")
+    (line,) = err.splitlines()
+    assert line.startswith("narrower than the schema: #/anyOf/0/properties/params, #/anyOf/0, #/anyOf/1/")
+    assert " and 77 more: members are" in line
+    narrowed = as_object(capsys, "from-tools", many, "--profile", "lmstudio")["narrowed"]
+    assert isinstance(narrowed, list)
+    assert len(narrowed) == 80
 
 
 def test_a_json_schema_has_the_keys_of_a_wrapper_that_is_named(tools: str, capsys: Captured) -> None:
@@ -243,7 +258,7 @@ def test_a_schema_can_be_written_in_every_notation(to: str, person: str, capsys:
 def test_what_is_not_enforced_is_noted_or_with_strict_an_error(person: str, capsys: Captured) -> None:
     _, err = written(capsys, "from-schema", person, "--profile", "ollama")
     assert "not enforced: #/properties/tags uniqueItems\n" in err
-    assert "narrower than the schema: # x-order\n" in err
+    assert "narrower than the schema: #: members are written in the order of the schema (x-order)\n" in err
     found = as_object(capsys, "from-schema", person, "--profile", "ollama")
     assert found["weakened"] == ["#/properties/tags uniqueItems"]
     assert main(["grammar", "from-schema", person, "--profile", "ollama", "--strict"]) == 2

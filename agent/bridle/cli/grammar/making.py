@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
@@ -19,7 +20,7 @@ from bridle.cli.grammar.inputs import (
     read_tools,
     turn_options,
 )
-from bridle.cli.grammar.notations import NOTATIONS, Form, Turn, of_schema, of_tools
+from bridle.cli.grammar.notations import NOTATIONS, SIGNS, Form, Turn, of_schema, of_tools
 from bridle.cli.screen import visible
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from bridle.grammars.gbnf_dialects import Dialect
 
 __all__ = ["FormOptions", "SchemaOptions", "ToolsOptions", "from_schema", "from_tools"]
+
+SHOWN_PLACES = 3  # of those that one note is about
 
 
 class FormOptions(TypedDict):
@@ -170,10 +173,23 @@ def _print(made: Constraint, form: Form, as_json: bool) -> None:
         output.print_note(f"note: {note}")
     for entry in made.weakened:
         output.print_note(f"not enforced: {entry}")
-    for entry in made.narrowed:
-        output.print_note(f"narrower than the schema: {entry}")
+    for line in _narrowed(made.narrowed):
+        output.print_note(f"narrower than the schema: {line}")
     if made.longest_bytes is not None:
         output.print_note(f"the longest sentence has {made.longest_bytes:,} bytes")
+
+
+def _narrowed(entries: Sequence[str]) -> list[str]:
+    """One line for each of bridle's own keywords, since many tools have many places."""
+    places: dict[str, list[str]] = {}
+    for entry in entries:
+        place, _, keyword = entry.rpartition(" ")
+        places.setdefault(keyword, []).append(place)
+    lines: list[str] = []
+    for keyword, found in places.items():
+        more = f" and {len(found) - SHOWN_PLACES:,} more" if len(found) > SHOWN_PLACES else ""
+        lines.append(f"{', '.join(found[:SHOWN_PLACES])}{more}: {SIGNS.get(keyword, keyword)} ({keyword})")
+    return lines
 
 
 def _write(text: str) -> None:

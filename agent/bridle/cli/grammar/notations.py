@@ -17,10 +17,31 @@ if TYPE_CHECKING:
     from bridle.wrappers import Wrapper
     from bridle.wrappers.syntax import CallShape
 
-__all__ = ["NOTATIONS", "Constraint", "Form", "Notation", "Turn", "is_narrowing", "of_schema", "of_tools"]
+__all__ = [
+    "NOTATIONS",
+    "SIGNS",
+    "Constraint",
+    "Form",
+    "Notation",
+    "Turn",
+    "is_narrowing",
+    "of_schema",
+    "of_tools",
+]
 
 Notation = Literal["gbnf", "lark", "json-schema", "regex", "structural-tag"]
 NOTATIONS = ("gbnf", "lark", "json-schema", "regex", "structural-tag")
+
+
+SIGNS: Mapping[str, str] = {
+    "x-order": "members are written in the order of the schema",
+    "x-closed": "members that the schema does not name are not written",
+    "x-narrowed": "some of the values that the schema allows are not written",
+    "x-null": "null is written where a member could be left out, and taken out after reading",
+    "x-limits": "larger than the target takes",
+    "x-impossible": "no value satisfies it",
+}
+"""What the keywords mean that are bridle's own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,14 @@ import click
 from bridle.cli import output
 from bridle.cli.files import read_text
 from bridle.cli.grammar.inputs import PROFILES, THE_FILE, kind_of, read_schema, read_tools
-from bridle.cli.grammar.notations import is_narrowing
+from bridle.cli.grammar.notations import SIGNS, is_narrowing
 from bridle.errors import InputError
 
 if TYPE_CHECKING:
     from bridle.grammars.report import Report
     from bridle.messages import JSON
 
-__all__ = ["SIGNS", "TARGETS", "Column", "report"]
+__all__ = ["TARGETS", "Column", "report"]
 
 TARGETS = ("llguidance", "gbnf", *PROFILES)
 ALL = "all"
@@ -42,17 +42,6 @@ MEANINGS: Mapping[str, str] = {
     "narrowed": "held more tightly than the schema says",
     "refused": "refused: the target cannot take the schema",
 }
-
-
-SIGNS: Mapping[str, str] = {
-    "x-order": "members are written in the order of the schema",
-    "x-closed": "members that the schema does not name are not written",
-    "x-narrowed": "some of the values that the schema allows are not written",
-    "x-null": "null is written where a member could be left out, and taken out after reading",
-    "x-limits": "larger than the target takes",
-    "x-impossible": "no value satisfies it",
-}
-"""What the keywords mean that are bridle's own."""
 
 
 @dataclass(frozen=True, slots=True)
