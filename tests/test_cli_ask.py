@@ -150,6 +150,145 @@ def test_a_wrong_tools_file_is_refused(
     text: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "tools.json"
+    path.write_text(text, encoding="utf-8")
+    options = ["--tools", str(path), "--tool-choice", "required", "--endpoint", script(tmp_path, REST)]
+    assert main(["ask", "Hi?", *options]) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"\x89PNG\r\n", "image"),
+        (b"GIF89a\1\0\1\0", "image"),
+        (b"%PDF-1.4\n", "PDF"),
+        (b"\xff\xfe", "not UTF-8"),
+        (b" \n", "standard input is empty"),
+    ],
+)
+def test_what_is_no_text_cannot_be_asked(
+    data: bytes,
+    says: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.stdin", Stdin(data))
+    assert main(["ask", "--endpoint", script(tmp_path, "x")]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_the_configured_endpoint_is_the_default(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = script(tmp_path, "Hello.").removeprefix("scripted:")
+    config = tmp_path / "config.toml"
+    monkeypatch.setenv("BRIDLE_CONFIG", str(config))
+    config.write_text(
+        f'schema = 1\n[default]\nendpoint = "mine"\n[endpoints.mine]\nkind = "scripted"\npath = "{path}"\n',
+        encoding="utf-8",
+    )
+    assert main(["ask", "Hi?"]) == 0
+    assert capsys.readouterr().out == "Hello.\n"
+
+
+def test_text_that_begins_like_an_image_is_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for mark in (b"", b"\xef\xbb\xbf"):
+        monkeypatch.setattr("sys.stdin", Stdin(mark + b"BMW makes what?\n"))
+        assert main(["ask", "--endpoint", script(tmp_path, "Cars.")]) == 0
+    assert capsys.readouterr().out == "Cars.\nCars.\n"
+
+
+def test_nothing_cannot_be_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["ask", " ", "--endpoint", script(tmp_path, "x")]) == 2
+    assert "TEXT is empty" in capsys.readouterr().err
+    monkeypatch.setattr("sys.stdin", None)
+    assert main(["ask", "--endpoint", script(tmp_path, "x")]) == 2
+    assert "nothing was asked" in capsys.readouterr().err
+
+
+def test_a_tools_file_may_begin_with_a_byte_order_mark(
+    tmp_path: Path, tools: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(tools)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    options = ["--tools", tools, "--tool-choice", "required", "--endpoint", script(tmp_path, REST)]
+    assert main(["ask", "It is dark", *options]) == 0
+    assert capsys.readouterr().out == 'lamp {"on": true}\n'
+
+
+def test_no_terminal_obeys_an_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["ask", "Hi?", "--endpoint", script(tmp_path, "a\x1b[2Jb")]) == 0
+    assert capsys.readouterr().out == "a\x1b[2Jb\n"  # a pipe gets what the model wrote
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert main(["ask", "Hi?", "--endpoint", script(tmp_path, "a\x1b[2Jb")]) == 0
+    assert capsys.readouterr().out == "a\\x1b[2Jb\n"
+
+
+def test_what_the_endpoint_cannot_be_told_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def complete(*_: object) -> Answer:
+        return Answer("Hello.", dropped=("seed",))
+
+    monkeypatch.setattr(Scripted, "complete", complete)
+    assert main(["ask", "Hi?", "--seed", "3", "--endpoint", script(tmp_path, "Hello.")]) == 0
+    assert capsys.readouterr().err == "the endpoint cannot be told: seed\n"
+
+
+CALL = '{"inner_thoughts": "Hm.", "function": "send_message", "params": {"message": "hi"}}'
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "says"),
+    [
+        (
+            "chatml-compact",
+            "hint: the embedded model knows only the memory functions of an agent: use `bridle",
+        ),
+        ("hermes", "note: the embedded model was trained with chatml-compact, not hermes"),
+    ],
+)
+def test_what_the_embedded_model_cannot_do_is_told(
+    wrapper: str,
+    says: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = ["--endpoint", script(tmp_path, CALL), "--wrapper", wrapper]
+    main(["ask", "hi", *options])
+    assert "embedded" not in capsys.readouterr().err
+    monkeypatch.setattr(Scripted, "name", "embedded")
+    main(["ask", "hi", *options])
+    assert says in capsys.readouterr().err
+
+
+def test_an_answer_is_one_of_the_choices(capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["ask", "Tea or coffee?", "--choice", "tea", "--choice", "coffee", "--json"])
+    body = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert body["text"] in ("tea", "coffee")
+    assert body["constraint"]["proof"] == "proven"
+    assert body["cost"]["nats"] > 0
+
+
+def test_two_ways_to_hold_an_answer_are_one_too_many(tools: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", "Hi?", "--choice", "a", "--schema", tools]) == 2
+    assert "--schema and --choice cannot be given together" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("key", ["parameters", "inputSchema", "input_schema"])
+def test_tools_come_in_the_shapes_of_openai_mcp_and_anthropic(
+    key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "tools.json"
     path.write_text(json.dumps([{"name": "lamp", key: SWITCH}]), encoding="utf-8")
     options = ["--tools", str(path), "--tool-choice", "lamp", "--json"]
     assert main(["ask", "It is dark", *options, "--endpoint", script(tmp_path, REST)]) == 0
