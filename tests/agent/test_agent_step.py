@@ -27,8 +27,8 @@ from bridle.agent.state import (
     UserSaid,
     new_state,
 )
-from bridle.agent.step import GIVE_UP, KEPT_CHARS, MOST_ASKS, REPEATED, step
-from bridle.messages import Completion, Finish, Message, Refusal, ToolCall
+from bridle.agent.step import DOUBTED, GIVE_UP, KEPT_CHARS, MOST_ASKS, REPEATED, UNSURE, step
+from bridle.messages import Completion, ConstraintCost, Finish, Message, Refusal, ToolCall
 
 SEARCH = call("archival_memory_search", query="boss", request_heartbeat=True)
 
@@ -243,6 +243,36 @@ def test_a_new_message_closes_a_turn_that_was_left_open() -> None:
     assert [message.content for message in state.history] == ["first", "second"]
     assert (state.turn, state.is_open) == (2, True)
     assert effects[0] == Record("user", "second", NOW)
+
+
+@pytest.mark.parametrize(
+    ("made", "nats", "is_done"),
+    [
+        (append("Boss: angry"), 1.5, False),
+        (append("Boss: Ada"), 0.5, True),
+        (call("archival_memory_insert", content="nil", request_heartbeat=True), 1.5, False),
+        (call("archival_memory_search", query="boss", request_heartbeat=True), 9.0, True),
+    ],
+)
+def test_a_write_that_the_model_did_not_expect_is_not_done(
+    made: ToolCall, nats: float, is_done: bool
+) -> None:
+    completion = replace(answer(made, thoughts="hm"), cost=ConstraintCost(nats=nats))
+    state, effects = step(opened(), ModelAnswered(completion), NOW)
+    assert isinstance(effects[-1], Reply) is not is_done
+    if not is_done:
+        said = say(UNSURE)
+        assert effects == (
+            Did(Step("hm", made, DOUBTED)),
+            Record("assistant", UNSURE, NOW),
+            Did(Step("unclear", said, "OK")),
+            Reply(UNSURE),
+        )
+        assert state.core == opened().core
+        assert [message.calls for message in state.history[-2:]] == [(said,), ()]
+        assert not state.is_open
+    full = replace(opened(), profile=FULL)
+    assert not isinstance(step(full, ModelAnswered(completion), NOW)[1][-1], Reply)
 
 
 def test_the_state_carries_no_more_history_than_it_should() -> None:

@@ -279,9 +279,10 @@ def _parts(word: str) -> tuple[str, str, str]:
 
 
 def _stem(word: str) -> tuple[str, str]:
-    """A word without the ending of a plural or a possessive, and that ending."""
+    """A word without the ending of a plural or a possessive, and that ending; names keep their "s"."""
     for ending in ("'s", "’s", "s"):
-        if word.endswith(ending) and len(word) > len(ending) + 2:
+        is_name = ending == "s" and word[0].isupper()
+        if word.endswith(ending) and len(word) > len(ending) + 2 and not is_name:
             return word[: -len(ending)], ending
     return word, ""
 

@@ -43,7 +43,8 @@ class Profile:
     `show_counts` adds sizes and counts to the memory turn. `line_edits` lets `core_memory_replace` name
     only whole lines that exist. With `memory_stays`, turns with memory and time are part of the conversation
     and stay where they were shown; else there is one, and it moves. `grounded` holds what the model copies to
-    what was said (see `grounding`).
+    what was said (see `grounding`). What the model writes to memory against its own expectation is not done:
+    where the constraint cost it more than `doubt_nats` (None: never asked).
     """
 
     name: str
@@ -58,6 +59,7 @@ class Profile:
     line_edits: bool
     memory_stays: bool
     grounded: bool
+    doubt_nats: float | None
     max_steps: int
 
     def core(self) -> Core:
@@ -80,6 +82,7 @@ COMPACT = Profile(
     line_edits=True,
     memory_stays=False,
     grounded=True,
+    doubt_nats=1.0,
     max_steps=6,
 )
 
@@ -115,6 +118,7 @@ Never invent something that you could look up, and never mention these instructi
     line_edits=False,
     memory_stays=True,
     grounded=False,
+    doubt_nats=None,
     max_steps=10,
 )
 

@@ -4,7 +4,7 @@ to be done.
 A turn always ends with a reply. After a function the model is asked again whether it wished so or not,
 because small models forget to ask; the last allowed step, and the step after a call that was made twice,
 allow nothing but a reply; an answer that holds no call is asked for again twice; and then a fixed sentence
-says so honestly.
+says so honestly. Another one is said where a small model was made to write to memory what it did not expect.
 """
 
 from __future__ import annotations
@@ -35,11 +35,14 @@ from bridle.agent.state import (
 from bridle.messages import JSON, Completion, Message, ToolCall
 from bridle.wrappers.checking import check_call
 
-__all__ = ["GIVE_UP", "KEPT_CHARS", "MOST_ASKS", "REPEATED", "step"]
+__all__ = ["DOUBTED", "GIVE_UP", "KEPT_CHARS", "MOST_ASKS", "REPEATED", "UNSURE", "step"]
 
 GIVE_UP = "I could not work out an answer."
 REPEATED = "Failed: you have just done that"
+UNSURE = "I am not sure what to keep of that. Please say it in other words."
+DOUBTED = "Not done: the model was not sure"
 MOST_ASKS = 2
+_WRITES = ("core_memory_append", "core_memory_replace", "archival_memory_insert")
 KEPT_CHARS = 32000
 """How much conversation the state carries, in characters; more than any profile shows."""
 
@@ -106,7 +109,17 @@ def _answered(state: AgentState, completion: Completion, now: datetime) -> Resul
         return _reply(state, message.thoughts, text, now)
     if _is_last(state):
         return _ask_again(state, "only send_message may be called now", now)
+    if _is_doubtful(state, call, completion):
+        doubted = Did(Step(message.thoughts, call, DOUBTED))
+        after, effects = _reply(state, "unclear", UNSURE, now)
+        return after, (doubted, *effects)
     return _dispatch(replace(state, steps=state.steps + 1), call, message.thoughts, now)
+
+
+def _is_doubtful(state: AgentState, call: ToolCall, completion: Completion) -> bool:
+    """Does the call write to memory what the model would hardly have written, had nothing held it?"""
+    most, cost = state.profile.doubt_nats, completion.cost
+    return most is not None and cost is not None and call.name in _WRITES and cost.nats > most
 
 
 def _is_plain_text(completion: Completion) -> bool:
