@@ -1,8 +1,9 @@
 """Recognisers: does a schema, as an engine is given it, accept a text? No model is needed.
 
 What is asked is the grammar that this package writes for the engine: `llguidance` itself reads it, and for
-GBNF a recogniser of our own. Here a schema means what JSON Schema says it means: objects are open unless they
-are closed, and nothing is bounded that the schema does not bound. A model is held more tightly (see `Bounds`).
+GBNF a recogniser of our own. Here a schema means what JSON Schema says it means: objects are open unless
+they are closed, and nothing is bounded that the schema does not bound. A model is held more tightly (see
+`Bounds`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from bridle.grammars.lint import check_gbnf
 from bridle.grammars.open_schema import open_grammar
 from bridle.grammars.profiles import Profile, report_of
 from bridle.grammars.report import Entry, Report
+from bridle.grammars.schema_cases import Impossible
 from bridle.grammars.schema_keywords import check_schema, restricting
 from bridle.messages import JSON
 
@@ -68,7 +70,10 @@ def acceptor(schema: Mapping[str, JSON] | bool, target: Target = "llguidance") -
     if target not in ("llguidance", "gbnf"):
         raise InputError(f"the target is {target!r}", hint="use 'llguidance' or 'gbnf'")
     weakened: dict[Entry, None] = {}
-    grammar = open_grammar(schema, lambda pointer, keyword, _: weakened.setdefault((pointer, keyword)))
+    try:
+        grammar = open_grammar(schema, lambda pointer, keyword, _: weakened.setdefault((pointer, keyword)))
+    except Impossible:
+        return Acceptor(_Nothing(), _report(schema, target, {}))
     report = _report(schema, target, weakened)
     try:
         recogniser: _Recogniser = _Gbnf(grammar) if target == "gbnf" else _Llguidance(grammar)
@@ -115,6 +120,13 @@ def _report(schema: Mapping[str, JSON] | bool, target: str, weakened: Mapping[En
     entries = restricting(schema)
     enforced = tuple(entry for entry in entries if entry not in weakened)
     return Report(target, enforced, tuple(weakened))
+
+
+class _Nothing:
+    """What recognises a schema that nothing satisfies."""
+
+    def matches(self, text: str) -> bool:
+        return False
 
 
 class _Gbnf:

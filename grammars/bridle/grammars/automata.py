@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from bridle.grammars.ir import EMPTY, ENDLESS, Chars, Node, Repeat, alt, optional, seq
-from bridle.grammars.regular import LARGEST, Automaton, Moves, TooLarge, joined
+from bridle.grammars.moves import Moves, joined
+from bridle.grammars.regular import Automaton, TooLarge
 
-__all__ = ["is_empty", "lengths", "rules_of", "trimmed", "within"]
+__all__ = ["is_empty", "lengths", "rules_of", "trimmed"]
 
 _NESTED = 10  # brackets inside brackets in one rule; llguidance takes some thirty
 _DEEPEST = 60  # the same where parts cannot become rules
@@ -81,34 +82,6 @@ def lengths(whole: Automaton) -> tuple[int, int | None]:
         least += 1
     most = _longest(whole)
     return least, most
-
-
-def within(whole: Automaton, least: int, most: int | None) -> Automaton:
-    """Keep the texts of `least` to `most` characters.
-
-    Raises:
-        TooLarge: when there are too many lengths to tell apart.
-    """
-    top = least if most is None else most
-    if len(whole.moves) * (top + 1) > 4 * LARGEST:
-        raise TooLarge
-    known = {(0, 0): 0}
-    waiting = [(0, 0)]
-    moves: list[Moves] = []
-    for state, count in waiting:  # grows while it is read
-        found: list[tuple[int, int, int]] = []
-        if most is None or count < top:
-            for first, last, to in whole.moves[state]:
-                key = (to, min(count + 1, top))
-                if key not in known:
-                    known[key] = len(waiting)
-                    waiting.append(key)
-                    if len(waiting) > LARGEST:
-                        raise TooLarge
-                found.append((first, last, known[key]))
-        moves.append(tuple(found))
-    accepting = {i for i, (state, count) in enumerate(waiting) if state in whole.accepting and count >= least}
-    return trimmed(Automaton(tuple(moves), frozenset(accepting)))
 
 
 def rules_of(

@@ -64,7 +64,9 @@ def exact_class(letter: str) -> _Ranges:
 
 @lru_cache(maxsize=1)
 def _all_characters() -> str:
-    return "".join(chr(point) for first, last in Chars((), negated=True).allowed() for point in range(first, last + 1))
+    return "".join(
+        chr(point) for first, last in Chars((), negated=True).allowed() for point in range(first, last + 1)
+    )
 
 
 def _point(place: int) -> int:

@@ -90,7 +90,7 @@ FORMATS = {
     "date": f"^{_DATE}$",
     "time": f"^{_TIME}$",
     "date-time": f"^{_DATE}T{_TIME}$",
-    "duration": f"^P({_SHORT}W|{_SHORT}D(T{_SHORT}H)?|T({_SHORT}H({_SHORT}M)?|{_SHORT}M({_SHORT}S)?|{_SHORT}S))$",
+    "duration": f"^P({_SHORT}W|{_SHORT}D(T{_SHORT}H)?|T({_SHORT}H({_SHORT}M)?|{_SHORT}M|{_SHORT}S))$",
     "uuid": _UUID,
     "email": rf"^{_MAILBOX}(\.{_MAILBOX}){{0,3}}@({_SHORT_LABEL}\.){{1,3}}[a-zA-Z]{{2,12}}$",
     "idn-email": rf"^{_MAILBOX}(\.{_MAILBOX}){{0,3}}@({_SHORT_LABEL}\.){{1,3}}[a-zA-Z]{{2,12}}$",

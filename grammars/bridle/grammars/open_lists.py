@@ -1,4 +1,4 @@
-"""Objects and arrays of open grammars: members in any order, items that must be among the rest or all differ."""
+"""Objects and arrays of open grammars: members in any order, items that must be there or must differ."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Numbers between bounds as Python's `json` writes them: without end, and with exponents where floats have them.
+"""Numbers between bounds as Python's `json` writes them: without end, with exponents where floats have them.
 
-A float is written with an exponent from 1e16 on and below 1e-4, as one digit, maybe a fraction, and an exponent
-of at least two digits. An integer may be written as a float: `1.0` and `1e+16` are integers to JSON Schema.
+A float is written with an exponent from 1e16 on and below 1e-4, as one digit, maybe a fraction, and an
+exponent of at least two digits. An integer may be written as a float: `1.0` and `1e+16` are integers.
 """
 
 from __future__ import annotations
@@ -52,9 +52,8 @@ def open_integers(low: End, high: End) -> Node | None:
 
 def open_numbers(low: End, high: End, *, broken: bool = False) -> Node | None:
     """Return rules for the numbers between two bounds, or when `broken` for those that are no integers."""
-    if low is not None and high is not None:
-        if low[0] > high[0] or (low[0] == high[0] and (low[1] or high[1])):
-            return None
+    if low is not None and high is not None and _apart(low, high):
+        return None
     parts: list[Node] = []
     zero = _holds(_ZERO, low, high)
     if zero:
@@ -87,6 +86,10 @@ def multiples(step: Fraction, node: Node, *, whole: bool, share: Share | None = 
     unit = step.numerator if whole else (step * 10**places).numerator
     found = trimmed(intersection(automaton(_tree(node)), trimmed(_multiples(unit, places))))
     return rules_of(found, lambda chars: chars, share)
+
+
+def _apart(low: tuple[Decimal, bool], high: tuple[Decimal, bool]) -> bool:
+    return low[0] > high[0] or (low[0] == high[0] and (low[1] or high[1]))
 
 
 def no_integers(node: Node) -> Node | None:

@@ -1,14 +1,15 @@
 """The JSON texts that a schema accepts, as open rules: nothing is bounded that the schema does not bound.
 
-Texts are as Python's `json.dumps(value, ensure_ascii=False)` writes them. Members of an object may stand in any
-order, as long as the number of orders can be told apart (`MOST_STATES`); beyond that the required ones stand in
-declared order, which is noted as the keyword `x-order`.
+Texts are as Python's `json.dumps(value, ensure_ascii=False)` writes them. Members of an object may stand in
+any order, as long as the orders of those that are required can be told apart (`MOST_STATES`: eight members);
+beyond that the required ones stand in declared order, which is noted as the keyword `x-order`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from math import isfinite
@@ -149,14 +150,13 @@ class _Open:
         if not rules:
             return self._plain(least, most)
         bounded = least > 0 or most < ENDLESS
-        formats = [
-            demand for demand in case.texts if demand.keyword == "format" and demand.text in EXACT_FORMATS
-        ]
+        formats = _formats(case)
         patterns = rules if not formats else [rule for rule in rules if rule not in set(text_rules(formats))]
         tries = [(rules, least, most)]
         tries += [(patterns, least, most)] if formats and patterns else []
-        tries += [(rules, 0, ENDLESS)] if bounded else []
-        tries += [(patterns, 0, ENDLESS)] if bounded and formats and patterns else []
+        for low in dict.fromkeys((least, 0)) if bounded else ():
+            tries += [(rules, low, ENDLESS)] if (low, ENDLESS) != (least, most) else []
+            tries += [(patterns, low, ENDLESS)] if formats and patterns else []
         why = ""
         for texts, low, high in tries:
             try:
@@ -166,23 +166,22 @@ class _Open:
             except SchemaError as error:
                 why = why or error.message
                 continue
-            self._lost(case, [] if texts is rules else formats, bounded and (low, high) == (0, ENDLESS), why)
+            lengths = ["minLength"] * (low < least) + ["maxLength"] * (high > most)
+            self._lost(case, [] if texts is rules else formats, lengths, why)
             return node
-        self._lost(case, case.texts, False, why)
+        self._lost(case, case.texts, [], why)
         return self._plain(least, most)
 
-    def _lost(self, case: Case, texts: Sequence[Demand], lengths: bool, why: str) -> None:
+    def _lost(self, case: Case, texts: Sequence[Demand], lengths: Sequence[str], why: str) -> None:
         """Note which demands had to be left out for others to be held."""
         for demand in texts:
             self.reader.leave_out(demand.pointer, demand.keyword, why)
-        for keyword in ("minLength", "maxLength") if lengths else ():
+        for keyword in lengths:
             self._leave_out(case, keyword, why)
 
     def _without_formats(self, case: Case) -> Node:
-        """Write strings whose formats contradict what else is demanded: formats are only annotations there."""
-        formats = [
-            demand for demand in case.texts if demand.keyword == "format" and demand.text in EXACT_FORMATS
-        ]
+        """Write strings whose formats contradict what else is demanded: formats only describe there."""
+        formats = _formats(case)
         for demand in formats:
             self.reader.leave_out(
                 demand.pointer, "format", "no value of the format satisfies the other keywords"
@@ -219,16 +218,18 @@ class _Open:
                 self.reader.leave_out(self.reader.pointer(schema), keyword, why)
 
 
+def _formats(case: Case) -> list[Demand]:
+    return [demand for demand in case.texts if demand.keyword == "format" and demand.text in EXACT_FORMATS]
+
+
 def _forms(value: JSON) -> list[str]:
     """Return all texts of a scalar that are equal to it."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return [] if isinstance(value, dict | list) else [json.dumps(value, ensure_ascii=False)]
     forms = [json.dumps(value)]
     if isinstance(value, int):
-        try:
+        with suppress(OverflowError):  # larger than any float
             forms.append(json.dumps(float(value)) if float(value) == value else forms[0])
-        except OverflowError:
-            pass
     elif value.is_integer():
         forms.append(str(int(value)))
     return [*dict.fromkeys(forms), *(["-0.0"] if value == 0 else [])]

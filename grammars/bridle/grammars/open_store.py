@@ -1,4 +1,4 @@
-"""The rules of an open grammar: tokens, lists of parts in any state of a machine, and what matches nothing."""
+"""The rules of an open grammar: tokens, lists of parts in each state of a machine, and nothing at all."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Reads the regular expressions of JSON Schema's `pattern` into a tree.
 
-Understood is what ECMA-262 and Python's `re` have in common, and of each what schemas in the wild use: `\\p{L}`,
-`(?<name>…)`, `(?i)` at the start. Look-around is understood at the top, where it speaks about the whole rest.
-Where the two dialects differ (`\\w`, `\\d`, `\\s`, `.`), `exact` reads them as `re` does, and else only what
-both accept is kept. Back references, possessive quantifiers and conditions are refused.
+Understood is what ECMA-262 and Python's `re` have in common, and what schemas in the wild use of each:
+`\\p{L}`, `(?<name>…)`, `(?i)` at the start. Look-around is understood at the top, where it speaks about the
+whole rest. Where the two differ (`\\w`, `\\d`, `\\s`, `.`), `exact` reads them as `re` does; otherwise only
+what both accept is kept. Back references, possessive quantifiers and conditions are refused.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from bridle.errors import SchemaError
-from bridle.grammars.automata import is_empty, lengths, rules_of, trimmed, within
+from bridle.grammars.automata import is_empty, lengths, rules_of, trimmed
 from bridle.grammars.ir import EMPTY, ENDLESS, Alt, Chars, Lit, Node, Repeat, Seq, alt, optional, seq
 from bridle.grammars.pattern_syntax import Branch, branches_of, check_pattern, whole_text
 from bridle.grammars.regular import (
@@ -29,6 +29,7 @@ from bridle.grammars.regular import (
     intersection,
 )
 from bridle.grammars.schema_cases import Impossible
+from bridle.grammars.sized_texts import compact, sized_rules, within
 
 __all__ = [
     "TextRule",
@@ -168,16 +169,19 @@ def _sized(
     """Write an automaton whose texts must have a length; unless `exact`, some of them will do."""
     shortest, longest = lengths(whole)
     fits = longest is not None and longest <= most
+    whole, back = compact(whole)
+
+    def written(chars: Chars) -> Node:
+        return leaf(back(chars))
+
     layered = share is not None and (most + 1) * len(whole.moves) <= _LAYERS
     if exact or most >= ENDLESS or fits or layered:
         if shortest < least or not (fits or most >= ENDLESS):
-            whole = within(whole, least, None if most >= ENDLESS else most)
-        return rules_of(whole, leaf, share)
-    loose = rules_of(within(whole, least, None) if shortest < least else whole, lambda chars: chars)
+            return sized_rules(whole, least, most, written, share)
+        return rules_of(whole, written, share)
+    loose = rules_of(within(whole, least, None) if shortest < least else whole, back)
     found = None if loose is None else _cut_to_fit([loose], most)
-    if found is not None:
-        return _leaves(found, leaf)
-    return rules_of(within(whole, least, most), leaf, share)
+    return _leaves(found, leaf) if found is not None else sized_rules(whole, least, most, written, share)
 
 
 def _same(chars: Chars) -> Node:

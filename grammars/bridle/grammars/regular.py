@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 
 from bridle.grammars.char_classes import exact_class
 from bridle.grammars.ir import Chars
+from bridle.grammars.moves import Moves, apart, joined
 
 __all__ = [
     "ANYTHING",
@@ -22,7 +23,6 @@ __all__ = [
     "Automaton",
     "Both",
     "Cat",
-    "Moves",
     "Not",
     "Or",
     "Ranges",
@@ -36,8 +36,6 @@ __all__ = [
 LARGEST = 6000  # states of one automaton; building so many takes about half a second
 
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
-Moves: TypeAlias = tuple[tuple[int, int, int], ...]
-"""Where a state leads: (first code point, last one, state), sorted and apart."""
 _Kind: TypeAlias = Literal["start", "end", "word", "inside"]
 
 
@@ -286,36 +284,6 @@ def _holds(kind: _Kind | None, before: _Side, after: _Side) -> bool:
             return (before == "word") != (after == "word")
         case _:
             return (before == "word") == (after == "word")
-
-
-def apart(edges: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, frozenset[int]]]:
-    """Cut ranges that overlap into ranges apart, each with all states that it leads to."""
-    listed = list(edges)
-    ends: dict[int, list[tuple[bool, int]]] = {}
-    for first, last, to in listed:
-        ends.setdefault(first, []).append((True, to))
-        ends.setdefault(last + 1, []).append((False, to))
-    active: dict[int, int] = {}
-    found: list[tuple[int, int, frozenset[int]]] = []
-    points = sorted(ends)
-    for i, point in enumerate(points):
-        for begins, to in ends[point]:
-            active[to] = active.get(to, 0) + (1 if begins else -1)
-        targets = frozenset(to for to, count in active.items() if count)
-        if targets:
-            found.append((point, points[i + 1] - 1, targets))
-    return found
-
-
-def joined(moves: Iterable[tuple[int, int, int]]) -> Moves:
-    """Sort moves and join those that touch and lead to the same state."""
-    found: list[tuple[int, int, int]] = []
-    for first, last, to in sorted(moves):
-        if found and found[-1][2] == to and found[-1][1] + 1 == first:
-            found[-1] = (found[-1][0], last, to)
-        else:
-            found.append((first, last, to))
-    return tuple(found)
 
 
 def complement(one: Automaton) -> Automaton:

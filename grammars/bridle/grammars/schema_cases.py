@@ -96,10 +96,10 @@ class Contains:
 class Case:
     """One way to satisfy a schema. What a field says of one type holds for values of that type only.
 
-    `whole` is integers only, `broken` none of them; `typed` says that the schema names types; `low` and `high`
-    are a bound and whether it is left out itself; `values` are the only ones, if all `sources` accept them;
-    `excluded` are none, each with the place that says so; `unique` holds the places that demand unique items;
-    `followed` are the references on the way here.
+    `whole` is integers only, `broken` none of them; `typed` says that the schema names types; `low` and
+    `high` are a bound and whether it is left out itself; `values` are the only ones, if all `sources` accept
+    them; `excluded` are none, each with the place that says so; `unique` holds the places that demand unique
+    items; `followed` are the references on the way here.
     """
 
     kinds: frozenset[str] = frozenset(KINDS)
@@ -142,7 +142,9 @@ def kind_of(value: JSON) -> str:
         return "boolean"
     if isinstance(value, int | float):
         return "number"
-    return {str: "string", list: "array"}.get(type(value), "object")
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object"
 
 
 def same(one: JSON, other: JSON) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Protocol, cast
 
@@ -173,8 +173,8 @@ def pointer_to(pointer: str, *tokens: str | int) -> str:
 
 _DRAFT_HINT = "it must follow JSON Schema, draft 2020-12 unless `$schema` says otherwise"
 _TYPES_HINT = (
-    "types are object (not dict), array (not list or tuple), string, integer, number (not float), boolean and null; "
-    "leave `type` out for any of them"
+    "types are object (not dict), array (not list or tuple), string, integer, number (not float), boolean "
+    "and null; leave `type` out for any of them"
 )
 
 
@@ -214,7 +214,9 @@ def _error_in(schema: object, draft: _Draft) -> tuple[str, str] | None:
         return "", "it is too deeply nested"
     if not errors:
         return None
-    worst = cast("exceptions.ValidationError", exceptions.best_match(errors))
+    # jsonschema does not say what its choice of an error is.
+    choose = cast("Callable[[object], exceptions.ValidationError]", exceptions.best_match)  # pyright: ignore[reportUnknownMemberType]
+    worst = choose(errors)
     return pointer_to("", *worst.absolute_path), worst.message[:200]
 
 
@@ -268,7 +270,7 @@ META_SCHEMAS: Mapping[str, Mapping[str, JSON]] = {
 @lru_cache(maxsize=1024)
 def _draft(text: str) -> _Draft:
     """Return the validator of a schema's draft: the one that it names, or the newest in which it is valid."""
-    schema = json.loads(text)
+    schema = cast("JSON", json.loads(text))
     named = str(schema.get("$schema", "")) if isinstance(schema, dict) else ""
     for draft in _DRAFTS:
         if named and _plain(named) == _plain(_name(draft)):

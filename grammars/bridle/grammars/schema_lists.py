@@ -1,4 +1,4 @@
-"""Writes objects and arrays as bounded rules: members in declared order, and others only where they are named."""
+"""Writes objects and arrays as bounded rules: members in declared order, others where they are named."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from bridle.errors import SchemaError
-from bridle.grammars.automata import rules_of, trimmed, within
+from bridle.grammars.automata import rules_of, trimmed
 from bridle.grammars.ir import Alt, Lit, Node, alt, seq
 from bridle.grammars.json_rules import JsonRules
 from bridle.grammars.json_text import escaped, quoted
@@ -18,6 +18,7 @@ from bridle.grammars.schema_names import names_automaton
 from bridle.grammars.schema_negation import Inexact
 from bridle.grammars.schema_reader import Reader
 from bridle.grammars.schema_source import Source
+from bridle.grammars.sized_texts import within
 from bridle.messages import JSON
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridle.grammars.automata import trimmed, within
+from bridle.grammars.automata import trimmed
 from bridle.grammars.formats import EXACT_FORMATS, STANDARD_FORMATS
 from bridle.grammars.patterns import TextRule, text_automaton
 from bridle.grammars.regular import Automaton, Cat, Or, Set, automaton, complement, intersection
@@ -10,6 +10,7 @@ from bridle.grammars.schema_cases import Case
 from bridle.grammars.schema_demands import text_rules
 from bridle.grammars.schema_negation import Inexact
 from bridle.grammars.schema_reader import Reader
+from bridle.grammars.sized_texts import within
 from bridle.messages import JSON
 
 __all__ = ["names_automaton"]

@@ -67,29 +67,33 @@ def _arrays(case: Case) -> Iterator[Case]:
     if case.most_items is not None:
         yield Case(least_items=case.most_items + 1)
     for part in case.arrays:
-        for i, schema in enumerate(part.prefix):
-            if schema is not True:
-                before: tuple[JSON, ...] = (True,) * i
-                wrong = ArrayPart(
-                    (*before, _opposite(schema, part.pointer, "items")), True, part.pointer, False
-                )
-                yield Case(least_items=i + 1, arrays=(wrong,))
-        if part.rest is False:
-            yield Case(least_items=len(part.prefix) + 1)
-        elif part.rest is not True and part.rest != {}:
-            if part.prefix:
-                raise Inexact("items behind the first ones cannot be negated")
-            yield Case(
-                contains=(Contains(_opposite(part.rest, part.pointer, "items"), 1, None, part.pointer),)
-            )
+        yield from _items(part)
     for wanted in case.contains:
-        if wanted.least > 1:
-            yield Case(contains=(replace(wanted, least=0, most=wanted.least - 1),))
-        elif wanted.least == 1:
-            none = _opposite(wanted.schema, wanted.pointer, "contains")
-            yield Case(arrays=(ArrayPart((), none, wanted.pointer, False),))
-        if wanted.most is not None:
-            yield Case(contains=(replace(wanted, least=wanted.most + 1, most=None),))
+        yield from _found(wanted)
+
+
+def _items(part: ArrayPart) -> Iterator[Case]:
+    for i, schema in enumerate(part.prefix):
+        if schema is not True:
+            before: tuple[JSON, ...] = (True,) * i
+            wrong = ArrayPart((*before, _opposite(schema, part.pointer, "items")), True, part.pointer, False)
+            yield Case(least_items=i + 1, arrays=(wrong,))
+    if part.rest is False:
+        yield Case(least_items=len(part.prefix) + 1)
+    elif part.rest is not True and part.rest != {}:
+        if part.prefix:
+            raise Inexact("items behind the first ones cannot be negated")
+        yield Case(contains=(Contains(_opposite(part.rest, part.pointer, "items"), 1, None, part.pointer),))
+
+
+def _found(wanted: Contains) -> Iterator[Case]:
+    if wanted.least > 1:
+        yield Case(contains=(replace(wanted, least=0, most=wanted.least - 1),))
+    elif wanted.least == 1:
+        none = _opposite(wanted.schema, wanted.pointer, "contains")
+        yield Case(arrays=(ArrayPart((), none, wanted.pointer, False),))
+    if wanted.most is not None:
+        yield Case(contains=(replace(wanted, least=wanted.most + 1, most=None),))
 
 
 def _objects(case: Case) -> Iterator[Case]:

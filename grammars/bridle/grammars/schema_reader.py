@@ -301,7 +301,7 @@ class Reader:
 
 
 def _some_text(patterns: list[Demand]) -> bool:
-    """Tell whether a string may match all patterns. Formats count for nothing: they may contradict patterns."""
+    """Tell whether a string may match all patterns. Formats do not count: they may contradict them."""
     try:
         return not is_empty(text_automaton(tuple(text_rules(patterns)), exact=True))
     except (TooLarge, SchemaError):

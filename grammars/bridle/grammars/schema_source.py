@@ -77,7 +77,10 @@ class Source:
             self._validator = validator_of(self.root)
         try:
             return self._validator.evolve(schema=schema).is_valid(value)
-        except (Unresolvable, re.error, RecursionError) as error:
+        except Unresolvable:
+            # A reference inside a part with a name of its own. What it leads to is checked by itself.
+            return self._validator.evolve(schema=_without_references(schema)).is_valid(value)
+        except (re.error, RecursionError) as error:
             raise SchemaError(f"the schema cannot be checked: {error}"[:300]) from error
 
     def is_dynamic(self, reference: str) -> bool:
@@ -126,6 +129,15 @@ class Source:
             pointer=f"{pointer}/$ref",
             hint="refer to a place in it, such as '#/$defs/name'",
         )
+
+
+def _without_references(schema: object) -> object:
+    if isinstance(schema, list):
+        return [_without_references(part) for part in cast("list[object]", schema)]
+    if not isinstance(schema, Mapping):
+        return schema
+    parts = cast("Mapping[str, object]", schema)
+    return {key: _without_references(part) for key, part in parts.items() if key not in ("$ref", "$id")}
 
 
 def _tokens(fragment: str) -> Iterator[str]:
