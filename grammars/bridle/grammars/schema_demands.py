@@ -30,6 +30,8 @@ __all__ = ["item_schemas", "member_schemas", "other_members", "plain_case", "tex
 
 _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _KIND_OF = {"integer": "number"}
+_WORDS = {kind: frozenset(words) for kind, words in BY_TYPE.items()}
+_MEMBERS = frozenset(("properties", "patternProperties", "additionalProperties"))
 
 
 def plain_case(schema: Schema, place: str, *, old: bool) -> Case:
@@ -62,7 +64,7 @@ def plain_case(schema: Schema, place: str, *, old: bool) -> Case:
         names=((schema["propertyNames"], place),) if schema.get("propertyNames", True) is not True else (),
         least_members=limit(schema, "minProperties", 0),
         most_members=_limit(schema, "maxProperties"),
-        speaks_of=frozenset(kind for kind, words in BY_TYPE.items() if any(word in schema for word in words)),
+        speaks_of=frozenset(kind for kind, words in _WORDS.items() if not words.isdisjoint(schema)),
         sources=(schema,),
         nullable=schema["nullable"] is True if "nullable" in schema else None,
     )
@@ -219,8 +221,7 @@ def _contains(schema: Schema, place: str) -> tuple[Contains, ...]:
 
 
 def _objects(schema: Schema, place: str) -> tuple[ObjectPart, ...]:
-    words = ("properties", "patternProperties", "additionalProperties")
-    if not any(word in schema for word in words):
+    if _MEMBERS.isdisjoint(schema):
         return ()
     return (
         ObjectPart(
