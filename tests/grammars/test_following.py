@@ -22,7 +22,8 @@ from bridle.grammars import (
     schema_grammar,
 )
 from bridle.grammars.distances import furthest
-from bridle.grammars.following import Follower, State, label_of
+from bridle.grammars.following import Follower, label_of
+from bridle.grammars.places import State
 from bridle.wrappers import get_wrapper
 from noise import BOUNDS, random_tools
 

@@ -13,52 +13,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from bridle.grammars.ir import EMPTY, Alt, Chars, Grammar, Lit, Node, Ref, Repeat, Seq
+from bridle.grammars.places import Place, State, entry
 from bridle.grammars.utf8 import any_char, char_length, completion, decoded, whole_chars
 
-__all__ = ["TURN_TEXT", "Follower", "Place", "State", "label_of"]
+__all__ = ["TURN_TEXT", "Follower", "label_of"]
 
 TURN_TEXT = "turn-text"
 """The kind of the rules for the text of a turn, which is no part of a call; also the name of its field."""
 _LABEL = "field:"
 _WIDE = 1000  # code points of a class that words can be written in
-
-
-class Place:
-    """A node of the rules, how far the text has come in it, and the place that follows.
-
-    `done` counts the parts of a sequence or the bytes of a text that are over, or is the least of a
-    repetition, whose most is `most`; `begun` are the first bytes of a character. `labels` are the names of
-    the fields that it is in.
-    """
-
-    __slots__ = ("begun", "done", "heads", "known", "labels", "most", "next", "node", "weight")
-
-    def __init__(
-        self, node: Node, done: int, most: int, begun: bytes, following: Place | None, labels: tuple[str, ...]
-    ) -> None:
-        self.node = node
-        self.done = done
-        self.most = most
-        self.begun = begun
-        self.next = following
-        self.labels = labels
-        self.weight = -1
-        self.heads: State | None = None
-        self.known: dict[tuple[int, int, int, bytes], Place] = {}
-
-    def after(self, node: Node, done: int = 0, most: int = 0, begun: bytes = b"", label: str = "") -> Place:
-        """Return the place of a node that this one follows; equal places are one."""
-        key = (id(node), done, most, begun)
-        found = self.known.get(key)
-        if found is None:
-            labels = (*self.labels, label) if label else self.labels
-            found = self.known[key] = Place(node, done, most, begun, self, labels)
-        return found
-
-
-State = tuple[Place, ...]
-"""Where the next byte can be read: at or inside texts and characters, or nowhere because all is over. A text
-that the grammar does not allow has no place."""
 
 
 def label_of(rule: str) -> str:
@@ -93,7 +56,7 @@ class Follower:
 
     def start(self) -> State:
         """Return the state of an answer of which nothing is written yet."""
-        return self._heads(_entry(self._grammar.root, Place(EMPTY, 0, 0, b"", None, ())))
+        return self._heads(entry(self._grammar.root, Place(EMPTY, 0, 0, b"", None, ())))
 
     def advance(self, state: State, piece: bytes) -> State:
         """Return the state after some more bytes of the answer."""
@@ -265,9 +228,9 @@ class Follower:
                 if at >= len(items):
                     return [following]
                 behind = following if at + 1 == len(items) else following.after(place.node, at + 1)
-                return [_entry(items[at], behind)]
+                return [entry(items[at], behind)]
             case Alt(items):
-                return [_entry(item, following) for item in reversed(items)]
+                return [entry(item, following) for item in reversed(items)]
             case Repeat(item):
                 return self._repeated(place, item, following, seen)
             case Ref(name):
@@ -275,7 +238,7 @@ class Follower:
                     return [following]
                 label = self._labels[name]
                 behind = following.after(place.node, 1, label=label) if label else following
-                return [_entry(self._grammar.rules[name], behind)]
+                return [entry(self._grammar.rules[name], behind)]
             case _:
                 return [following]
 
@@ -286,13 +249,13 @@ class Follower:
         if least and not self._of(item)[1]:
             least = 0  # as often as wanted of nothing
         if least:
-            return [_entry(item, following.after(place.node, least - 1, most - 1))]
+            return [entry(item, following.after(place.node, least - 1, most - 1))]
         # Where nothing has been read since, fewer repetitions lead nowhere that more do not.
         key = id(place.node), id(following)
         if key in seen:
             return [following]
         seen.add(key)
-        return [following, _entry(item, following.after(place.node, 0, most - 1))]
+        return [following, entry(item, following.after(place.node, 0, most - 1))]
 
     def _weight(self, place: Place) -> int:
         if place.weight < 0:
@@ -349,10 +312,3 @@ class Follower:
                 return self._of(item)[1] * least
             case Ref(name):
                 return self._of(self._grammar.rules[name])[1]
-
-
-def _entry(node: Node, following: Place) -> Place:
-    """Return the place at the beginning of a node."""
-    if isinstance(node, Repeat):
-        return following.after(node, node.least, node.most)
-    return following.after(node)

@@ -141,6 +141,11 @@ class LlamaCpp:
     ) -> Answer:
         """Answer a prompt; see `Endpoint.complete`.
 
+        What a grammar holds ends whole within `max_tokens`, but for free text, which is cut (finish
+        "length"), and for a caller's own GBNF text. Strings that have to end, also for `field_tokens`, end at
+        a word where one ended a few tokens before. When `max_seconds` are over, an answer is closed at once:
+        the finish reason is "max_seconds", and the finish "stop" where that made it whole.
+
         Raises:
             ContextOverflow: before anything is evaluated, when prompt and `max_tokens` exceed the window, or
                 without `max_tokens` the shortest answer that the grammar allows does.

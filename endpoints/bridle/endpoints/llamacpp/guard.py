@@ -16,7 +16,8 @@ from bridle.endpoints.llamacpp.landing import ends_word
 from bridle.errors import BudgetError, GrammarError
 from bridle.grammars.engines.base import Matcher
 from bridle.grammars.engines.closing import Plans
-from bridle.grammars.following import TURN_TEXT, State
+from bridle.grammars.following import TURN_TEXT
+from bridle.grammars.places import State
 
 __all__ = ["Guard"]
 
@@ -174,11 +175,11 @@ class Guard:
 
     @property
     def _watches(self) -> bool:
-        return bool(self._fields) or self._timed or self._is_near(self.left - 1)
+        return bool(self._fields) or self._timed or self._is_near(self.left - 1 - _NEAR)
 
     def _is_near(self, left: int) -> bool:
         """Can it be further to the end than `left` tokens? The exact distance is measured when it matters."""
-        if left < self._far == self._plans.furthest_bytes:
+        if left < self._far and self._far == self._plans.furthest_bytes:
             self._far = self._plans.furthest
         return left < self._far
 
@@ -246,7 +247,8 @@ class Guard:
             self._word_end = None
 
     def _is_tight(self, state: State) -> bool:
-        if self._timed or (self._plan is not None and self.left - len(self._plan) < _NEAR):
+        distance = self._far if self._plan is None else len(self._plan)
+        if self._timed or (self._far and self.left - distance < _NEAR):
             return True
         names = self._follower.fields(state) if self._fields else ()
         return any(name in self._used and self._fields[name] - self._used[name] < _NEAR for name in names)

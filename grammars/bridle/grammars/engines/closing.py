@@ -12,8 +12,9 @@ from itertools import islice
 
 from bridle.grammars.distances import furthest
 from bridle.grammars.engines.base import Matcher
-from bridle.grammars.following import Follower, State
+from bridle.grammars.following import Follower
 from bridle.grammars.ir import Grammar
+from bridle.grammars.places import State
 
 __all__ = ["Plans", "Spell"]
 

@@ -14,8 +14,9 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 
-from bridle.grammars.following import Follower, Place, State
+from bridle.grammars.following import Follower
 from bridle.grammars.ir import Alt, Chars, Grammar, Lit, Node, Repeat, Seq
+from bridle.grammars.places import Place, State
 from bridle.grammars.sentences import sample
 
 __all__ = ["index_entries"]
