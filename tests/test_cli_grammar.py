@@ -267,6 +267,15 @@ def test_what_is_not_enforced_is_noted_or_with_strict_an_error(person: str, caps
     one_error(capsys, "uniqueItems", "/properties/tags")
 
 
+@pytest.mark.parametrize("body", ["true", "{}", '{"title": "Anything"}'])
+def test_a_schema_that_says_nothing_is_noted(body: str, tmp_path: Path, capsys: Captured) -> None:
+    file = saved(tmp_path / "s.json", body)
+    for options in (["--to", "lark"], ["--profile", "vllm"]):
+        assert "restricts nothing: any JSON value fits" in written(capsys, "from-schema", file, *options)[1]
+    typo = saved(tmp_path / "typo.json", '{"properti": {"a": {"type": "string"}}}')
+    assert "not enforced: # properti\n" in written(capsys, "from-schema", typo, "--to", "lark")[1]
+
+
 def test_a_file_gets_utf8_whatever_the_terminal_writes(
     tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:

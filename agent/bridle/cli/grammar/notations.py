@@ -115,15 +115,18 @@ def of_schema(schema: Mapping[str, JSON] | bool, form: Form) -> Constraint:
         GrammarError: for a grammar that becomes too large.
     """
     from bridle.grammars import schema_grammar, to_json_schema
+    from bridle.grammars.schema_keywords import restricting
 
     _check_quotes(form)
+    anything = schema is not False and not restricting(schema)
+    notes = ["the schema restricts nothing: any JSON value fits"] if anything else []
     if form.to in ("json-schema", "structural-tag"):
         tagged = form.to == "structural-tag"
         body, report = to_json_schema(schema, "vllm" if tagged else form.profile)
         tag: dict[str, JSON] = {"type": "json_schema", "json_schema": body}
-        return _reported({"type": "structural_tag", "format": tag} if tagged else body, report, form)
+        return _reported({"type": "structural_tag", "format": tag} if tagged else body, report, form, notes)
     grammar = schema_grammar(schema, loosen=not form.strict, quotes=quotes_of(form.quotes))
-    return _written(grammar, form, [])
+    return _written(grammar, form, notes)
 
 
 def is_narrowing(keyword: str) -> bool:
