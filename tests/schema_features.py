@@ -1,4 +1,4 @@
-"""What JSON Schemas of tools use, feature by feature, each with values that are valid and that are not."""
+"""What servers stumble over in JSON Schemas, each with values that are valid and that are not."""
 
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ from bridle.grammars import (
     to_json_schema,
 )
 from bridle.grammars.gbnf_matching import GbnfMatcher
+from bridle.grammars.profile_drafts import brought_up
 from bridle.grammars.profile_strict import ROOT_KEY, check_limits
 from bridle.grammars.profiles import report_of
 from bridle.grammars.report import Report
@@ -36,6 +37,7 @@ from bridle.grammars.schema_keywords import check_schema, validator_of
 from bridle.messages import JSON, ToolSpec
 from bridle.wrappers import JsonLayout
 from bridle.wrappers.syntaxes import make_syntax
+from schema_corpus import Example, features, people
 from schema_features import FEATURES, Feature
 from strategies import schemas, values
 
@@ -49,9 +51,26 @@ FINDER = ToolSpec(
 )
 
 
+CASES: list[Feature | Example] = [*FEATURES, *features(), *people()]
+
+
+def is_plain(value: JSON) -> bool:
+    """Whether servers can write a value as Python does; their numbers have no more than sixteen digits."""
+    if isinstance(value, list | dict):
+        return all(map(is_plain, value.values() if isinstance(value, dict) else value))
+    if isinstance(value, float):
+        return "e" not in repr(value) and not value.is_integer()
+    return not isinstance(value, int) or abs(value) < 10**15
+
+
 def spellings(value: JSON) -> Iterator[str]:
     yield json.dumps(value, ensure_ascii=False)
     yield json.dumps(value, ensure_ascii=False, separators=(",", ":"))  # llama.cpp's constants
+
+
+def as_schema(schema: JSON | Mapping[str, JSON]) -> Mapping[str, JSON] | bool:
+    assert isinstance(schema, bool | Mapping)
+    return schema
 
 
 def lost(report: Report) -> list[str]:
@@ -62,14 +81,14 @@ def signs(report: Report) -> list[str]:
     return [keyword for _, keyword in report.weakened if keyword.startswith("x-")]
 
 
-@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
-def test_llama_cpp_holds_what_the_report_says(feature: Feature) -> None:
-    sent, report = to_json_schema(feature.schema, "ollama")
+@pytest.mark.parametrize("feature", CASES, ids=lambda feature: feature.name)
+def test_llama_cpp_holds_what_the_report_says(feature: Feature | Example) -> None:
+    sent, report = to_json_schema(as_schema(feature.schema), "ollama")
     text = RECORDED.get(json.dumps(sent, ensure_ascii=False))
     assert text is not None, "the schema that is sent has changed: record llama.cpp's grammar for it again"
     check_gbnf(text)
     matcher = GbnfMatcher(text)
-    for value in feature.valid:
+    for value in filter(is_plain, feature.valid):
         assert any(map(matcher.matches, spellings(value))) or signs(report), value
     for value in feature.invalid:
         assert not any(map(matcher.matches, spellings(value))) or lost(report), value
@@ -338,6 +357,47 @@ def test_a_pattern_is_held_without_a_least_length_that_takes_too_much() -> None:
     assert "[0-9]{3}" in str(sent["pattern"])
     assert ("", "minLength") in report.weakened
     assert ("", "pattern") in report.enforced
+
+
+def test_schemas_of_older_drafts_and_named_parts_are_brought_up() -> None:
+    schema: dict[str, JSON] = {
+        "$id": "http://example.test/a",
+        "properties": {
+            "a": {"$ref": "#here"},
+            "b": {"type": "number", "minimum": 0, "exclusiveMinimum": True},
+            "c": {"type": "array", "items": [{"type": "null"}], "additionalItems": {"const": 1}},
+            "d": {"type": "number", "maximum": 5, "exclusiveMaximum": False},
+        },
+        "$defs": {"x": {"$anchor": "here", "enum": ["$ref", {"$ref": "#no"}]}},
+    }
+    assert brought_up(schema) == {
+        "properties": {
+            "a": {"$ref": "#/$defs/x"},
+            "b": {"type": "number", "exclusiveMinimum": 0},
+            "c": {"type": "array", "prefixItems": [{"type": "null"}], "items": {"const": 1}},
+            "d": {"type": "number", "maximum": 5},
+        },
+        "$defs": {"x": {"enum": ["$ref", {"$ref": "#no"}]}},
+    }
+    old: dict[str, JSON] = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "$ref": "#/definitions/a",
+        "minimum": 5,
+        "definitions": {"a": {"type": "integer"}},
+    }
+    assert brought_up(old) == {"$ref": "#/definitions/a", "definitions": {"a": {"type": "integer"}}}
+    assert to_json_schema(old, "ollama")[0]["$defs"] == {"a": {"type": "integer"}}
+
+
+def test_an_object_of_patterned_names_has_their_values() -> None:
+    schema: dict[str, JSON] = {
+        "type": "object",
+        "patternProperties": {"^x": {"type": "integer"}},
+        "additionalProperties": False,
+    }
+    sent, report = to_json_schema(schema, "vllm")
+    assert sent == {"type": "object", "additionalProperties": {"type": "integer"}}
+    assert ("", "patternProperties") in report.weakened
 
 
 def test_an_open_object_stays_open_where_it_needs_more_members_than_are_named() -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from bridle.errors import SchemaError
+from bridle.grammars.profile_drafts import brought_up
 from bridle.grammars.profile_servers import Server
 from bridle.grammars.profile_strict import SHOWN, or_null
 from bridle.grammars.profile_values import Notes, ValueRewriter, either, types_of
@@ -45,9 +46,9 @@ class Rewriter:
 
     def __init__(self, root: Schema | bool, server: Server) -> None:
         self.notes = Notes()
-        self._root = root
+        self._root = brought_up(root)
         self._server = server
-        self._source = Source(root)
+        self._source = Source(self._root)
         self._values = ValueRewriter(server, self.notes, self.schema)
         self._defs: dict[str, JSON] = {}
         self._names: dict[str, str] = {}
@@ -225,7 +226,11 @@ class Rewriter:
             raise Impossible(f"{least} members are required, and fewer allowed", pointer=pointer)
         members = self._members(declared, required, pointer)
         extra = schema.get("additionalProperties", schema.get("unevaluatedProperties"))
-        if not declared and extra is not False and "properties" not in schema:
+        if (
+            not declared
+            and "properties" not in schema
+            and (extra is not False or "patternProperties" in schema)
+        ):
             return self._map(schema, extra, pointer)
         if len(members) > 1:
             self.notes.weaken(pointer, "x-order")
@@ -300,6 +305,8 @@ class Rewriter:
                 self.notes.weaken(pointer, "minProperties")
             return self._empty()
         body: dict[str, JSON] = {"type": "object", "additionalProperties": True}
+        if extra is False:
+            extra = {"anyOf": list(cast("Mapping[str, JSON]", schema["patternProperties"]).values())}
         if extra is not None and extra is not True:
             body["additionalProperties"] = self.schema(extra, pointer_to(pointer, "additionalProperties"))
         self._member_counts(schema, body, (0, None), pointer)

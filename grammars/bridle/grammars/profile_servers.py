@@ -4,9 +4,9 @@ llama.cpp's converter (llama-server, LM Studio, Ollama) was read and run as it i
 (common/json-schema.cpp and json-schema-to-grammar.cpp). Of `$ref`, `oneOf`, `anyOf`, `const` and `enum` it
 takes the first and forgets what stands beside it; it writes required members before optional ones, applies a
 pattern to what stands between the quotation marks and then ignores lengths, and knows no bounds of
-numbers. Older ones answer 400 to `\\d`, look-around and patterns without anchors, and all do from 2,000
-repetitions on. vLLM refuses what its check for xgrammar names (backend_xgrammar.py, 2026-11). OpenAI's strict
-mode is as its guide to Structured Outputs describes it (2026-11).
+numbers, which have sixteen digits at most. Older ones answer 400 to `\\d`, look-around and patterns without
+anchors, and all do from 2,000 repetitions on. vLLM refuses what its check for xgrammar names
+(backend_xgrammar.py, 2026-11). OpenAI's strict mode is as its guide to Structured Outputs has it (2026-11).
 """
 
 from __future__ import annotations

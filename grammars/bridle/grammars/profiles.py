@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from bridle.errors import SchemaError
 from bridle.grammars.bounds import DEFAULT_BOUNDS, Bounds
 from bridle.grammars.json_schema import call_schema, shape_schema
+from bridle.grammars.profile_drafts import brought_up
 from bridle.grammars.profile_schema import Rewriter
 from bridle.grammars.profile_servers import Profile, server_of
 from bridle.grammars.profile_strict import (
@@ -141,7 +142,10 @@ def read_back(value: JSON, schema: Schema | bool, profile: Profile) -> JSON:
     inside = server.object_root and isinstance(value, dict) and list(value) == [ROOT_KEY]
     if inside and isinstance(value, dict) and not has_object_root(Rewriter(schema, server).whole()):
         value = value[ROOT_KEY]
-    return without_nulls(value, schema, Source(schema)) if server.all_required else value
+    if not server.all_required:
+        return value
+    plain = brought_up(schema)
+    return without_nulls(value, plain, Source(plain))
 
 
 def _keywords(schema: JSON | Schema, pointer: str) -> Iterator[Entry]:
