@@ -19,7 +19,9 @@ from bridle.wrappers import Segment
 
 __all__ = ["OracleCache", "script", "their_llama"]
 
-_FAR_ABOVE = 1000.0
+_ABOVE, _FAR_ABOVE = 30.0, 45.0
+"""So much more than the likeliest token that sampling at temperature 1 finds it, and no more: with differences
+that no model has, `exp` underflows and takes another time."""
 
 
 def script(vocabulary: Vocabulary, text: str) -> list[int]:
@@ -55,9 +57,10 @@ class OracleCache:
         logits = self._cache.evaluate(tokens, should_stop)
         place = len(self._cache.tokens) - self._start
         if logits is not None and place < len(self._wanted):
-            logits[self._wanted[place]] += _FAR_ABOVE
+            top = logits.max()
+            logits[self._wanted[place]] = top + _ABOVE
             if self._wrong is not None:
-                logits[self._wrong] += 2 * _FAR_ABOVE
+                logits[self._wrong] = top + _FAR_ABOVE
         return logits
 
     def as_cache(self) -> Cache:
@@ -86,6 +89,7 @@ def their_llama(path: str, n_ctx: int) -> Any:
             if 0 <= place < len(self.wanted):
                 pointer = llama_cpp.llama_get_logits_ith(self._ctx.ctx, -1)
                 row = ctypes.cast(pointer, ctypes.POINTER(ctypes.c_float * self.n_vocab())).contents
-                np.frombuffer(row, dtype=np.float32)[self.wanted[place]] += _FAR_ABOVE
+                logits = np.frombuffer(row, dtype=np.float32)
+                logits[self.wanted[place]] = logits.max() + _ABOVE
 
     return Oracle(path, n_ctx=n_ctx, n_batch=512, n_threads=1, n_threads_batch=1, verbose=False)
