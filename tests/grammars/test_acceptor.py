@@ -59,6 +59,9 @@ _SIMPLE: list[dict[str, JSON]] = [
 ]
 
 
+_WANTED: list[JSON] = [["a"], ["a", "b"], []]
+
+
 def _json(schema: dict[str, JSON]) -> JSON:
     return schema
 
@@ -78,7 +81,7 @@ def _grown(inner: st.SearchStrategy[dict[str, JSON]]) -> st.SearchStrategy[dict[
         "additionalProperties": st.one_of(st.booleans(), inner.map(dict)),
         "patternProperties": inner.map(_at_a),
         "propertyNames": st.just({"maxLength": 1}),
-        "required": st.sampled_from([["a"], ["a", "b"], []]).map(list),
+        "required": st.sampled_from(_WANTED),
         "dependentRequired": st.just({"a": ["b"]}),
         "type": st.sampled_from(["object", "array", "string", "number"]),
     }

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from bridle.grammars.ir import EMPTY, ENDLESS, Chars, Node, Repeat, alt, optional, seq
 from bridle.grammars.moves import Moves, joined
-from bridle.grammars.regular import Automaton, TooLarge
+from bridle.grammars.regular import LARGEST, Automaton, TooLarge
 
 __all__ = ["is_empty", "lengths", "rules_of", "trimmed"]
 
@@ -85,22 +85,28 @@ def lengths(whole: Automaton) -> tuple[int, int | None]:
 
 
 def rules_of(
-    whole: Automaton, leaf: Callable[[Chars], Node], share: Callable[[str, Node], Node] | None = None
+    whole: Automaton,
+    leaf: Callable[[Chars], Node],
+    share: Callable[[str, Node], Node] | None = None,
+    *,
+    deepest: int = LARGEST,
 ) -> Node | None:
     """Return rules for the texts of a trimmed automaton; None when there are none.
 
     `leaf` writes one character, `share` makes a rule of a part that is used several times; without it the
-    rules are one piece, which may become too large.
+    rules are one piece, which may become too large. Not more than `deepest` rules stand inside each other.
 
     Raises:
         TooLarge: when the rules become too many.
     """
     if not whole.accepting:
         return None
-    return _eliminated(whole, leaf) if share is None else _layered(whole, leaf, share)
+    return _eliminated(whole, leaf) if share is None else _layered(whole, leaf, share, deepest)
 
 
-def _layered(whole: Automaton, leaf: Callable[[Chars], Node], share: Callable[[str, Node], Node]) -> Node:
+def _layered(
+    whole: Automaton, leaf: Callable[[Chars], Node], share: Callable[[str, Node], Node], deepest: int
+) -> Node:
     """Write each state, the last ones first; states that lead to each other are taken out one by one."""
     uses = [0] * len(whole.moves)
     for moves in whole.moves:
@@ -109,7 +115,9 @@ def _layered(whole: Automaton, leaf: Callable[[Chars], Node], share: Callable[[s
     written: dict[int, Node] = {}
     runs: dict[int, tuple[Moves, bool, int, Node]] = {}
     depth: dict[int, int] = {}
-    for group in _circles(whole):
+    groups = _circles(whole)
+    _check_depth(whole, groups, deepest)
+    for group in groups:
         for state in group:
             moves, accepts = whole.moves[state], state in whole.accepting
             onward = tuple(move for move in moves if move[2] not in group)
@@ -131,6 +139,20 @@ def _layered(whole: Automaton, leaf: Callable[[Chars], Node], share: Callable[[s
                 node, depth[state] = share("part", node), 0
             written[state] = node
     return written[0]
+
+
+def _check_depth(whole: Automaton, groups: Sequence[Sequence[int]], deepest: int) -> None:
+    """Give up before a rule is made; states that all do the same stand beside, not inside each other."""
+    below: dict[int, int] = {}
+    for group in groups:
+        for state in group:
+            onward = {to for _, _, to in whole.moves[state] if to not in group}
+            chain = len(onward) == 1 and [move[:2] for move in whole.moves[state]] == [
+                move[:2] for to in onward for move in whole.moves[to]
+            ]
+            below[state] = max((below[to] for to in onward), default=0) + (0 if chain else 1)
+            if below[state] > deepest:
+                raise TooLarge
 
 
 def _around(

@@ -16,7 +16,7 @@ from bridle.grammars.digits import integers, numbers
 from bridle.grammars.ir import EMPTY, ENDLESS, Alt, Chars, Lit, Node, Repeat, Seq, alt, optional, seq
 from bridle.grammars.regular import Automaton, Cat, Or, Regular, Set, Times, TooLarge, automaton, intersection
 
-__all__ = ["End", "multiples", "no_integers", "open_integers", "open_numbers"]
+__all__ = ["End", "Share", "multiples", "no_integers", "open_integers", "open_numbers"]
 
 End = tuple[Decimal, bool] | None
 """A bound, and whether it is left out itself; None for no bound."""

@@ -16,6 +16,7 @@ from bridle.grammars.automata import is_empty, lengths, rules_of, trimmed
 from bridle.grammars.ir import EMPTY, ENDLESS, Alt, Chars, Lit, Node, Repeat, Seq, alt, optional, seq
 from bridle.grammars.pattern_syntax import Branch, branches_of, check_pattern, whole_text
 from bridle.grammars.regular import (
+    LARGEST,
     Assertion,
     Automaton,
     Cat,
@@ -32,9 +33,11 @@ from bridle.grammars.schema_cases import Impossible
 from bridle.grammars.sized_texts import compact, sized_rules, within
 
 __all__ = [
+    "Share",
     "TextRule",
     "check_pattern",
     "cut_to_fit",
+    "direct_node",
     "exact_text",
     "pattern_node",
     "text_automaton",
@@ -44,6 +47,7 @@ __all__ = [
 _ANY = Chars((), negated=True)
 _FREE = 64  # characters beside an unanchored match: each place the match could start at is a state to follow
 _START, _END = Assertion("start"), Assertion("end")
+_DEEPEST = 80  # rules inside rules where a grammar is finite: whoever walks one calls itself for each
 _LAYERS = 300  # states beyond which lengths are kept by cutting quantifiers, not by counting
 Share = Callable[[str, Node], Node]
 
@@ -66,11 +70,22 @@ def pattern_node(pattern: str, least: int, most: int, *, pointer: str = "") -> N
     >>> pattern_node("^a{2}$", 0, 9)
     Repeat(item=Lit(text='a'), least=2, most=2)
     """
+    found = direct_node(pattern, least, most, pointer=pointer)
+    return (
+        texts_node((TextRule(pattern),), least, most, leaf=_same, pointer=pointer) if found is None else found
+    )
+
+
+@lru_cache(maxsize=256)
+def direct_node(pattern: str, least: int, most: int, *, pointer: str = "") -> Node | None:
+    """Return rules for a pattern part by part; None for one that takes an automaton.
+
+    Raises:
+        SchemaError: for a pattern that is wrong or not understood.
+    """
     found = _cut_to_fit([_written(branch) for branch in branches_of(pattern, pointer=pointer)], most)
     if found is not None and _lengths(found)[0] < least:
-        found = _at_least(found, least, most)
-    if found is None:
-        found = texts_node((TextRule(pattern),), least, most, leaf=_same, pointer=pointer)
+        return _at_least(found, least, most)
     return found
 
 
@@ -168,8 +183,11 @@ def _sized(
 ) -> Node | None:
     """Write an automaton whose texts must have a length; unless `exact`, some of them will do."""
     shortest, longest = lengths(whole)
+    if shortest > most or (longest is not None and longest < least):
+        return None
     fits = longest is not None and longest <= most
     whole, back = compact(whole)
+    deepest = LARGEST if exact else _DEEPEST
 
     def written(chars: Chars) -> Node:
         return leaf(back(chars))
@@ -177,11 +195,13 @@ def _sized(
     layered = share is not None and (most + 1) * len(whole.moves) <= _LAYERS
     if exact or most >= ENDLESS or fits or layered:
         if shortest < least or not (fits or most >= ENDLESS):
-            return sized_rules(whole, least, most, written, share)
-        return rules_of(whole, written, share)
+            return sized_rules(whole, least, most, written, share, deepest=deepest)
+        return rules_of(whole, written, share, deepest=deepest)
     loose = rules_of(within(whole, least, None) if shortest < least else whole, back)
     found = None if loose is None else _cut_to_fit([loose], most)
-    return _leaves(found, leaf) if found is not None else sized_rules(whole, least, most, written, share)
+    if found is not None:
+        return _leaves(found, leaf)
+    return sized_rules(whole, least, most, written, share, deepest=deepest)
 
 
 def _same(chars: Chars) -> Node:

@@ -31,6 +31,8 @@ __all__ = [
     "Times",
     "TooLarge",
     "automaton",
+    "complement",
+    "intersection",
 ]
 
 LARGEST = 6000  # states of one automaton; building so many takes about half a second

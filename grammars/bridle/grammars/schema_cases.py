@@ -27,6 +27,7 @@ __all__ = [
     "Schema",
     "both",
     "conjunction",
+    "forbids",
     "kind_of",
     "merged",
     "narrowed",

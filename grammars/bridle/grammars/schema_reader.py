@@ -33,7 +33,7 @@ from bridle.grammars.schema_negation import Inexact, negated
 from bridle.grammars.schema_source import Source
 from bridle.messages import JSON
 
-__all__ = ["Reader"]
+__all__ = ["Note", "Reader"]
 
 _MOST_CASES = 96  # that alternatives beside alternatives may make
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")

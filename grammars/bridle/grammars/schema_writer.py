@@ -13,7 +13,7 @@ from bridle.grammars.json_rules import JsonRules
 from bridle.grammars.json_text import escaped, quoted
 from bridle.grammars.number_rules import integer_rules, number_rules
 from bridle.grammars.pattern_syntax import branches_of, check_pattern, whole_text
-from bridle.grammars.patterns import TextRule, exact_text, pattern_node, texts_node
+from bridle.grammars.patterns import TextRule, direct_node, exact_text, texts_node
 from bridle.grammars.quote_rules import QUOTED_FROM, quote_node, unquotable
 from bridle.grammars.regular import TooLarge
 from bridle.grammars.schema_cases import KINDS, Case, Demand, Impossible, Schema, same
@@ -263,8 +263,9 @@ class Writer:
 
     def _matched(self, rules: list[TextRule], least: int, most: int, pointer: str) -> Node:
         if len(rules) == 1 and rules[0].positive:
-            inside = pattern_node(rules[0].pattern, least, most, pointer=pointer)
-            return self.out.share("string", self.out.string(inside))
+            inside = direct_node(rules[0].pattern, least, most, pointer=pointer)
+            if inside is not None:
+                return self.out.share("string", self.out.string(inside))
         if type(self.out).string is JsonRules.string:
             found = texts_node(rules, least, most, leaf=escaped, share=self.out.share, pointer=pointer)
             return self.out.share("string", quoted(found))

@@ -14,7 +14,7 @@ from bridle.grammars.ir import EMPTY, ENDLESS, Chars, Node, Repeat, alt, seq
 from bridle.grammars.moves import Moves, apart, joined
 from bridle.grammars.regular import LARGEST, Automaton, Ranges, TooLarge
 
-__all__ = ["compact", "sized_rules", "within"]
+__all__ = ["Leaf", "Share", "compact", "sized_rules", "within"]
 
 _MOST_PATHS = 400  # states of a pattern, times the lengths at which they are reached before its repetition
 Leaf = Callable[[Chars], Node]
@@ -50,7 +50,9 @@ def compact(whole: Automaton) -> tuple[Automaton, Callable[[Chars], Chars]]:
     return Automaton(tuple(joined(moves) for moves in moves_of), whole.accepting), back
 
 
-def sized_rules(whole: Automaton, least: int, most: int, leaf: Leaf, share: Share | None) -> Node | None:
+def sized_rules(
+    whole: Automaton, least: int, most: int, leaf: Leaf, share: Share | None, *, deepest: int = LARGEST
+) -> Node | None:
     """Return rules for the texts of `least` to `most` characters (or `ENDLESS`); None when there are none.
 
     Raises:
@@ -61,7 +63,7 @@ def sized_rules(whole: Automaton, least: int, most: int, leaf: Leaf, share: Shar
             return _Counted(whole, least, most, leaf, share).node(0, 0)
         except _Unsuitable:
             pass  # a repetition of more than one character, or one behind another
-    return rules_of(within(whole, least, None if most >= ENDLESS else most), leaf, share)
+    return rules_of(within(whole, least, None if most >= ENDLESS else most), leaf, share, deepest=deepest)
 
 
 def within(whole: Automaton, least: int, most: int | None) -> Automaton:
