@@ -47,8 +47,8 @@ class LlamaCpp:
     process may use: on a busy machine two threads, which wait for each other, ran a tiny model at a seventh
     of the speed of one. `gpu_layers` of -1 moves all layers to the GPU, with a build of llama-cpp-python
     that can. `engine` "auto" is llguidance where it is installed, else llama.cpp's own. `measure_cost` False
-    leaves `nats` and `surprise_nats` of an answer's cost at 0: they take 0.15 ms per sampled token with a
-    vocabulary of 128,000.
+    leaves `nats` and `surprise_nats` of an answer's cost at 0: they take about a quarter of a millisecond
+    per sampled token with a vocabulary of 128,000.
 
     Answers end at any of the model's end tokens. `usage` counts tokens of the answer's text; the end token is
     not one of them. The same seed gives the same text on the same machine, up to rounding in llama.cpp, whose
