@@ -20,7 +20,7 @@ from bridle.wrappers import Segment
 __all__ = ["OracleCache", "script", "their_llama"]
 
 _ABOVE, _FAR_ABOVE = 30.0, 45.0
-"""So much more than the likeliest token that sampling at temperature 1 finds it, and no more: with differences
+"""So much more than the likeliest that sampling at temperature 1 finds it, and no more: with differences
 that no model has, `exp` underflows and takes another time."""
 
 
