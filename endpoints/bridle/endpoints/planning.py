@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import cast
 
 from bridle.endpoints.asking import Question
 from bridle.endpoints.base import Endpoint, Request
@@ -147,14 +146,13 @@ def _held(
 ) -> tuple[Request, ConstraintReport]:
     """Add the grammar, and say who holds it. A server's must be small enough for `max_tokens`."""
     wishes = question.wishes
+    proof: Proof = "proven" if endpoint.supports.proven else "claimed"
     if endpoint.supports.proven:
         grammar = make(question.bounds)
         fits = None if wishes.max_tokens is None else question.mode != "text_or_call"
-        proof = cast("Proof", "proven")
     else:
         count = _counter(endpoint, request)
         grammar, fits = fitted(make, question.bounds, wishes.max_tokens, wishes.fit, count)
-        proof = "claimed"
     report = ConstraintReport(asked, "", proof, grammar.weakened, grammar.longest_bytes, fits)
     return replace(request, grammar=grammar), report
 

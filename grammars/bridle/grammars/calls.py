@@ -76,7 +76,7 @@ def call_grammar(
     store = Store(fields=frozenset(fields))
     rules = SchemaRules(shape.layout, bounds, loosen=loosen, store=store, quotes=quotes)
     offered = _offered(tools, only)
-    start = EMPTY
+    start: Node = EMPTY
     if think or opened:
         start = thinking(
             shape, bounds, opened=opened, named=lambda text: store.field(text, "think", *_THOUGHTS)
