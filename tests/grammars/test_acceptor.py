@@ -59,6 +59,7 @@ _SIMPLE: list[dict[str, JSON]] = [
 ]
 
 
+_KINDS: list[JSON] = ["object", "array", "string", "number"]
 _WANTED: list[JSON] = [["a"], ["a", "b"], []]
 
 
@@ -71,7 +72,7 @@ def _at_a(schema: dict[str, JSON]) -> JSON:
 
 
 def _grown(inner: st.SearchStrategy[dict[str, JSON]]) -> st.SearchStrategy[dict[str, JSON]]:
-    several = st.lists(inner, min_size=1, max_size=3)
+    several = st.lists(inner.map(_json), min_size=1, max_size=3)
     members = st.dictionaries(st.sampled_from(["a", "b", "ab"]), inner.map(_json), max_size=3)
     parts: dict[str, st.SearchStrategy[JSON]] = {
         **dict.fromkeys(("anyOf", "oneOf", "allOf", "prefixItems"), several.map(list)),
@@ -83,7 +84,7 @@ def _grown(inner: st.SearchStrategy[dict[str, JSON]]) -> st.SearchStrategy[dict[
         "propertyNames": st.just({"maxLength": 1}),
         "required": st.sampled_from(_WANTED),
         "dependentRequired": st.just({"a": ["b"]}),
-        "type": st.sampled_from(["object", "array", "string", "number"]),
+        "type": st.sampled_from(_KINDS),
     }
     chosen = st.lists(st.sampled_from(sorted(parts)), min_size=1, max_size=3, unique=True)
     return chosen.flatmap(lambda keys: st.fixed_dictionaries({key: parts[key] for key in keys}))
@@ -192,6 +193,11 @@ def test_a_reference_is_resolved_where_its_part_has_a_name() -> None:
     found = acceptor(schema, "gbnf")
     assert found.accepts('{"home": {"state": "CA"}}')
     assert not found.accepts('{"home": {"state": "XX"}}')
+
+
+def test_a_string_to_be_quoted_is_not_held_without_texts() -> None:
+    report = enforcement({"type": "string", "x-quoted-from": "user"}, "gbnf")
+    assert report.weakened == (("", "x-quoted-from"),)
 
 
 def test_a_target_that_nobody_knows_is_named() -> None:

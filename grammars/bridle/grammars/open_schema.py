@@ -23,6 +23,7 @@ from bridle.grammars.open_numbers import multiples, open_integers, open_numbers
 from bridle.grammars.open_store import NOTHING, OpenStore
 from bridle.grammars.pattern_syntax import branches_of, check_pattern, whole_text
 from bridle.grammars.patterns import TextRule, exact_text, texts_node
+from bridle.grammars.quote_rules import QUOTED_FROM
 from bridle.grammars.regular import TooLarge
 from bridle.grammars.schema_cases import KINDS, Case, Demand, Impossible, Schema, same
 from bridle.grammars.schema_demands import text_rules
@@ -144,6 +145,7 @@ class _Open:
         return self.store.token("integer" if case.whole else "number", whole)
 
     def _string(self, case: Case) -> Node:
+        self._leave_out(case, QUOTED_FROM, "there are no texts to quote from here")
         rules = [rule for demand in case.texts for rule in self._understood(demand)]
         rules += [TextRule(exact_text(one), False) for one, _ in case.excluded if isinstance(one, str)]
         least, most = case.least_chars, ENDLESS if case.most_chars is None else case.most_chars
