@@ -248,9 +248,9 @@ def test_a_new_message_closes_a_turn_that_was_left_open() -> None:
 @pytest.mark.parametrize(
     ("made", "nats", "is_done"),
     [
-        (append("Boss: angry"), 1.5, False),
+        (append("Boss: angry"), 2.0, False),
         (append("Boss: Ada"), 0.5, True),
-        (call("archival_memory_insert", content="nil", request_heartbeat=True), 1.5, False),
+        (call("archival_memory_insert", content="nil", request_heartbeat=True), 2.0, False),
         (call("archival_memory_search", query="boss", request_heartbeat=True), 9.0, True),
     ],
 )

@@ -82,7 +82,7 @@ COMPACT = Profile(
     line_edits=True,
     memory_stays=False,
     grounded=True,
-    doubt_nats=1.0,
+    doubt_nats=1.5,
     max_steps=6,
 )
 
