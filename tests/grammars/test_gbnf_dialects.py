@@ -14,6 +14,7 @@ from bridle.grammars import (
     Chars,
     Grammar,
     Lit,
+    Node,
     Ref,
     Repeat,
     Seq,
@@ -82,7 +83,7 @@ def test_the_web_ui_s_reader_gets_no_counts_and_a_root_that_is_no_choice() -> No
 
 
 def test_xgrammar_gets_hex_digits_of_a_fixed_number_and_names_of_its_own_kind() -> None:
-    rules = {"1a": Lit("\x7fA"), "Regex": Lit("x"), "true": Chars(((0, 0x10FFFF),))}
+    rules: dict[str, Node] = {"1a": Lit("\x7fA"), "Regex": Lit("x"), "true": Chars(((0, 0x10FFFF),))}
     text = to_gbnf(Grammar(Seq(tuple(Ref(name) for name in rules)), rules), "xgrammar")
     assert text.splitlines() == [
         "root ::= r-1a r-Regex r-true",

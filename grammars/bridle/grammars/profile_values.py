@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import TypeAlias, cast
 
 from bridle.errors import GrammarError, SchemaError
@@ -53,6 +54,31 @@ class Notes:
         return tuple(self._weakened)
 
 
+@lru_cache(maxsize=256)
+def _fitted_pattern(pattern: str, least: int, most: int, server: Server) -> tuple[str, bool] | None:
+    """Return the pattern to send, and whether all texts that are meant match it; None where there is none."""
+    top = min(most, max(_FREE_CHARS, least), server.longest)
+    try:
+        node = pattern_node(pattern, least, top)
+        found = json_pattern(node) if server.inside else (f"^(?:{to_regex(Grammar(node))})$", True)
+    except (SchemaError, GrammarError):
+        return None
+    if found is None:
+        return None
+    if not server.inside and (least, most) == (0, _UNBOUNDED):
+        return pattern, True
+    text, whole = found
+    return text, whole and not _is_cut(pattern, least, most, node)
+
+
+def _is_cut(pattern: str, least: int, most: int, node: Node) -> bool:
+    """Tell whether there are longer texts, which were left out."""
+    try:
+        return pattern_node(pattern, least, min(most, 2 * _FREE_CHARS + least)) != node
+    except SchemaError:
+        return True
+
+
 class ValueRewriter:
     """Writes values of one type; `rewrite` writes the schemas inside them."""
 
@@ -92,30 +118,13 @@ class ValueRewriter:
         return body
 
     def _fitted(self, pattern: str, least: int, most: int, pointer: str) -> Body | None:
-        top = min(most, max(_FREE_CHARS, least), self._server.longest)
-        try:
-            node = pattern_node(pattern, least, top, pointer=pointer)
-            found = self._pattern_text(node)
-        except (SchemaError, GrammarError):
-            return None
+        found = _fitted_pattern(pattern, least, most, self._server)
         if found is None:
             return None
         text, whole = found
-        if not self._server.inside and (least, most) == (0, _UNBOUNDED):
-            return {"type": "string", "pattern": pattern}
-        if not whole or self._is_cut(pattern, least, most, node):
+        if not whole:
             self._notes.weaken(pointer, "x-narrowed")
         return {"type": "string", "pattern": text}
-
-    def _pattern_text(self, node: Node) -> tuple[str, bool] | None:
-        return json_pattern(node) if self._server.inside else (f"^(?:{to_regex(Grammar(node))})$", True)
-
-    def _is_cut(self, pattern: str, least: int, most: int, node: Node) -> bool:
-        """Whether there are longer texts, which were left out."""
-        try:
-            return pattern_node(pattern, least, min(most, 2 * _FREE_CHARS + least)) != node
-        except SchemaError:
-            return True
 
     def _sized(self, schema: Schema, least: int, most: int, pointer: str) -> Body:
         body: Body = {"type": "string"}
