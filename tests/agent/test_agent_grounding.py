@@ -94,6 +94,10 @@ def test_a_result_is_thought_about_in_its_own_words(
         ("Of all museums I like the Tate best", "Favourite museum: ? > Tate", True),
         ("I have a puppy called Rex", "Pet: ? > dog Rex", True),
         ("my guinea pig's name is Rex", "Pet: ? > guinea pig Rex", True),
+        ("an Ocelot lives with Tom Pinder", "Pet: ? > Ocelot Pinder", False),
+        ("my number is 07700 900 184", "Phone: ? > 07700 900 184", True),
+        ("my number is 07700 900 184", "Phone: ? > 07700 184", False),
+        ("Rex is our hamster", "Pet: ? > hamster Rex", True),
         ("what time is it?", "time 08:05", True),
         ("what time is it?", "time 08:06", False),
         ("what day is it?", "date 2026-11-20 Friday", True),
@@ -118,6 +122,7 @@ def test_a_line_with_more_than_the_name_keeps_the_rest() -> None:
     assert allows(thoughts, "My name is Sam.")
     assert allows(fact_schema("Your name is Bo.", core), "My name is Bo. I am polite.")
     assert not allows(fact_schema("Your name is Bo.", core), "My name is Bo. I am rude.")
+    assert allows(fact_schema("jazz, not rock", KNOWN.append("human", "Anthem: rock")), "Anthem: jazz")
 
 
 def test_days_and_minutes_are_those_of_the_message() -> None:

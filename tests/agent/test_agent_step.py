@@ -246,6 +246,25 @@ def test_a_new_message_closes_a_turn_that_was_left_open() -> None:
 
 
 @pytest.mark.parametrize(
+    ("new", "reason"),
+    [
+        ("Job: pilot", ""),
+        ("", ""),
+        ("Name: pilot", "Failed: the new line must begin as the old one does: Job: "),
+        ("My name is Bo.", "Failed: the new line must begin as the old one does: Job: "),
+    ],
+)
+def test_a_line_keeps_its_key(new: str, reason: str) -> None:
+    state = replace(opened(), core=COMPACT.core().append("human", "Job: falconer"))
+    given = {"name": "human", "old_content": "Job: falconer", "new_content": new}
+    after, effects = answered(state, call("core_memory_replace", **given, request_heartbeat=True))
+    assert did(effects).result == (reason or "OK")
+    assert ("Job: falconer" in after.core.block("human").lines) is bool(reason)
+    free = replace(state, profile=FULL)
+    assert did(answered(free, call("core_memory_replace", **given, request_heartbeat=True))[1]).result == "OK"
+
+
+@pytest.mark.parametrize(
     ("made", "nats", "is_done"),
     [
         (append("Boss: angry"), 2.0, False),

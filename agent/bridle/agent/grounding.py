@@ -38,13 +38,13 @@ MOST_WORDS = 40
 MOST_LISTED, LIST_CHARS = 4, 190
 """So many lines, and characters of them, the embedded model learnt to list."""
 _NAME = "My name is "
-_SEVERAL = ("Allergy", "Dislikes", "Hobby", "Language", "Likes", "Pet")
+_SEVERAL = ("Allergy", "Dislikes", "Hobby", "Instrument", "Language", "Likes", "Pet", "Sport")
 """Keys that may stand in memory more than once, with different values."""
 _KEYS = (
     *_SEVERAL,
     *("Address", "Age", "Best friend", "Birthday", "Boss", "Car", "Children", "Colleague", "Diet", "Email"),
-    *("Father", "From", "Grandfather", "Grandmother", "Height", "Instrument", "Job", "Lives in", "Mother"),
-    *("Name", "Neighbour", "Partner", "Phone", "Roommate", "School", "Sport", "Studies", "Team", "Works at"),
+    *("Father", "From", "Grandfather", "Grandmother", "Height", "Job", "Lives in", "Mother"),
+    *("Name", "Neighbour", "Partner", "Phone", "Roommate", "School", "Studies", "Team", "Works at"),
     *("Favourite book", "Favourite colour", "Favourite drink", "Favourite film", "Favourite food"),
 )
 """Keys that a message may mean without saying them."""
@@ -118,13 +118,16 @@ def query_schema(said: str) -> dict[str, JSON] | None:
 def fact_schema(said: str, core: Core | None = None, *, may_be_empty: bool = False) -> dict[str, JSON] | None:
     """What may be written into core memory: `Key: value` or the agent's own name, as it was said.
 
-    Of a line that holds more than the name (in `core`), the rest may stay.
+    With `core` the keys of its lines may be used too, and of a line that holds more than the agent's name the
+    rest may stay.
     """
     words = _words(said)
     if not words:
         return None
     value = _value(words)
-    fact = f"{_key(words, _KEYS)}: {value}|{_names(value, core)}"
+    lines = [line for block in core.blocks for line in block.lines] if core is not None else []
+    keys = _key(words, [*_KEYS, *(line.partition(": ")[0] for line in lines if ": " in line)])
+    fact = f"{keys}: {value}|{_names(value, core)}"
     return {"type": "string", "pattern": f"^({fact}){'?' if may_be_empty else ''}$"}
 
 
@@ -238,9 +241,13 @@ def _key(words: Sequence[str], known: Iterable[str]) -> str:
 
 
 def _value(words: Sequence[str]) -> str:
-    """A pattern of one run of words, or of two: a kind and a name."""
-    short = _runs_pattern(words, 2, loose=True)
-    return f"({_runs_pattern(words, 6)}|({short}|{_any_of(_ANIMALS)}) {short})"
+    """A pattern of one run of words, or of two: a kind in small letters and a name, both without figures."""
+    plain = [word for word in words if not re.search("[0-9]", word)]
+    if not plain:
+        return _runs_pattern(words, 6)
+    kind = _runs_pattern([word[0].lower() + word[1:] for word in plain], 2, loose=True)
+    name = _runs_pattern(plain, 2)
+    return f"({_runs_pattern(words, 6)}|({kind}|{_any_of(_ANIMALS)}) {name})"
 
 
 def _runs_pattern(
@@ -279,10 +286,9 @@ def _parts(word: str) -> tuple[str, str, str]:
 
 
 def _stem(word: str) -> tuple[str, str]:
-    """A word without the ending of a plural or a possessive, and that ending; names keep their "s"."""
+    """A word without the ending of a plural or a possessive, and that ending."""
     for ending in ("'s", "’s", "s"):
-        is_name = ending == "s" and word[0].isupper()
-        if word.endswith(ending) and len(word) > len(ending) + 2 and not is_name:
+        if word.endswith(ending) and len(word) > len(ending) + 2:
             return word[: -len(ending)], ending
     return word, ""
 

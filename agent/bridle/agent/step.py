@@ -184,12 +184,24 @@ def _essence(arguments: Mapping[str, JSON]) -> dict[str, JSON]:
 def _edit(state: AgentState, call: ToolCall, now: datetime) -> Result:
     given = {key: str(value) for key, value in call.arguments.items()}
     label = given["name"]
+    if state.profile.line_edits and (reason := _other_key(call.name, given)):
+        return _finish(state, call, f"Failed: {reason}")
     try:
         core = _edited(state.core, call.name, given)
     except EditError as error:
         return _finish(state, call, f"Failed: {error.message}")
     edited = Edited(label, state.core.block(label).value, core.block(label).value, now)
     return _finish(replace(state, core=core), call, "OK", [edited])
+
+
+def _other_key(name: str, given: Mapping[str, str]) -> str:
+    """Why a line may not become another one: a value is changed under its key, or the line deleted."""
+    if name != "core_memory_replace" or not given["new_content"].strip():
+        return ""
+    (old, colon, _), (new, other, _) = (given[key].partition(": ") for key in ("old_content", "new_content"))
+    if (old if colon else "") == (new if other else ""):
+        return ""
+    return f"the new line must begin as the old one does: {old + colon if colon else 'without a key'}"
 
 
 def _edited(core: Core, name: str, given: Mapping[str, str]) -> Core:
