@@ -199,7 +199,8 @@ def test_a_list_of_what_was_told_is_true() -> None:
     assert allows(schema, "You live in Bonn.")
     assert answer_schema(COMPACT.core()) is None
     long = COMPACT.core().append("human", "Name: Ana").append("human", "Likes: " + "x" * 200)
-    assert allows(answer_schema(long), "You told me: Name: Ana.")
+    assert allows(answer_schema(long), "You told me: Name: Ana. And 1 more.")
+    assert not allows(answer_schema(long), "You told me: Name: Ana.")
     only = COMPACT.core().append("human", "Likes: " + "x" * 200)
     assert not allows(answer_schema(only), "You told me: Likes: x.")
 

@@ -202,14 +202,19 @@ def _minutes(said: str) -> list[int]:
 
 
 def answer_schema(core: Core) -> dict[str, JSON] | None:
-    """What may be said: anything, but a list of what was told is the lines that exist, in their order."""
+    """What may be said: anything, but a list of what was told is the lines that exist, in their order.
+
+    Where it names the first few only, it says how many more there are.
+    """
     lines = [line for block in core.blocks if block.label != "persona" for line in block.lines]
     if not lines:
         return None
     begin = "You told"
     said = [f"{begin[:n]}[^{begin[n]}].*" for n in range(len(begin))]
     if listed := _first_lines(lines):
-        said.insert(0, f"You told me: {_escape('; '.join(listed))}\\.")
+        more = len(lines) - len(listed)
+        rest = f" And {more} more\\." if more else ""
+        said.insert(0, f"You told me: {_escape('; '.join(listed))}\\.{rest}")
     return {"type": "string", "pattern": f"^({'|'.join(said)})$", "maxLength": 240}
 
 
