@@ -125,7 +125,11 @@ class Guard:
         before = self._state() if watches else ()
         tail = self._pieces[-1] if self._pieces else b""
         self._pieces.append(piece)
-        self._plan = self._next[1] if self._next is not None and self._next[0] == token else None
+        if self._next is not None and self._next[0] == token:
+            self._plan = self._next[1]
+        else:
+            # What is left of a plan is one; to spell the rest anew may take more tokens.
+            self._plan = self._plan[1:] if self._plan and self._plan[0] == token else None
         self._next = None
         if watches:
             after = self._state()
