@@ -235,3 +235,13 @@ def test_numbers_between_bounds_that_exclude_each_other() -> None:
     low, high = (Decimal(3), True), (Decimal(3), False)
     assert open_numbers(low, high) is None
     assert open_integers(low, high) is None
+
+
+@every_target
+@pytest.mark.parametrize("limits", [{"minLength": 1}, {"minLength": 1, "maxLength": 4}])
+def test_a_string_of_no_characters_is_held(target: Target, limits: dict[str, JSON]) -> None:
+    found = acceptor({"not": {"type": "string", **limits}}, target)
+    assert found.accepts('""')
+    assert found.accepts("7")
+    assert not found.accepts('"a"')
+    assert not found.report.weakened

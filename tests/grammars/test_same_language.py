@@ -20,9 +20,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridle.grammars import (
+    Alt,
     Bounds,
     Grammar,
+    Lit,
     Mode,
+    Node,
+    Ref,
+    Repeat,
+    Seq,
     call_grammar,
     check_gbnf,
     for_choice,
@@ -30,6 +36,7 @@ from bridle.grammars import (
     for_schema,
     matches,
     sample,
+    schema_grammar,
     to_gbnf,
     to_regex,
 )
@@ -180,3 +187,25 @@ def test_all_notations_of_choices_are_one_language(model: Model, choices: list[s
 def test_all_notations_of_a_pattern_are_one_language(model: Model, pattern: str) -> None:
     for seed in range(6):
         check_one_language(model, for_regex(pattern, BOUNDS), random.Random(seed))
+
+
+NEVER: Node = Repeat(Lit("a"), 0, 0)
+
+
+@pytest.mark.parametrize(
+    "grammar",
+    [
+        Grammar(NEVER),
+        Grammar(Seq((Lit("["), NEVER, Lit("]")))),
+        Grammar(Alt((NEVER, Lit("b")))),
+        Grammar(Repeat(Seq((Lit("b"), NEVER)), 1, 2)),
+        Grammar(Seq((Ref("r"), Lit("c"))), {"r": Repeat(Ref("s"), 0, 0), "s": Lit("a")}),
+        schema_grammar({"type": "string", "maxLength": 0}),
+        schema_grammar({"type": "object", "properties": {}, "additionalProperties": {}, "maxProperties": 1}),
+        schema_grammar({"type": "object", "additionalProperties": {"type": "null"}, "maxProperties": 1}),
+    ],
+    ids=lambda grammar: repr(grammar.root)[:60],
+)
+def test_what_is_repeated_not_once_is_the_empty_text(model: Model, grammar: Grammar) -> None:
+    for seed in range(3):
+        check_one_language(model, grammar, random.Random(seed))

@@ -2,8 +2,8 @@
 
 Each rule becomes a terminal and the whole grammar one lexeme: it is finite and therefore regular, so the
 language is exactly that of the rules, with no greedy lexing between parts. Measured on MemGPT's functions
-that is as fast as grammar rules over small lexemes, in compiling and per token. In an `OpenGrammar`, which may
-recurse, the tokens are terminals and the rest are grammar rules.
+that is as fast as grammar rules over small lexemes, in compiling and per token. In an `OpenGrammar`, which
+may recurse, the tokens are terminals and the rest are grammar rules.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ def to_lark(grammar: Grammar | OpenGrammar) -> str:
     """
     names = {name: _name(i, name) for i, name in enumerate(grammar.rules)}
     if isinstance(grammar, OpenGrammar):
-        names = {name: spelled if name in grammar.tokens else spelled.lower() for name, spelled in names.items()}
+        names = {
+            name: spelled if name in grammar.tokens else spelled.lower() for name, spelled in names.items()
+        }
         lines = [f"start: {_node(grammar.root, names)}"]
     else:
         lines = ["start: ROOT", f"ROOT: {_node(grammar.root, names)}"]
@@ -53,6 +55,8 @@ def _node(node: Node, names: Mapping[str, str]) -> str:
             return " ".join(_inner(item, names) for item in items) or '""'
         case Alt(items):
             return " | ".join(_node(item, names) for item in items)
+        case Repeat(_, _, 0):
+            return '""'  # a count of none is an error to llguidance
         case Repeat(item, least, most):
             inner = _node(item, names)
             whole = inner if isinstance(item, Ref | Chars) else f"({inner})"
