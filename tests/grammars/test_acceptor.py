@@ -245,3 +245,33 @@ def test_a_string_of_no_characters_is_held(target: Target, limits: dict[str, JSO
     assert found.accepts("7")
     assert not found.accepts('"a"')
     assert not found.report.weakened
+
+
+@every_target
+@pytest.mark.parametrize(
+    ("branches", "right", "wrong"),
+    [
+        ([{"type": "array"}, {"const": []}], ["[1]"], ["[]"]),
+        ([{"type": "object"}, {"const": {}}], ['{"a": 1}'], ["{}"]),
+        ([{}, {"enum": [1, []]}], ["2", "[1]", '"a"'], ["1", "[]"]),
+        ([{"type": "boolean"}, {"enum": [[], True, "b"]}], ["false", "[]", '"b"'], ["true"]),
+        ([{"type": "integer"}, {"enum": [1, "b"]}], ["2", '"b"'], ["1", "1.0"]),
+    ],
+)
+def test_a_value_that_two_branches_share_is_none_of_either(
+    target: Target, branches: list[JSON], right: list[str], wrong: list[str]
+) -> None:
+    found = acceptor({"oneOf": branches}, target)
+    assert all(map(found.accepts, right))
+    assert not any(map(found.accepts, wrong))
+    assert not found.report.weakened
+
+
+@every_target
+@pytest.mark.parametrize("shared", [[1], {"a": 1}])
+def test_an_array_or_object_that_two_branches_share_is_reported(target: Target, shared: JSON) -> None:
+    kind = "array" if isinstance(shared, list) else "object"
+    report = acceptor({"items": {"oneOf": [{"type": kind}, {"const": shared}]}}, target).report
+    assert report.weakened == (("/items", "oneOf"),)
+    inverse = acceptor({"type": kind, "not": {"const": shared}}, target).report
+    assert inverse.weakened == (("", "not"),)

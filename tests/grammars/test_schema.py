@@ -353,6 +353,15 @@ NOW_HELD: list[tuple[JSON, list[str], list[str]]] = [
     ),
     ({"oneOf": [{"type": "integer"}, {"type": "number"}]}, ["1.5"], ["1"]),
     ({"oneOf": [{"type": "string"}, {"maxLength": 3}]}, ['"abcd"'], ['"abc"']),
+    ({"oneOf": [{"type": "boolean"}, {"enum": [[], True, "b"]}]}, ["false", "[]", '"b"'], ["true"]),
+    ({"oneOf": [{"type": "integer"}, {"enum": [1, "b"]}]}, ["2", '"b"'], ["1"]),
+    ({"oneOf": [{"type": "array", "items": {"const": 1}}, {"enum": [[], "b"]}]}, ["[1]", '"b"'], ["[]"]),
+    (
+        {"oneOf": [{"type": "object", "properties": {"a": {"type": "integer"}}}, {"const": {}}]},
+        ['{"a": 1}'],
+        ["{}"],
+    ),
+    ({"type": "object", "not": {"const": {}}}, ['{"a": 1}'], ["{}"]),
     (
         {
             "oneOf": [
@@ -406,6 +415,9 @@ UNHELD: list[tuple[Schema, str, str]] = [
     ),
     ({"type": "object", "minProperties": 2}, "", "minProperties"),
     ({"type": "array", "not": {"uniqueItems": True}}, "", "not"),
+    ({"type": "array", "not": {"const": [1]}}, "", "not"),
+    ({"oneOf": [{"type": "array"}, {"const": [1]}]}, "", "oneOf"),
+    ({"oneOf": [{"type": "object"}, {"const": {"a": 1}}]}, "", "oneOf"),
     ({"type": "object", "if": {"propertyNames": {"maxLength": 3}}, "then": {"required": ["a"]}}, "", "if"),
     ({"type": "object", "patternProperties": {r"(a)\1": {"type": "null"}}}, "", "patternProperties"),
     ({"type": "string", "pattern": r"^(a|b)\1$"}, "", "pattern"),

@@ -39,8 +39,7 @@ class Lists:
         declared = list(
             dict.fromkeys([name for part in case.objects for name in part.properties] + list(case.required))
         )
-        if any(isinstance(one, dict) and one for one, _ in case.excluded):
-            self._leave_out(case, "not", "an object that is not a given one cannot be written")
+        self._reader.leave_out_excluded(case, "object")
         members: dict[str, Node] = {}
         for name in declared:
             node = self._member(case, name)
@@ -150,11 +149,9 @@ class Lists:
     def array(self, case: Case) -> Node:
         """Return rules for the arrays of a case."""
         least, most = case.least_items, case.most_items
-        for one, _ in case.excluded:
-            if one == []:
-                least = max(least, 1)
-            elif isinstance(one, list):
-                self._leave_out(case, "not", "an array that is not a given one cannot be written")
+        self._reader.leave_out_excluded(case, "array")
+        if any(one == [] for one, _ in case.excluded):
+            least = max(least, 1)
         longest = max((len(part.prefix) for part in case.arrays), default=0)
         fixed = [conjunction(item_schemas(case, i)) for i in range(longest)]
         rest = conjunction(item_schemas(case, longest))

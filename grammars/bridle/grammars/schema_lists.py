@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from bridle.errors import SchemaError
@@ -57,6 +58,9 @@ class ListWriter:
 
     def object(self, case: Case, pointer: str, depth: int, frame: Frame | None) -> Node:
         """Write the objects of a case."""
+        self._writer.reader.leave_out_excluded(case, "object", counted=frame is None or bool(case.required))
+        if any(one == {} for one, _ in case.excluded):
+            case = replace(case, least_members=max(case.least_members, 1))
         declared = dict.fromkeys(name for part in case.objects for name in part.properties)
         wanted = [*declared, *(name for name in case.required if name not in declared)]
         plain = frame is None and type(self._out).string is JsonRules.string
@@ -162,6 +166,7 @@ class ListWriter:
         if len(items) * (max(least, most or 0) + 1) > _MOST_COUNTED:
             for keyword in ("minProperties", "maxProperties"):
                 self._writer.unexpressed(case, keyword, "so many members cannot be counted")
+            self._writer.reader.leave_out_excluded(case, "object", counted=bool(case.required))
             least, most = 0, None
         close = out.layout.newline(depth) + "}"
         return out.share("object", _Counted(out, items, least, most, close).whole())
@@ -179,8 +184,6 @@ class ListWriter:
             return write.object((), depth)
         most = min(self._out.bounds.object_members, 10**9 if case.most_members is None else case.most_members)
         least = case.least_members
-        if any(one == {} for one, _ in case.excluded):
-            least = max(least, 1)
         if least > 1 or (least and frame is not None):
             self._writer.unexpressed(case, "minProperties", "a key may come twice")
         if most < least:
@@ -199,6 +202,7 @@ class ListWriter:
     def array(self, case: Case, pointer: str, depth: int) -> Node:
         """Write the arrays of a case."""
         bounds, least = self._out.bounds, case.least_items
+        self._writer.reader.leave_out_excluded(case, "array")
         if any(one == [] for one, _ in case.excluded):
             least = max(least, 1)
         longest = max((len(part.prefix) for part in case.arrays), default=0)

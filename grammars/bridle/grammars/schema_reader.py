@@ -37,6 +37,8 @@ __all__ = ["Note", "Reader"]
 
 _MOST_CASES = 96  # that alternatives beside alternatives may make
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+_EXCLUDING = ("not", "oneOf", "if")
+_ONE_VALUE = "an array or object that is not a given one cannot be written"
 _HOPS = 64
 _DEPTH = 3  # levels that are looked into to see that two branches exclude each other
 Note = Callable[[str, str, str], None]
@@ -177,7 +179,8 @@ class Reader:
         """Take each branch without those values of the others that it shares."""
         parts = cast("list[JSON]", schema[keyword])
         found = [self.cases(part) for part in parts]
-        around = [plain_case(schema, "", old=self.source.old)]
+        # Without its source, by which it would leave out the very values that two branches share.
+        around = [replace(plain_case(schema, "", old=self.source.old), sources=())]
         shared: dict[tuple[int, int], frozenset[str]] = {}
         for i, j in combinations(range(len(parts)), 2):
             kinds = frozenset[str]().union(*map(self._kinds, both(both(around, found[i]), found[j])))
@@ -254,6 +257,15 @@ class Reader:
             value for value in case.values if all(self.source.allows(part, value) for part in case.sources)
         )
 
+    def leave_out_excluded(self, case: Case, kind: str, *, counted: bool = True) -> None:
+        """Note which arrays or objects a case would exclude; an empty one is, where members are `counted`."""
+        if not any(kind_of(one) == kind and (one or not counted) for one, _ in case.excluded):
+            return
+        for schema in case.sources:
+            for keyword in _EXCLUDING:
+                if keyword in schema:
+                    self._left_out(schema, self.pointer(schema), keyword, Inexact(_ONE_VALUE))
+
     def listed(self, schema: JSON) -> list[JSON] | None:
         """Return the values of a schema that has only a few."""
         found: list[JSON] = []
@@ -275,7 +287,7 @@ class Reader:
     def _kinds(self, case: Case) -> frozenset[str]:
         """Return the types of which a case may admit values."""
         if case.values is not None:
-            return frozenset(kind_of(value) for value in self.admitted(case) or ())
+            return case.kinds & frozenset(map(kind_of, self.admitted(case) or ()))
         return frozenset(kind for kind in case.kinds if self._possible_kind(case, kind))
 
     def _possible_kind(self, case: Case, kind: str) -> bool:
