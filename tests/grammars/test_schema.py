@@ -414,6 +414,16 @@ UNHELD: list[tuple[Schema, str, str]] = [
         "uniqueItems",
     ),
     ({"type": "object", "minProperties": 2}, "", "minProperties"),
+    (
+        {
+            "type": "object",
+            "properties": {"a": {}},
+            "additionalProperties": {"const": 1},
+            "minProperties": 2,
+        },
+        "",
+        "minProperties",
+    ),
     ({"type": "array", "not": {"uniqueItems": True}}, "", "not"),
     ({"type": "array", "not": {"const": [1]}}, "", "not"),
     ({"oneOf": [{"type": "array"}, {"const": [1]}]}, "", "oneOf"),

@@ -161,6 +161,8 @@ class ListWriter:
             other = out.share("member", seq(Lit(inner), alt(*more)))
             items += [(other, False)] * min(room, case.most_members or room)
         least, most = case.least_members, case.most_members
+        if more and least > 1 + sum(must for _, _, must in members):
+            self._writer.unexpressed(case, "minProperties", "a key may come twice")
         if least > len(items):
             raise Impossible(f"no object has {least} members", pointer=pointer)
         if len(items) * (max(least, most or 0) + 1) > _MOST_COUNTED:
