@@ -179,3 +179,21 @@ def test_strings_end_at_a_word(fast: LlamaCpp) -> None:
     # Noise writes words that are longer than what can be taken back, and scripts without blanks.
     assert total > 100
     assert inside < total / 10
+
+
+def test_a_pattern_that_must_go_on_is_ended_by_the_plan_that_was_there(fast: LlamaCpp) -> None:
+    mail = ToolSpec(
+        "mail",
+        "",
+        {
+            "type": "object",
+            "properties": {"size": {"type": "number"}, "to": {"type": "string", "format": "email"}},
+            "required": ["to"],
+        },
+    )
+    grammar = call_grammar([mail], CHATML.shape, "call", bounds=LONGER)
+    needed = least(fast, grammar)
+    for more in range(0, 60, 4):
+        answer = fast.complete(ask(grammar, needed + more, seed=more))
+        assert matches(grammar, answer.text), (more, answer)
+        check_call(answer, [mail])

@@ -160,8 +160,11 @@ class Run:
         assert self.matcher is not None
         if self.guard.in_text:
             return self._close("length")
+        before = self._ahead()
         self._take_back(self.guard.loose(token))
         tokens = self.guard.way_out(self.matcher)
+        if not tokens and not self.matcher.accepting:
+            tokens = before[len(self.answer) :]
         if not tokens and not self.matcher.accepting:
             return self._take(token)  # the vocabulary cannot spell an end
         for planned in tokens:
@@ -169,6 +172,12 @@ class Run:
             if ending is not None:
                 return ending
         return None if tokens else self._at_limit()
+
+    def _ahead(self) -> tuple[int, ...]:
+        """The answer so far and its plan: a way to the end that stays where taking back finds no other."""
+        assert self.guard is not None
+        assert self.matcher is not None
+        return (*self.answer, *self.guard.plan(self.matcher))
 
     def _intervene(self, token: int) -> Ending | None:
         self.costs.interventions += 1
@@ -182,8 +191,12 @@ class Run:
         if self.guard is None or self.matcher is None:
             return why
         self.text_was_cut = self.guard.in_text
+        before = self._ahead()
         self._take_back(self.guard.loose())
-        for token in self.guard.plan(self.matcher):
+        plan = self.guard.plan(self.matcher)
+        if not plan and not self.matcher.accepting:
+            plan = before[len(self.answer) :]
+        for token in plan:
             if self._intervene(token) is not None:
                 break
         return why
