@@ -111,3 +111,18 @@ def test_streams_that_were_closed_write_to_nothing(monkeypatch: pytest.MonkeyPat
     assert main(["nope"]) == 2
     for stream in (sys.stdout, sys.stderr):
         stream.close()
+
+
+def test_notes_break_at_blanks_in_a_terminal_only(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "point the endpoint at http://127.0.0.1:5000/v1/completions for a real model"
+    output.print_note(text)
+    assert capsys.readouterr().err == f"{text}\n"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    output.print_note(text)
+    lines = capsys.readouterr().err.splitlines()
+    assert all(len(line) <= 40 for line in lines if "http" not in line)
+    assert any(line.startswith("http://127.0.0.1:5000/v1/completions") for line in lines)
+    assert " ".join(lines) == text

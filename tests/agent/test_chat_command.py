@@ -499,8 +499,8 @@ def test_agents_are_listed_and_deleted(tmp_path: Path, capsys: pytest.CaptureFix
         chat_with(tmp_path, [say("ok")], "--agent", name, stdin="hi\n")
     assert bridle("agents", "list") == 0
     assert [line.split(", last")[0] for line in capsys.readouterr().out.splitlines()] == [
-        "ada: 1 turns, 2 messages, 0 notes",
-        "bob: 1 turns, 2 messages, 0 notes",
+        "ada: 1 turn, 2 messages, 0 notes",
+        "bob: 1 turn, 2 messages, 0 notes",
     ]
     assert bridle("agents", "list", "--json") == 0
     facts = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

@@ -55,8 +55,8 @@ def delete_agent(name: str, yes: bool) -> None:
             raise _unknown(name, infos)
         if not yes:
             click.confirm(
-                f"Delete {output.printable(name)} with {info.counts.messages} messages"
-                f" and {info.counts.passages} notes?",
+                f"Delete {output.printable(name)} with {output.counted(info.counts.messages, 'message')}"
+                f" and {output.counted(info.counts.passages, 'note')}?",
                 abort=True,
                 err=True,
             )
@@ -96,7 +96,8 @@ def _facts(info: AgentInfo) -> dict[str, object]:
 
 
 def _line(info: AgentInfo) -> str:
-    counts = f"{info.turns} turns, {info.counts.messages} messages, {info.counts.passages} notes"
+    numbers = ((info.turns, "turn"), (info.counts.messages, "message"), (info.counts.passages, "note"))
+    counts = ", ".join(output.counted(count, noun) for count, noun in numbers)
     return f"{output.printable(info.name)}: {counts}, last used {_time(info.updated_ns)}"
 
 

@@ -241,4 +241,5 @@ def _show_memory(agent: Agent) -> None:
         for line in block.lines:
             output.print_note(f"  {line}")
     counts = agent.store.counts(agent.state.name)
-    output.print_note(f"[stored] {counts.messages} messages, {counts.passages} notes")
+    messages, notes = output.counted(counts.messages, "message"), output.counted(counts.passages, "note")
+    output.print_note(f"[stored] {messages}, {notes}")

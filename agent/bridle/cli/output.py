@@ -9,7 +9,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import sys
+import textwrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "console",
+    "counted",
     "drop_stdout",
     "prepare_streams",
     "print_error",
@@ -69,8 +72,8 @@ def print_json(value: object) -> None:
 
 
 def print_note(text: str) -> None:
-    """Write one line for people to standard error."""
-    sys.stderr.write(f"{printable(text)}\n")
+    """Write a line for people to standard error, in a terminal on as many as it takes."""
+    sys.stderr.write(f"{_wrapped(printable(text))}\n")
 
 
 def print_error(message: str, hint: str = "") -> None:
@@ -78,9 +81,26 @@ def print_error(message: str, hint: str = "") -> None:
     shown = printable(message)
     if len(shown) > ERROR_LIMIT:
         shown = shown[: ERROR_LIMIT - 1] + "…"
-    sys.stderr.write(f"error: {shown}\n")
+    sys.stderr.write(f"{_wrapped(f'error: {shown}')}\n")
     if hint:
-        sys.stderr.write(f"hint: {printable(hint)}\n")
+        sys.stderr.write(f"{_wrapped(f'hint: {printable(hint)}')}\n")
+
+
+def counted(count: int, noun: str) -> str:
+    """Write a number and what it counts.
+
+    >>> counted(1, "note"), counted(2, "note")
+    ('1 note', '2 notes')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _wrapped(text: str) -> str:
+    """Break lines at blanks, not in a word or an address, where a terminal would break them anywhere."""
+    if not sys.stderr.isatty():
+        return text
+    width = max(shutil.get_terminal_size().columns, 20)
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def printable(text: str) -> str:
