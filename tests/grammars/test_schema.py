@@ -362,6 +362,7 @@ NOW_HELD: list[tuple[JSON, list[str], list[str]]] = [
         ["{}"],
     ),
     ({"type": "object", "not": {"const": {}}}, ['{"a": 1}'], ["{}"]),
+    ({"oneOf": [{"type": "string", "maxLength": 0}, {"enum": [[], ""]}]}, ["[]"], ['""']),
     (
         {
             "oneOf": [
@@ -427,6 +428,7 @@ UNHELD: list[tuple[Schema, str, str]] = [
     ({"type": "array", "not": {"uniqueItems": True}}, "", "not"),
     ({"type": "array", "not": {"const": [1]}}, "", "not"),
     ({"oneOf": [{"type": "array"}, {"const": [1]}]}, "", "oneOf"),
+    ({"type": "object", "not": {"maxProperties": 1}}, "", "not"),
     ({"oneOf": [{"type": "object"}, {"const": {"a": 1}}]}, "", "oneOf"),
     ({"type": "object", "if": {"propertyNames": {"maxLength": 3}}, "then": {"required": ["a"]}}, "", "if"),
     ({"type": "object", "patternProperties": {r"(a)\1": {"type": "null"}}}, "", "patternProperties"),

@@ -268,6 +268,4 @@ class Lists:
         return ""
 
     def _leave_out(self, case: Case, keyword: str, why: str) -> None:
-        for schema in case.sources:
-            if keyword in schema:
-                self._reader.leave_out(self._reader.pointer(schema), keyword, why)
+        self._reader.leave_out_of(case, keyword, why)

@@ -145,7 +145,8 @@ class _Open:
         return self.store.token("integer" if case.whole else "number", whole)
 
     def _string(self, case: Case) -> Node:
-        self._leave_out(case, QUOTED_FROM, "there are no texts to quote from here")
+        if any(QUOTED_FROM in schema for schema in case.sources):
+            self._leave_out(case, QUOTED_FROM, "there are no texts to quote from here")
         rules = [rule for demand in case.texts for rule in self._understood(demand)]
         rules += [TextRule(exact_text(one), False) for one, _ in case.excluded if isinstance(one, str)]
         least, most = case.least_chars, ENDLESS if case.most_chars is None else case.most_chars
@@ -172,6 +173,8 @@ class _Open:
             self._lost(case, [] if texts is rules else formats, lengths, why)
             return node
         self._lost(case, case.texts, [], why)
+        if any(isinstance(one, str) for one, _ in case.excluded):
+            self.reader.leave_out_of(case, None, why)
         return self._plain(least, most)
 
     def _lost(self, case: Case, texts: Sequence[Demand], lengths: Sequence[str], why: str) -> None:
@@ -215,9 +218,7 @@ class _Open:
         return list(text_rules([demand]))
 
     def _leave_out(self, case: Case, keyword: str, why: str) -> None:
-        for schema in case.sources:
-            if keyword in schema:
-                self.reader.leave_out(self.reader.pointer(schema), keyword, why)
+        self.reader.leave_out_of(case, keyword, why)
 
 
 def _formats(case: Case) -> list[Demand]:

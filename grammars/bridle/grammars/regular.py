@@ -228,7 +228,7 @@ class _Deterministic:
             return _intersection([automaton(item) for item in self._special.items])
         if isinstance(self._special, Not):
             return complement(automaton(self._special.item))
-        start = (frozenset([0]), "start" if self._asserts else "other")
+        start: tuple[frozenset[int], _Side] = (frozenset([0]), "start" if self._asserts else "other")
         self._known[start] = 0
         waiting: list[tuple[frozenset[int], _Side]] = [start]
         moves: list[Moves] = []

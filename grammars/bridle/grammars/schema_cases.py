@@ -176,7 +176,7 @@ def conjunction(parts: Sequence[JSON]) -> JSON:
         if part is not True and part != {} and not any(part is one or part == one for one in kept):
             kept.append(part)
     if not kept:  # an empty schema is as good as True, and knows where it stands
-        return next((part for part in parts if part == {} and part is not True), True)
+        return next((part for part in parts if part == {}), True)
     return kept[0] if len(kept) == 1 else {"allOf": kept}
 
 

@@ -258,13 +258,18 @@ class Reader:
         )
 
     def leave_out_excluded(self, case: Case, kind: str, *, counted: bool = True) -> None:
-        """Note which arrays or objects a case would exclude; an empty one is, where members are `counted`."""
+        """Note that values of a type are not excluded; an empty one is, where what it holds is `counted`."""
         if not any(kind_of(one) == kind and (one or not counted) for one, _ in case.excluded):
             return
-        for schema in case.sources:
-            for keyword in _EXCLUDING:
-                if keyword in schema:
-                    self._left_out(schema, self.pointer(schema), keyword, Inexact(_ONE_VALUE))
+        self.leave_out_of(case, None, _ONE_VALUE)
+
+    def leave_out_of(self, case: Case, keyword: str | None, why: str) -> None:
+        """Note a keyword of a case as left out; where a negation made what it demands, note that."""
+        found = [(schema, keyword) for schema in case.sources if keyword is not None and keyword in schema]
+        if not found:
+            found = [(schema, word) for schema in case.sources for word in _EXCLUDING if word in schema]
+        for schema, word in found:
+            self._left_out(schema, self.pointer(schema), word, Inexact(why))
 
     def listed(self, schema: JSON) -> list[JSON] | None:
         """Return the values of a schema that has only a few."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bridle.errors import SchemaError
@@ -87,9 +88,7 @@ class Writer:
             )
         if QUOTED_FROM in schema and not any("string" in _meant(case) for case in cases):
             self.leave_out(pointer, QUOTED_FROM, "only strings are quoted")
-        return self.possible(
-            [lambda case=case: self._inside(case, pointer, depth, frame) for case in cases], pointer
-        )
+        return self.possible([partial(self._inside, case, pointer, depth, frame) for case in cases], pointer)
 
     def _inside(self, case: Case, pointer: str, depth: int, frame: Frame | None) -> Node:
         if len(case.followed) == 1 and case.followed[0].startswith("#"):
@@ -135,7 +134,7 @@ class Writer:
         if kinds == frozenset(KINDS) and not case.speaks_of and not case.excluded:
             return self.any_value(self.at(pointer), depth)
         node = self.possible(
-            [lambda kind=kind: self._kind(case, kind, pointer, depth) for kind in KINDS if kind in kinds],
+            [partial(self._kind, case, kind, pointer, depth) for kind in KINDS if kind in kinds],
             pointer,
         )
         return alt(node, self.out.null) if case.nullable else node
@@ -233,9 +232,13 @@ class Writer:
             try:
                 return self._matched(patterns, least, most, pointer_to(pointer, "pattern"))
             except SchemaError as error:
-                for demand in case.texts:
-                    if demand.keyword == "pattern":
-                        self.leave_out(demand.pointer, "pattern", error.message)
+                demands = [demand for demand in case.texts if demand.keyword == "pattern"]
+                if isinstance(error, Impossible) and not demands:
+                    raise
+                for demand in demands:
+                    self.leave_out(demand.pointer, "pattern", error.message)
+                if any(isinstance(one, str) for one, _ in case.excluded):
+                    self.reader.leave_out_of(case, None, error.message)
         return self.out.text(least, most, exact=case.most_chars is not None)
 
     def _texts(self, case: Case) -> tuple[list[TextRule], list[TextRule]]:
@@ -295,9 +298,7 @@ class Writer:
 
     def unexpressed(self, case: Case, keyword: str, why: str) -> None:
         """Leave out a keyword of a case, if that is allowed."""
-        for schema in case.sources:
-            if keyword in schema:
-                self.leave_out(self.reader.pointer(schema), keyword, why)
+        self.reader.leave_out_of(case, keyword, why)
 
     def leave_out(self, pointer: str, keyword: str, why: str) -> None:
         """Note what is not expressed, or refuse it."""
