@@ -77,13 +77,20 @@ def pattern_node(pattern: str, least: int, most: int, *, pointer: str = "") -> N
 
 
 @lru_cache(maxsize=256)
-def direct_node(pattern: str, least: int, most: int, *, pointer: str = "") -> Node | None:
+def direct_node(pattern: str, least: int, most: int, *, ended: int = 0, pointer: str = "") -> Node | None:
     """Return rules for a pattern part by part; None for one that takes an automaton.
+
+    A pattern whose texts end by themselves, after `ended` characters at the latest, is not cut at `most`.
 
     Raises:
         SchemaError: for a pattern that is wrong or not understood.
     """
-    found = _cut_to_fit([_written(branch) for branch in branches_of(pattern, pointer=pointer)], most)
+    branches = [_written(branch) for branch in branches_of(pattern, pointer=pointer)]
+    whole = _cut_to_fit(branches, ENDLESS) if ended else None
+    if whole is not None and _lengths(whole)[1] <= ended:
+        found: Node | None = whole
+    else:
+        found = _cut_to_fit(branches, most)
     if found is not None and _lengths(found)[0] < least:
         return _at_least(found, least, most)
     return found

@@ -215,6 +215,8 @@ class Writer:
         most = max(bounds.string_chars, least)
         if case.most_chars is not None:
             most = min(case.most_chars, max(bounds.declared_chars, least))
+        # Without a maxLength a pattern whose texts end by themselves needs no bound.
+        ended = 0 if case.most_chars is not None else bounds.declared_chars
         formats, patterns = self._texts(case)
         quoting = next((schema for schema in case.sources if QUOTED_FROM in schema), None)
         if quoting is not None:
@@ -223,14 +225,14 @@ class Writer:
                 return node
         if formats:
             try:
-                return self._matched([*patterns, *formats], least, most, pointer)
+                return self._matched([*patterns, *formats], least, most, ended, pointer)
             except SchemaError:
                 for demand in case.texts:
                     if demand.keyword == "format":
                         self.out.note(f"{self.at(demand.pointer)} format")
         if patterns:
             try:
-                return self._matched(patterns, least, most, pointer_to(pointer, "pattern"))
+                return self._matched(patterns, least, most, ended, pointer_to(pointer, "pattern"))
             except SchemaError as error:
                 demands = [demand for demand in case.texts if demand.keyword == "pattern"]
                 if isinstance(error, Impossible) and not demands:
@@ -264,9 +266,9 @@ class Writer:
             return []
         return list(text_rules([demand], exact=False))
 
-    def _matched(self, rules: list[TextRule], least: int, most: int, pointer: str) -> Node:
+    def _matched(self, rules: list[TextRule], least: int, most: int, ended: int, pointer: str) -> Node:
         if len(rules) == 1 and rules[0].positive:
-            inside = direct_node(rules[0].pattern, least, most, pointer=pointer)
+            inside = direct_node(rules[0].pattern, least, most, ended=ended, pointer=pointer)
             if inside is not None:
                 return self.out.share("string", self.out.string(inside))
         if type(self.out).string is JsonRules.string:
