@@ -247,17 +247,17 @@ def test_a_string_of_no_characters_is_held(target: Target, limits: dict[str, JSO
     assert not found.report.weakened
 
 
+SHARED: list[tuple[list[JSON], list[str], list[str]]] = [
+    ([{"type": "array"}, {"const": []}], ["[1]"], ["[]"]),
+    ([{"type": "object"}, {"const": {}}], ['{"a": 1}'], ["{}"]),
+    ([{}, {"enum": [1, []]}], ["2", "[1]", '"a"'], ["1", "[]"]),
+    ([{"type": "boolean"}, {"enum": [[], True, "b"]}], ["false", "[]", '"b"'], ["true"]),
+    ([{"type": "integer"}, {"enum": [1, "b"]}], ["2", '"b"'], ["1", "1.0"]),
+]
+
+
 @every_target
-@pytest.mark.parametrize(
-    ("branches", "right", "wrong"),
-    [
-        ([{"type": "array"}, {"const": []}], ["[1]"], ["[]"]),
-        ([{"type": "object"}, {"const": {}}], ['{"a": 1}'], ["{}"]),
-        ([{}, {"enum": [1, []]}], ["2", "[1]", '"a"'], ["1", "[]"]),
-        ([{"type": "boolean"}, {"enum": [[], True, "b"]}], ["false", "[]", '"b"'], ["true"]),
-        ([{"type": "integer"}, {"enum": [1, "b"]}], ["2", '"b"'], ["1", "1.0"]),
-    ],
-)
+@pytest.mark.parametrize(("branches", "right", "wrong"), SHARED)
 def test_a_value_that_two_branches_share_is_none_of_either(
     target: Target, branches: list[JSON], right: list[str], wrong: list[str]
 ) -> None:
