@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
 from typing import cast
 
@@ -11,21 +12,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_scripts import append, call
+from bridle.agent.answers import answer_schema
 from bridle.agent.functions import constraint, narrow
 from bridle.agent.grounding import (
     Moment,
-    answer_schema,
     days_schema,
     fact_schema,
     minutes_schema,
     moment,
+    note_schema,
     query_schema,
     thought_schema,
 )
 from bridle.agent.memory import Core
 from bridle.agent.prompt import COMPACT, FULL
 from bridle.grammars import Bounds, call_grammar, matches
-from bridle.messages import Message
+from bridle.messages import Message, ToolCall
 from bridle.wrappers import get_wrapper
 
 SAID = "Hi! I'm Ana-Lúcia, and my locker code is 44(b)."
@@ -37,7 +39,10 @@ KNOWN = (
 
 def allows(schema: object, text: str) -> bool:
     assert isinstance(schema, dict)
-    return re.search(str(cast("dict[str, object]", schema)["pattern"]), text) is not None
+    body = cast("dict[str, object]", schema)
+    if "enum" in body:
+        return text in cast("list[object]", body["enum"])
+    return re.search(str(body["pattern"]), text) is not None
 
 
 @pytest.mark.parametrize(
@@ -190,19 +195,64 @@ def test_queries_are_words_of_the_message(query: str, is_allowed: bool) -> None:
 
 
 def test_a_list_of_what_was_told_is_true() -> None:
-    schema = answer_schema(KNOWN)
+    schema = answer_schema(KNOWN, Moment(SAID))
     assert allows(schema, "You told me: Name: Ana; Likes: tea; Likes: jazz.")
     assert not allows(schema, "You told me: Name: Ana; Likes: tea.")
     assert not allows(schema, "You told me: Name: Bob.")
     assert not allows(schema, "You told me: Name: Ana; Name: Ana.")
     assert not allows(schema, "You told me: Likes: tea.")
     assert allows(schema, "You live in Bonn.")
-    assert answer_schema(COMPACT.core()) is None
+    assert answer_schema(COMPACT.core(), Moment(SAID)) is None
     long = COMPACT.core().append("human", "Name: Ana").append("human", "Likes: " + "x" * 200)
-    assert allows(answer_schema(long), "You told me: Name: Ana. And 1 more.")
-    assert not allows(answer_schema(long), "You told me: Name: Ana.")
+    assert allows(answer_schema(long, Moment(SAID)), "You told me: Name: Ana. And 1 more.")
+    assert not allows(answer_schema(long, Moment(SAID)), "You told me: Name: Ana.")
     only = COMPACT.core().append("human", "Likes: " + "x" * 200)
-    assert not allows(answer_schema(only), "You told me: Likes: x.")
+    assert not allows(answer_schema(only, Moment(SAID)), "You told me: Likes: x.")
+
+
+def test_what_a_search_has_found_is_quoted_whole() -> None:
+    notes = moment(
+        [
+            Message("user", "Where is the key?"),
+            Message("assistant", calls=(ToolCall("archival_memory_search", {"query": "key"}),)),
+            Message("tool", "2 of 2:\n- the key is under the pot\n- Key: 7", name="archival_memory_search"),
+        ]
+    )
+    assert notes.found == ("the key is under the pot", "Key: 7")
+    schema = answer_schema(KNOWN, notes)
+    assert allows(schema, "Your note says: the key is under the pot.")
+    assert allows(schema, "I don't know that.")
+    assert allows(schema, "You live in Bonn.")
+    assert not allows(schema, "Your note says: the key is under the cot.")
+    assert not allows(schema, "Your note")
+    logged = replace(
+        notes,
+        function="conversation_search",
+        found=("[2026-01-02] user: hi", "[2026-01-02] assistant: Hello."),
+    )
+    schema = answer_schema(COMPACT.core(), logged)
+    assert allows(schema, 'You said: "hi"')
+    assert allows(schema, 'I said: "Hello."')
+    assert not allows(schema, 'I said: "hi"')
+    assert not allows(schema, 'You said: "ho"')
+    failed = [Message("user", "x"), Message("tool", "Failed: no", name="archival_memory_search")]
+    assert moment(failed).found == ()
+
+
+@pytest.mark.parametrize(
+    ("note", "is_allowed"),
+    [
+        ("the boiler code is 4417", True),
+        ("4417", True),
+        ("Remember that the boiler code is 4417", True),
+        ("Remember that the boiler code is 4417. Thanks a lot", True),
+        ("the boiler code", False),
+        ("the boiler code is 4471", False),
+    ],
+)
+def test_a_note_is_the_message_from_some_word_on(note: str, is_allowed: bool) -> None:
+    assert allows(note_schema("Remember that the boiler code is 4417. Thanks a lot!"), note) is is_allowed
+    assert note_schema("!!!") is None
 
 
 @pytest.mark.parametrize("said", ["", "  ", "word " * 41])

@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from bridle.agent.answers import answer_schema
 from bridle.agent.grounding import (
     Moment,
-    answer_schema,
     days_schema,
     fact_schema,
     minutes_schema,
     moment,
+    note_schema,
     query_schema,
     thought_schema,
 )
@@ -151,13 +152,13 @@ def narrow(
     """
     at = at or Moment("")
     if reply_only:
-        return (_limited(FUNCTIONS[0], {"message": answer_schema(core)} if at.said else {}),)
+        return (_limited(FUNCTIONS[0], {"message": answer_schema(core, at)} if at.said else {}),)
     lines = [line for block in core.blocks for line in block.lines if line not in at.written]
     limits: dict[str, dict[str, JSON] | None] = {"name": {"enum": list[JSON](core.labels)}}
     if line_edits:
         limits["old_content"] = {"enum": list[JSON](dict.fromkeys(lines))}
     if at.said:
-        limits["message"] = answer_schema(core)
+        limits["message"] = answer_schema(core, at)
         limits["query"] = query_schema(at.said)
         limits["new_content"] = fact_schema(at.said, core, may_be_empty=True)
         limits["start_date"] = limits["end_date"] = days_schema(at)
@@ -166,6 +167,8 @@ def narrow(
     for tool in FUNCTIONS:
         if tool.name == "core_memory_append":
             out.append(_limited(tool, {**limits, "content": fact_schema(at.said)}))
+        elif tool.name == "archival_memory_insert":
+            out.append(_limited(tool, {**limits, "content": note_schema(at.said)}))
         elif tool.name != "core_memory_replace" or lines or not line_edits:
             out.append(_limited(tool, limits))
     return tuple(out)

@@ -24,19 +24,18 @@ from bridle.messages import JSON, Message
 
 __all__ = [
     "Moment",
-    "answer_schema",
     "days_schema",
+    "escape",
     "fact_schema",
     "minutes_schema",
     "moment",
+    "note_schema",
     "query_schema",
     "thought_schema",
 ]
 
 MOST_WORDS = 40
 """Longer messages are not quoted from: there would be too many runs of words."""
-MOST_LISTED, LIST_CHARS = 4, 190
-"""So many lines, and characters of them, the embedded model learnt to list."""
 _NAME = "My name is "
 _SEVERAL = ("Allergy", "Dislikes", "Hobby", "Instrument", "Language", "Likes", "Pet", "Sport")
 """Keys that may stand in memory more than once, with different values."""
@@ -67,6 +66,7 @@ _PAUSING = re.compile(
     r"[0-9]|minute|hour|\bmins?\b|\bwhile\b|\bbit\b|moment|quiet|silen|pause|disturb|alone|sleep|break"
 )
 _MOST_MINUTES = 360
+_SENTENCE_END = re.compile(r"(?<=\w{3})[.!?](?=\s+[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,8 @@ class Moment:
     """Where a turn stands: what the user said, and the steps that followed it.
 
     `said` is empty where nothing is to be quoted. `function` is the one that has just returned, `failed` says
-    how, and `written` are the lines that this turn has put into core memory.
+    how, `written` are the lines that this turn has put into core memory, and `found` what a search has just
+    found, one line each.
     """
 
     said: str
@@ -82,6 +83,7 @@ class Moment:
     function: str = ""
     failed: bool = False
     written: tuple[str, ...] = field(default=())
+    found: tuple[str, ...] = field(default=())
 
 
 def moment(history: Sequence[Message], now: datetime | None = None) -> Moment:
@@ -97,7 +99,9 @@ def moment(history: Sequence[Message], now: datetime | None = None) -> Moment:
             written += [str(one.get("content") or one.get("new_content") or "").strip() for one in given]
     last = history[-1]
     failed = last.content.startswith("Failed")
-    return Moment(history[start].content, now, last.name or "", failed, tuple(written))
+    found = () if failed or last.role != "tool" else last.content.splitlines()[1:]
+    lines = tuple(line.removeprefix("- ") for line in found if line.startswith("- "))
+    return Moment(history[start].content, now, last.name or "", failed, tuple(written), lines)
 
 
 def query_schema(said: str) -> dict[str, JSON] | None:
@@ -113,6 +117,17 @@ def query_schema(said: str) -> dict[str, JSON] | None:
     runs = _runs_pattern([word.lower() for word in words], 2, loose=True)
     keys = _any_of([*_ANIMALS, *(key.lower() for key in _KEYS)])
     return {"type": "string", "pattern": f"^({'|'.join(found)}|favourite {runs}|{keys})$"}
+
+
+def note_schema(said: str) -> dict[str, JSON] | None:
+    """What may be kept as a note: the message, or one of its sentences, from some word on to the end."""
+    if not _words(said):
+        return None
+    ends = [*(found.end() for found in _SENTENCE_END.finditer(said)), len(said)]
+    starts = [found.start() for found in re.finditer(r"\S+", said)]
+    notes = [said[start:end].strip().rstrip(".!?…") for end in ends for start in starts if start < end]
+    found = list[JSON](dict.fromkeys(note for note in notes if note))
+    return {"enum": found} if found else None
 
 
 def fact_schema(said: str, core: Core | None = None, *, may_be_empty: bool = False) -> dict[str, JSON] | None:
@@ -201,32 +216,6 @@ def _minutes(said: str) -> list[int]:
     return sorted({1, 15, 30, 60, *found})
 
 
-def answer_schema(core: Core) -> dict[str, JSON] | None:
-    """What may be said: anything, but a list of what was told is the lines that exist, in their order.
-
-    Where it names the first few only, it says how many more there are.
-    """
-    lines = [line for block in core.blocks if block.label != "persona" for line in block.lines]
-    if not lines:
-        return None
-    begin = "You told"
-    said = [f"{begin[:n]}[^{begin[n]}].*" for n in range(len(begin))]
-    if listed := _first_lines(lines):
-        more = len(lines) - len(listed)
-        rest = f" And {more} more\\." if more else ""
-        said.insert(0, f"You told me: {_escape('; '.join(listed))}\\.{rest}")
-    return {"type": "string", "pattern": f"^({'|'.join(said)})$", "maxLength": 240}
-
-
-def _first_lines(lines: Sequence[str]) -> list[str]:
-    """The lines that a list names: the first few, without those that would make it too long."""
-    listed: list[str] = []
-    for line in lines[:MOST_LISTED]:
-        if sum(len(one) + 2 for one in listed) + len(line) < LIST_CHARS:
-            listed.append(line)
-    return listed
-
-
 def _words(said: str) -> list[str]:
     words = said.split()
     return words if len(words) <= MOST_WORDS else []
@@ -236,7 +225,7 @@ def _names(value: str, core: Core | None) -> str:
     """A pattern of the lines that give the agent a name, with what else stands in such a line now."""
     lines = core.blocks[0].lines if core is not None else ()
     rests = {line.partition(".")[2] for line in lines if line.startswith(_NAME)}
-    return f"{_NAME}{value}\\.({'|'.join(_escape(rest) for rest in sorted(rests))})?"
+    return f"{_NAME}{value}\\.({'|'.join(escape(rest) for rest in sorted(rests))})?"
 
 
 def _key(words: Sequence[str], known: Iterable[str]) -> str:
@@ -271,12 +260,12 @@ def _runs_pattern(
             lead, core, tail = _parts(words[place])
             more = f"( {pattern})?" if pattern else ""
             for mark in reversed(tail):
-                more = f"({_escape(mark)}{more})?"
+                more = f"({escape(mark)}{more})?"
             first = place == start
             stem, ending = _stem(core) if loose else (core, "")
-            stem = _first_in_either_case(stem) if first and either_case else _escape(stem)
-            stem += f"({_escape(ending)})?" if ending else ""
-            pattern = ("" if first else _escape(lead)) + stem + more
+            stem = _first_in_either_case(stem) if first and either_case else escape(stem)
+            stem += f"({escape(ending)})?" if ending else ""
+            pattern = ("" if first else escape(lead)) + stem + more
         starts.append(pattern)
     return f"({'|'.join(starts)})"
 
@@ -301,7 +290,7 @@ def _stem(word: str) -> tuple[str, str]:
 def _first_in_either_case(word: str) -> str:
     small, large = word[0].lower(), word[0].upper()
     both = small != large and len(small) == len(large) == 1
-    return (f"({small}|{large})" if both else _escape(word[0])) + _escape(word[1:])
+    return (f"({small}|{large})" if both else escape(word[0])) + escape(word[1:])
 
 
 def _looked_up(core: Core) -> list[str]:
@@ -318,9 +307,10 @@ def _looked_up(core: Core) -> list[str]:
 
 
 def _any_of(texts: Iterable[str]) -> str:
-    escaped = sorted({_escape(text) for text in texts})
+    escaped = sorted({escape(text) for text in texts})
     return f"({'|'.join(escaped)})" if escaped else ""
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """A pattern of exactly this text."""
     return "".join("\\" + char if char in r"\^$.|?*+()[]{}/" else char for char in text)
