@@ -64,7 +64,7 @@ def check_pattern(pattern: str, pointer: str) -> None:
         ) from error
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=64)
 def branches_of(pattern: str, *, exact: bool = False, pointer: str = "") -> tuple[Branch, ...]:
     """Return the alternatives of a pattern.
 

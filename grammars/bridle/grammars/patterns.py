@@ -60,7 +60,7 @@ class TextRule:
     positive: bool = True
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)
 def pattern_node(pattern: str, least: int, most: int, *, pointer: str = "") -> Node:
     """Return rules for the texts of `least` to `most` characters that a pattern finds a match in.
 
@@ -76,7 +76,7 @@ def pattern_node(pattern: str, least: int, most: int, *, pointer: str = "") -> N
     )
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)
 def direct_node(pattern: str, least: int, most: int, *, ended: int = 0, pointer: str = "") -> Node | None:
     """Return rules for a pattern part by part; None for one that takes an automaton.
 
@@ -137,7 +137,7 @@ def texts_node(
     return node
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=64)
 def text_automaton(rules: tuple[TextRule, ...], *, exact: bool = False, pointer: str = "") -> Automaton:
     """Return the automaton of the texts that satisfy all rules.
 

@@ -116,7 +116,7 @@ def _value_of(case: Case, matched: frozenset[str]) -> JSON:
     return conjunction(found)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _all_but(names: tuple[str, ...]) -> Automaton:
     """Return the automaton of all texts but these: a tree of their letters, with a way out everywhere."""
     moves: list[dict[str, int]] = [{}]

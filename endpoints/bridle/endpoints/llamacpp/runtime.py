@@ -32,7 +32,7 @@ __all__ = ["EngineName", "Runtime"]
 EngineName = Literal["auto", "llguidance", "gbnf", "outlines"]
 _CPU_BATCH_TOKENS, _GPU_BATCH_TOKENS = 128, 512
 """On a CPU larger batches gain nothing, and they let a caller wait longer who wants to stop."""
-_KEPT_PLANS = 32
+_KEPT_PLANS = 8
 
 
 class Runtime:

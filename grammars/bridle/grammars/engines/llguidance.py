@@ -32,7 +32,7 @@ except ImportError as error:
 
 __all__ = ["LlguidanceEngine"]
 
-_KEPT = 32  # compiled grammars; each holds a lexer with its states, some hundred kilobytes
+_KEPT = 8  # compiled grammars; each holds a lexer with its states, some hundred kilobytes
 _SPECIAL = b"\xff"  # llguidance's sign for a token that no text makes
 _OWN_MARK = re.compile(rb"</?[A-Za-z_]+>")
 _SLICES = [
