@@ -400,3 +400,33 @@ def test_a_server_with_schemas_is_not_told_of_quotes() -> None:
     assert "x-quoted-from" not in json.dumps(endpoint.requests[0].schema)
     assert completion.message.calls == ()
     assert "not said so" in completion.refusals[0].reason
+
+
+def test_what_a_schema_demands_is_checked_after_reading() -> None:
+    schema: dict[str, JSON] = {"type": "array", "items": {"type": "integer"}, "uniqueItems": True}
+    completion = respond(Scripted(["[1, 1]"], supports=GRAMMAR), USER, schema=schema)
+    assert completion.constraint.proof == "violated"
+    assert "non-unique" in completion.refusals[0].reason
+    assert respond(Scripted(["[1, 2]"], supports=GRAMMAR), USER, schema=schema).refusals == ()
+    completion = respond(Scripted(["sorry"], supports=SCHEMA), USER, schema=schema)
+    assert "not JSON" in completion.refusals[0].reason
+
+
+def test_a_tool_that_demands_what_it_does_not_declare_is_refused() -> None:
+    odd = ToolSpec("x", "", {"type": "object", "properties": {"a": {}}, "required": ["b"]})
+    with pytest.raises(SchemaError, match="'x' requires 'b', which is not among its properties"):
+        respond(Scripted([]), USER, [odd])
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"grammar": 'root ::= "a"'}, "gbnf"),
+        ({"grammar": ["a", "b"]}, "for_choice"),
+        ({"quotes": ["Ana"]}, "by name"),
+        ({"quotes": {"user": "Ana"}}, "a list"),
+    ],
+)
+def test_values_of_another_kind_are_named(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        respond(Scripted([]), USER, **options)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridle.grammars import Grammar, matches, sample
+from bridle.grammars import Grammar, matches, sample, schema_grammar
 from bridle.grammars.digits import any_integer, any_number, integers, numbers
 
 _SEEDS = st.integers(0, 2**32)
@@ -95,3 +95,9 @@ def test_bounds_hold_after_parsing_to_a_double() -> None:
     rng = random.Random(1)
     if node is not None:
         assert all(10**14 < float(sample(Grammar(node), rng)) < 10**14 + 1 for _ in range(50))
+
+
+def test_a_number_with_one_bound_may_have_a_fraction() -> None:
+    for schema in ({"minimum": 0}, {"maximum": 50}, {"exclusiveMinimum": 0}, {"minimum": 0, "maximum": 100}):
+        grammar = schema_grammar({"type": "number", **schema})
+        assert all(matches(grammar, text) for text in ("7", "19.99", "36.6", "0.123456")), schema

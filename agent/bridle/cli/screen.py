@@ -94,7 +94,7 @@ class Screen:
 
 
 def _step_line(step: Step) -> str:
-    failed = step.result.startswith("Failed")
+    failed = step.result.startswith(("Failed", "Not done"))
     given = ", ".join(
         f"{key}={json.dumps(value, ensure_ascii=False)}"
         for key, value in step.call.arguments.items()

@@ -128,9 +128,27 @@ def _check_wishes(wishes: Wishes) -> None:
             raise InputError(f"{name} is {value!r}", hint=f"it must be one of {', '.join(known)}")
     if wishes.parallel < 1:
         raise InputError(f"parallel is {wishes.parallel}", hint="allow at least one call")
+    grammar = cast("object", wishes.grammar)
+    if grammar is not None and not isinstance(grammar, Grammar):
+        raise InputError(
+            f"grammar is {grammar!r}",
+            hint="give a Grammar (for_choice, for_regex, for_schema), GBNF text as gbnf, a schema as schema",
+        )
+    _check_quotes(wishes.quotes)
+
+
+def _check_quotes(quotes: object) -> None:
+    if quotes is None:
+        return
+    if not isinstance(quotes, Mapping):
+        raise InputError(f"quotes is {quotes!r}", hint='give the texts by name: {"user": ["…"]}')
+    for name, texts in cast("Mapping[str, object]", quotes).items():
+        if isinstance(texts, str) or not isinstance(texts, Sequence):
+            raise InputError(f"the texts of {name!r} are {texts!r}", hint="give a list, also of one text")
 
 
 def _check_tool(tool: ToolSpec) -> None:
+    _check_required(tool)
     try:
         check_schema(tool.parameters)
         check_references(tool.parameters)
@@ -142,6 +160,20 @@ def _check_tool(tool: ToolSpec) -> None:
         raise SchemaError(
             f"tool {tool.name!r}: its schema is nested too deeply", hint="make it flatter"
         ) from error
+
+
+def _check_required(tool: ToolSpec) -> None:
+    """A parameter that is demanded and not declared could be written, but never be read back."""
+    elsewhere = ("$ref", "allOf", "anyOf", "oneOf", "if", "patternProperties", "additionalProperties")
+    if any(keyword in tool.parameters for keyword in elsewhere):
+        return
+    missing = [name for name in tool.required if name not in tool.properties]
+    if missing:
+        raise SchemaError(
+            f"tool {tool.name!r} requires {missing[0]!r}, which is not among its properties",
+            pointer="/required",
+            hint="declare it there, or do not require it",
+        )
 
 
 def _mode(tool_choice: str, tools: Sequence[ToolSpec]) -> tuple[Mode, str | None]:

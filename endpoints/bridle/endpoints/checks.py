@@ -5,13 +5,15 @@ A grammar has seen to that already; where none held the answer it is looked at h
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from bridle.endpoints.asking import Question
 from bridle.grammars.quotes import quote_errors
+from bridle.grammars.schema_keywords import validator_of
 from bridle.messages import Refusal, ToolCall
 
-__all__ = ["checked_calls"]
+__all__ = ["checked_calls", "schema_error"]
 
 
 def checked_calls(
@@ -33,3 +35,19 @@ def checked_calls(
         else:
             kept.append(call)
     return tuple(kept), refusals
+
+
+def schema_error(question: Question, text: str) -> str:
+    """Say why an answer that was asked for by a schema does not satisfy it; empty where it does."""
+    schema = question.wishes.schema
+    if schema is None:
+        return ""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        return f"the answer is not JSON: {error}"
+    found = next(iter(validator_of(schema).iter_errors(value)), None)
+    if found is None:
+        return ""
+    place = "/".join(str(part) for part in found.absolute_path)
+    return f"{place}: {found.message}" if place else found.message

@@ -15,7 +15,7 @@ from pathlib import Path
 from bridle.endpoints.asking import ConstraintChoice, Question, Wishes, ask_about
 from bridle.endpoints.base import Answer, Endpoint, Sampling
 from bridle.endpoints.budget import Fit
-from bridle.endpoints.checks import checked_calls
+from bridle.endpoints.checks import checked_calls, schema_error
 from bridle.endpoints.planning import PlainReader, Plan, plan_for
 from bridle.grammars import Bounds, Grammar
 from bridle.messages import JSON, Completion, Delta, Message, Refusal, ToolSpec
@@ -178,6 +178,10 @@ def _completion(
             refusals.append(Refusal(f"there is no call; call one of {names}", reading.text))
     calls, refused = checked_calls(question, reading.calls, held=plan.request.grammar is not None)
     refusals += refused
+    wrong = schema_error(question, reading.text) if answer.finish == "stop" else ""
+    if wrong:
+        refusals.append(Refusal(wrong, reading.text))
+        report = replace(report, proof="violated")
     return Completion(
         message=Message("assistant", reading.text, reading.thoughts, calls),
         raw=plan.primed + answer.text,

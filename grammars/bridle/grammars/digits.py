@@ -10,10 +10,10 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 from bridle.grammars.ir import EMPTY, ENDLESS, Chars, Lit, Node, Repeat, alt, optional, seq
 
-__all__ = ["any_integer", "any_number", "integers", "numbers"]
+__all__ = ["FLOAT_DIGITS", "any_integer", "any_number", "integers", "numbers"]
 
 _MOST_PLACES = 17  # of a bound; further ones are rounded
-_FLOAT_DIGITS = 15  # a double tells decimals of this many digits apart, so that bounds hold after parsing
+FLOAT_DIGITS = 15  # a double tells decimals of this many digits apart, so that bounds hold after parsing
 
 
 def any_integer(digits: int) -> Node:
@@ -49,7 +49,7 @@ def numbers(
     """
     low, high = _rounded(low, ROUND_CEILING), _rounded(high, ROUND_FLOOR)
     whole_digits = len(str(int(max(abs(low), abs(high)))))
-    room = max(min(fraction_digits, _FLOAT_DIGITS - whole_digits), _places(low), _places(high), 0)
+    room = max(min(fraction_digits, FLOAT_DIGITS - whole_digits), _places(low), _places(high), 0)
     room = 2 * ENDLESS if fraction_digits >= ENDLESS else room
     parts: list[Node | None] = []
     if low < 0:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from bridle.grammars.bounds import Bounds
-from bridle.grammars.digits import any_integer, any_number, integers, numbers
+from bridle.grammars.digits import FLOAT_DIGITS, any_integer, any_number, integers, numbers
 from bridle.grammars.ir import Node, alt
 from bridle.grammars.open_numbers import End, Share, multiples, no_integers
 from bridle.grammars.schema_cases import Case
@@ -83,7 +83,9 @@ def _numbers(low: End, high: End, bounds: Bounds) -> Node | None:
     if low is None and high is None:
         return any_number(bounds.integer_digits, bounds.fraction_digits)
     edge = (low or high or (Decimal(0), False))[0]
-    most_digits = max(bounds.integer_digits, len(str(int(abs(edge)))) + 1)
+    # A float has fifteen digits: an end that nobody named is near enough to leave room for the fraction.
+    usual = min(bounds.integer_digits, max(1, FLOAT_DIGITS - bounds.fraction_digits))
+    most_digits = max(usual, len(str(int(abs(edge)))) + 1)
     reach = min(Decimal(10) ** most_digits - 1, _FARTHEST)
     first, last = low or (-reach, False), high or (reach, False)
     return numbers(first[0], last[0], bounds.fraction_digits, above=first[1], below=last[1])

@@ -263,5 +263,5 @@ def _too_small(needed: int, given: int) -> BudgetError:
         f"max_tokens is {given}, and the shortest answer that the grammar allows takes {needed}",
         needed=needed,
         given=given,
-        hint=f"give max_tokens of at least {needed}, or offer tools with fewer required arguments",
+        hint=f"give max_tokens of at least {needed}, or ask for something shorter",
     )
