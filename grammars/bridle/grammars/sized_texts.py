@@ -8,6 +8,7 @@ worth its price.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from bridle.grammars.automata import rules_of, trimmed
 from bridle.grammars.ir import EMPTY, ENDLESS, Chars, Node, Repeat, alt, seq
@@ -59,10 +60,9 @@ def sized_rules(
         TooLarge: when the rules become too many.
     """
     if share is not None and most < ENDLESS:
-        try:
+        # Unsuitable is a repetition of more than one character, or one behind another.
+        with suppress(_Unsuitable):
             return _Counted(whole, least, most, leaf, share).node(0, 0)
-        except _Unsuitable:
-            pass  # a repetition of more than one character, or one behind another
     return rules_of(within(whole, least, None if most >= ENDLESS else most), leaf, share, deepest=deepest)
 
 
