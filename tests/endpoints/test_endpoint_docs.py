@@ -9,7 +9,7 @@ from typing import Any
 from bridle.endpoints.base import Request, Supports
 from bridle.endpoints.config import load_config
 from bridle.endpoints.connect import KINDS, parse_spec
-from bridle.endpoints.driver import HttpEndpoint
+from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.grammars import Grammar, Lit
 from bridle.wrappers import Segment
 from servers.fake import Server, json_response, server

@@ -8,7 +8,7 @@ import pytest
 
 from bridle.endpoints.base import Request, Sampling
 from bridle.endpoints.connect import connect
-from bridle.endpoints.driver import HttpEndpoint
+from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.endpoints.http import Http
 from bridle.endpoints.lmstudio import LMStudio
 from bridle.errors import ContextOverflow, RequestRefused, Unreachable

@@ -8,7 +8,9 @@ import pytest
 
 from bridle.endpoints import respond
 from bridle.endpoints.base import Request, Sampling, Supports
-from bridle.endpoints.driver import HttpEndpoint, Piece, base_url
+from bridle.endpoints.addresses import base_url
+from bridle.endpoints.driver import Piece
+from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.endpoints.http import Http
 from bridle.endpoints.openai_compat import OpenAICompat
 from bridle.errors import BadResponse, ConfigError, InputError, RequestRefused

@@ -9,7 +9,7 @@ import pytest
 
 from bridle.endpoints.base import Request, Sampling, Supports
 from bridle.endpoints.connect import connect
-from bridle.endpoints.driver import HttpEndpoint
+from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.endpoints.http import Http
 from bridle.endpoints.webui import WebUI
 from bridle.errors import ContextOverflow, RequestRefused

@@ -10,9 +10,20 @@ BridleError
 │   └── BudgetError         fewer tokens than the shortest answer needs
 ├── EndpointError           talking to a model failed
 │   ├── Unreachable         nothing listens there (exit code 3)
+│   ├── TimedOut            a server took longer than was allowed
 │   ├── BadResponse         a server answered what no such server answers
+│   │   ├── StreamTruncated     the stream ended before the answer did; the fact `partial` has what came
+│   │   └── ServerCrashed       the connection broke while the server was at work
 │   ├── RequestRefused      a server understood the request and declined it
+│   │   ├── AuthError           the key is missing, wrong, or not allowed to do this
+│   │   ├── RateLimited         too many requests, or the quota is used up
+│   │   ├── ServerBusy          it has too much to do, or is still loading its model
+│   │   ├── ModelNotFound       it has no such model, or none is loaded
+│   │   ├── ConstraintRejected  it does not take the grammar, schema or tools that it was sent
+│   │   ├── UnsupportedParameter  it, or its kind, does not know a field that was asked for
+│   │   └── ContentFiltered     a filter withheld the prompt or the answer
 │   ├── ContextOverflow     prompt and answer do not fit the model's window
+│   │   └── PromptTruncated     a server has cut the prompt without a word
 │   ├── ModelFileError      a model file is missing, truncated or of another kind
 │   └── Cancelled           the caller stopped the generation
 ├── MissingExtra            an optional dependency is not installed
@@ -24,11 +35,14 @@ BridleError
 from __future__ import annotations
 
 __all__ = [
+    "AuthError",
     "BadResponse",
     "BridleError",
     "BudgetError",
     "Cancelled",
     "ConfigError",
+    "ConstraintRejected",
+    "ContentFiltered",
     "ContextOverflow",
     "EndpointError",
     "FormatError",
@@ -36,13 +50,21 @@ __all__ = [
     "InputError",
     "MissingExtra",
     "ModelFileError",
+    "ModelNotFound",
+    "PromptTruncated",
+    "RateLimited",
     "RequestRefused",
     "SchemaError",
+    "ServerBusy",
+    "ServerCrashed",
     "StoreCorrupt",
     "StoreError",
     "StoreUnwritable",
+    "StreamTruncated",
     "TemplateError",
+    "TimedOut",
     "Unreachable",
+    "UnsupportedParameter",
 ]
 
 
@@ -125,16 +147,73 @@ class Unreachable(EndpointError):
     retryable = True
 
 
+class TimedOut(EndpointError):
+    """A server took longer than was allowed (facts: `limit`, one of first_byte, idle, total; `seconds`)."""
+
+    exit_code = 3
+    retryable = True
+
+
 class BadResponse(EndpointError):
     """The server's answer is not what this kind of server answers."""
+
+
+class StreamTruncated(BadResponse):
+    """A stream ended before the answer did. `partial` is the text that had come."""
+
+    retryable = True
+
+    def __init__(self, message: str, *, partial: str = "", hint: str = "", **facts: object) -> None:
+        super().__init__(message, hint=hint, retryable=None, partial=partial, **facts)
+        self.partial = partial
+
+
+class ServerCrashed(BadResponse):
+    """The connection broke while the server was at work, as when its process ends."""
 
 
 class RequestRefused(EndpointError):
     """The server understood the request and declined it."""
 
 
+class AuthError(RequestRefused):
+    """The key is missing or wrong, or may not do this."""
+
+
+class RateLimited(RequestRefused):
+    """Too many requests (fact: `retry_after_s`); where it is not retryable the quota is used up."""
+
+    retryable = True
+
+
+class ServerBusy(RequestRefused):
+    """The server has too much to do, or is still loading its model (then the fact `loading` is true)."""
+
+    retryable = True
+
+
+class ModelNotFound(RequestRefused):
+    """The server has no model of that name, or none is loaded."""
+
+
+class ConstraintRejected(RequestRefused):
+    """The server does not take the grammar, the schema or the tools that it was sent."""
+
+
+class UnsupportedParameter(RequestRefused):
+    """A field was asked for that the server, or its kind, does not know (fact: `parameter`)."""
+
+
+class ContentFiltered(RequestRefused):
+    """A filter withheld the prompt or the answer (facts: `side`, prompt or answer; `categories`)."""
+
+
 class ContextOverflow(EndpointError):
     """Prompt plus answer do not fit the model's window (facts: `prompt_tokens`, `context_tokens`)."""
+
+
+class PromptTruncated(ContextOverflow):
+    """A server has answered to less than it was sent (facts as above; `prompt_tokens` is what it counted)."""
 
 
 class ModelFileError(EndpointError):

@@ -17,6 +17,7 @@ from bridle.errors import InputError
 
 __all__ = [
     "JSON",
+    "Attempt",
     "Completion",
     "ConstraintCost",
     "ConstraintReport",
@@ -154,6 +155,22 @@ class ConstraintReport:
     """An upper bound of the length of any output that the constraint allows, in bytes of UTF-8."""
     fits: bool | None = None
     """Does every answer that the constraint allows end within `max_tokens`? None where neither was asked."""
+    sent_as: tuple[str, ...] = ()
+    """The fields of the server's API that carried the constraint; empty for a model in this process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request that was made for a completion: the rung of the ladder it stood on, and what became of it.
+
+    `rung` is "grammar", "schema", "tool" (the server is told to call), "tools" (it may), "json" or "text".
+    `refused` means that the server declined the constraint, `invalid` that what came back was no valid call.
+    """
+
+    rung: str
+    outcome: Literal["answered", "refused", "invalid"]
+    reason: str = ""
+    usage: Usage = Usage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +196,9 @@ class Completion:
     """What came back from a model: the message, the raw text it was read from, and how it came about.
 
     `finish_reason` is the server's own spelling; `finish` is ours. `dropped` names request fields that the
-    endpoint could not honour. `seconds` is the wall time of the model call. `cost` is None where the model
-    did not run in this process, and where nothing was held.
+    endpoint could not honour. `seconds` is the wall time of all model calls, and `attempts` lists them; raw
+    text, usage and all else are of the last one. `cost` is None where the model did not run in this process,
+    and where nothing was held. `sent` is the body that a server was sent last, under its own names.
     """
 
     message: Message
@@ -196,6 +214,8 @@ class Completion:
     wrapper_reason: str = ""
     seconds: float = 0.0
     cost: ConstraintCost | None = None
+    attempts: tuple[Attempt, ...] = ()
+    sent: Mapping[str, JSON] = field(default_factory=_nothing, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

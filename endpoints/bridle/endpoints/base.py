@@ -7,43 +7,81 @@ call syntaxes: `bridle.endpoints.respond` renders, asks, and reads. Drivers stat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol, runtime_checkable
 
+from bridle.grammars.gbnf_dialects import Dialect
 from bridle.grammars.ir import Grammar
 from bridle.grammars.profile_servers import Profile
-from bridle.messages import JSON, ConstraintCost, Finish, Message, Usage
+from bridle.messages import JSON, ConstraintCost, Finish, Message, ToolSpec, Usage
 from bridle.wrappers import Segment
 
-__all__ = ["Answer", "Endpoint", "Request", "Sampling", "Supports"]
+__all__ = [
+    "Answer",
+    "Embeddings",
+    "Embeds",
+    "Endpoint",
+    "ListsModels",
+    "ModelInfo",
+    "NativeCall",
+    "Overflow",
+    "Remembers",
+    "Request",
+    "Sampling",
+    "Scored",
+    "Supports",
+]
+
+Overflow = Literal["error", "silent", "empty", "unknown"]
+"""What a server does with a prompt that is too long: it refuses, cuts it, answers nothing, or who knows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Supports:
-    """What an endpoint can do.
+    """What an endpoint can do. Everything is a claim of the server's but what is `proven`.
 
-    `prompt`: complete a prompt that we rendered. `chat`: take messages and render them itself.
-    `grammar`: hold a grammar on the prompt route, `proven` when our own decoder does it. `json_schema`: hold
-    a JSON Schema on the chat route, of which `schema_profile` says what is really held
-    (`bridle.grammars.profiles`). `tokenize`: count tokens exactly.
+    Routes: `prompt`, complete a prompt that we rendered; `chat`, take messages and render them itself.
+
+    Constraints: `grammar` holds a grammar on the prompt route, written in the `dialect`; `proven` when our
+    own decoder does it. `json_schema` holds a JSON Schema on the chat route and `prompt_schema` on the prompt
+    route; `schema_profile` says what is really held of it (`bridle.grammars.profiles`). `tools` takes native
+    tools on the chat route, where it can be `forced` to call one at all, or a `named` one. `json_mode` holds
+    any JSON object on the chat route, `regex` a regular expression on the prompt route.
+
+    The rest: `tokenize` counts prompts exactly, `embed` makes embeddings, `logprobs` tells them, `seed` makes
+    answers repeatable, `parallel` takes several requests at a time, `overflow` is what happens to a prompt
+    that is too long where nobody has counted it.
     """
 
     prompt: bool = False
     chat: bool = False
     grammar: bool = False
     proven: bool = False
+    dialect: Dialect = "llama.cpp"
     json_schema: bool = False
+    prompt_schema: bool = False
     schema_profile: Profile = "generic"
+    tools: bool = False
+    forced: bool = False
+    named: bool = False
+    json_mode: bool = False
+    regex: bool = False
     tokenize: bool = False
+    embed: bool = False
+    logprobs: bool = False
+    seed: bool = False
+    parallel: bool = False
+    overflow: Overflow = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How the next token is chosen; the defaults choose the likeliest one.
 
-    `temperature` 0 is greedy. `top_k` 0, `top_p` 1, `min_p` 0 and `repeat_penalty` 1 are off. The penalty
-    looks back `repeat_last` tokens. The same `seed` gives the same text; None draws a new one each time.
+    `temperature` 0 is greedy. `top_k` 0, `top_p` 1, `min_p` 0 and `repeat_penalty` 1 are off, and so are the
+    two penalties at 0. The repeat penalty looks back `repeat_last` tokens. The same `seed` gives the same
+    text; None draws a new one each time. `extra` are fields of one server's own, by its names.
     """
 
     temperature: float = 0.0
@@ -52,7 +90,10 @@ class Sampling:
     min_p: float = 0.0
     repeat_penalty: float = 1.0
     repeat_last: int = 64
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
     seed: int | None = None
+    extra: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +102,15 @@ class Request:
 
     `control` lists the format's control strings, which content must not form. `max_tokens` bounds the answer,
     None means what the endpoint's window leaves. `grammar`, or a caller's own `gbnf` text in its place, goes
-    with the prompt route; `schema` (of one JSON value that is the whole answer) with the chat route.
+    with the prompt route, and so does `regex`; `schema` (of one JSON value that is the whole answer) with
+    either; `json_mode` (any JSON object), and `tools` with a `tool_choice` of "auto", "required" or a tool's
+    name, with the chat route. Of the constraints one is given at most. `think` says whether a reasoning model
+    shall think on the chat route; None leaves that to the server.
 
     `max_seconds` bounds the wall time of the answer from the call on. `field_tokens` bounds single string
     fields of a held answer, by name, in tokens: a parameter's name, or the key or markup of the thoughts.
+    `logprobs` asks for so many alternatives of each token. With `strict`, what the endpoint would have to
+    drop is an `UnsupportedParameter` before anything is sent.
     """
 
     prompt: tuple[Segment, ...] = ()
@@ -75,17 +121,43 @@ class Request:
     sampling: Sampling = Sampling()
     grammar: Grammar | None = None
     gbnf: str | None = None
+    regex: str | None = None
     schema: Mapping[str, JSON] | None = None
+    json_mode: bool = False
+    tools: tuple[ToolSpec, ...] = ()
+    tool_choice: str = "auto"
+    think: bool | None = None
     max_seconds: float | None = None
     field_tokens: Mapping[str, int] = field(default_factory=dict[str, int])
+    logprobs: int = 0
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NativeCall:
+    """A call as a server parsed it: `arguments` is JSON text, as yet unchecked; `id` is the server's."""
+
+    name: str
+    arguments: str = "{}"
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A token of an answer with the natural logarithm of its probability, and of those that were likely."""
+
+    text: str
+    logprob: float
+    others: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The text that came back, without the stop string, and what is known about it.
 
-    `dropped` names fields of the request that could not be honoured; `engine` is what held the grammar, and
-    `cost` what that took, where the model runs in this process.
+    `thoughts` and `calls` are what the server itself took out of the text. `dropped` names fields of the
+    request that could not be honoured; `engine` is what held the grammar, and `cost` what that took, where
+    the model runs in this process. `sent` is the body that a server was sent, under its own names.
     """
 
     text: str
@@ -95,10 +167,40 @@ class Answer:
     engine: str = ""
     dropped: tuple[str, ...] = ()
     cost: ConstraintCost | None = None
+    thoughts: str = ""
+    calls: tuple[NativeCall, ...] = ()
+    tokens: tuple[Scored, ...] = ()
+    sent: Mapping[str, JSON] = field(default_factory=dict[str, JSON], compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model that a server has. None where it does not say.
+
+    `context_tokens` is the window that it is loaded with, `trained_tokens` the one that it was made for.
+    """
+
+    name: str
+    loaded: bool | None = None
+    context_tokens: int | None = None
+    trained_tokens: int | None = None
+    embedding: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """One vector for each text, in their order; all have the same length."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    model: str = ""
+    usage: Usage = field(default_factory=Usage)
 
 
 class Endpoint(Protocol):
-    """A model that can be asked. Use it from one thread at a time; `close` frees what it holds."""
+    """A model that can be asked. Use it from one thread at a time, unless `supports.parallel`.
+
+    `close` frees what it holds.
+    """
 
     @property
     def name(self) -> str:
@@ -143,3 +245,32 @@ class Endpoint(Protocol):
     def close(self) -> None:
         """Free the model or the connection; the endpoint cannot be used afterwards."""
         ...
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """An endpoint that can make embeddings; `supports.embed` says whether this one's model does."""
+
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Return one vector per text.
+
+        Raises:
+            ContextOverflow: for a text that is longer than the model takes; nothing is cut.
+            EndpointError: and its other kinds.
+        """
+        ...
+
+
+@runtime_checkable
+class ListsModels(Protocol):
+    """An endpoint that can tell which models its server has."""
+
+    def models(self) -> tuple[ModelInfo, ...]: ...
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """An endpoint that keeps which constraints its server refused, and why; see `bridle.endpoints.ladder`."""
+
+    @property
+    def refused(self) -> dict[str, str]: ...

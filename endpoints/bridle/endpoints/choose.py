@@ -22,11 +22,16 @@ OWN = "template"
 
 
 @runtime_checkable
-class _Described(Protocol):
-    """An endpoint that knows what stands in its model's file."""
+class _Told(Protocol):
+    """An endpoint that tells something of what stands in its model's file."""
 
     @property
     def metadata(self) -> Mapping[str, JSON]: ...
+
+
+@runtime_checkable
+class _Described(_Told, Protocol):
+    """An endpoint that has read its model's file."""
 
     @property
     def special_tokens(self) -> Sequence[str]: ...
@@ -86,9 +91,9 @@ def _by_own_template(endpoint: Endpoint) -> tuple[Wrapper, str]:
 
 
 def _detect(endpoint: Endpoint) -> Detection:
-    metadata: Mapping[str, object] = {}
+    metadata: Mapping[str, object] = endpoint.metadata if isinstance(endpoint, _Told) else {}
     if isinstance(endpoint, _Described):
-        metadata = {**endpoint.metadata, "tokenizer.ggml.tokens": endpoint.special_tokens}
+        metadata = {**metadata, "tokenizer.ggml.tokens": endpoint.special_tokens}
     return detect(endpoint.chat_template, metadata=metadata, name=endpoint.model)
 
 

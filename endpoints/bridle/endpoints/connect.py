@@ -22,9 +22,21 @@ from bridle.endpoints.config import Config, EndpointConfig, load_config
 from bridle.errors import ConfigError, EndpointError, Unreachable
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from bridle.endpoints.base import Endpoint
-    from bridle.endpoints.driver import Driver
     from bridle.endpoints.http import Http
+
+    class Discovering(Endpoint, Protocol):
+        """An endpoint that asks its server which model answers, when it is opened."""
+
+        def discover(self) -> None: ...
+
+    class Opener(Protocol):
+        """What opens an endpoint of a kind that is no plain `Driver`."""
+
+        def __call__(self, url: str, http: Http, entry: EndpointConfig) -> Discovering: ...
+
 
 __all__ = ["KINDS", "Identified", "Kind", "connect", "identify", "open_http", "parse_spec", "spec_help"]
 
@@ -52,21 +64,46 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "llamacpp": Kind("bridle.endpoints.llamacpp:LlamaCpp", "path", "a GGUF file, run in this process"),
         "lmstudio": Kind(
-            "bridle.endpoints.lmstudio:LMStudio", "url", "LM Studio's server", "http://127.0.0.1:1234/v1"
+            "bridle.endpoints.lmstudio:open_lmstudio", "url", "LM Studio's server", "http://127.0.0.1:1234"
         ),
-        "openai": Kind(
-            "bridle.endpoints.openai_compat:OpenAICompat",
-            "url",
-            "OpenAI, or any server that speaks its API",
-            "https://api.openai.com/v1",
-        ),
-        "scripted": Kind("bridle.endpoints.scripted:from_file", "path", "answers from a file, for tests"),
+        "ollama": Kind("bridle.endpoints.ollama:Ollama", "url", "Ollama", "http://127.0.0.1:11434"),
         "webui": Kind(
             "bridle.endpoints.webui:WebUI",
             "url",
             "text-generation-webui with --api",
-            "http://127.0.0.1:5000/v1",
+            "http://127.0.0.1:5000",
         ),
+        "webui-legacy": Kind(
+            "bridle.endpoints.webui_legacy:WebUILegacy",
+            "url",
+            "text-generation-webui until November 2023",
+            "http://127.0.0.1:5000",
+        ),
+        "llama-server": Kind(
+            "bridle.endpoints.llama_server:LlamaServer", "url", "llama.cpp's server", "http://127.0.0.1:8080"
+        ),
+        "llama-cpp-python": Kind(
+            "bridle.endpoints.llama_cpp_server:LlamaCppServer",
+            "url",
+            "llama-cpp-python's server",
+            "http://127.0.0.1:8000",
+        ),
+        "koboldcpp": Kind(
+            "bridle.endpoints.koboldcpp:KoboldCpp", "url", "KoboldCpp", "http://127.0.0.1:5001"
+        ),
+        "vllm": Kind("bridle.endpoints.vllm:VLLM", "url", "vLLM", "http://127.0.0.1:8000"),
+        "sglang": Kind("bridle.endpoints.sglang:SGLang", "url", "SGLang", "http://127.0.0.1:30000"),
+        "openai": Kind(
+            "bridle.endpoints.cloud:open_openai",
+            "url",
+            "OpenAI, or any server that speaks its API",
+            "https://api.openai.com/v1",
+        ),
+        "azure": Kind("bridle.endpoints.cloud:open_azure", "url", "Azure OpenAI: a deployment of a model"),
+        "outlines": Kind(
+            "bridle.endpoints.outlines_model:open_outlines", "path", "a Transformers model, by Outlines"
+        ),
+        "scripted": Kind("bridle.endpoints.scripted:from_file", "path", "answers from a file, for tests"),
     }
 )
 """Every kind by its name in a spec."""
@@ -197,7 +234,8 @@ def _open_local(entry: EndpointConfig, kind: Kind) -> Endpoint:
 def _open_url(
     entry: EndpointConfig, kind: Kind | None, api_key: str | None, timeout_s: float | None, offline: bool
 ) -> Endpoint:
-    from bridle.endpoints.driver import HttpEndpoint
+    from bridle.endpoints.driver import Driver
+    from bridle.endpoints.http_endpoint import HttpEndpoint
 
     if entry.path:
         raise ConfigError(f"the endpoint {entry}", hint=f"{entry.kind} takes a url and no path")
@@ -216,9 +254,14 @@ def _open_url(
         raise ConfigError(
             "OpenAI needs a key and none is set", hint=f"set the environment variable {http.key_env}"
         )
-    driver = cast("Callable[[str], Driver]", _load(kind.opens))(url)
-    http.start_hint = driver.start_hint
-    endpoint = HttpEndpoint(driver, http, model=entry.model, context_tokens=entry.context_tokens)
+    opener = _load(kind.opens)
+    endpoint: Discovering
+    if isinstance(opener, type) and issubclass(opener, Driver):
+        driver = opener(url)
+        http.start_hint = driver.start_hint
+        endpoint = HttpEndpoint(driver, http, model=entry.model, context_tokens=entry.context_tokens)
+    else:
+        endpoint = cast("Opener", opener)(url, http, entry)
     try:
         endpoint.discover()
     except EndpointError as error:
@@ -242,7 +285,7 @@ def open_http(
     Raises:
         ConfigError: for what is no address, a key that cannot be one, and a foreign host while `offline`.
     """
-    from bridle.endpoints.driver import base_url
+    from bridle.endpoints.addresses import base_url
     from bridle.endpoints.http import Http, Timeouts
 
     base = base_url(url)
@@ -273,8 +316,8 @@ def identify(url: str, http: Http) -> Identified:
     Raises:
         Unreachable: when nothing answers there at all.
     """
-    from bridle.endpoints.driver import value_at
     from bridle.endpoints.http import HttpCall, Timeouts
+    from bridle.endpoints.json_paths import value_at
 
     root = url.removesuffix("/v1")
     probe = replace(http, timeouts=Timeouts(connect_s=3.0, first_byte_s=5.0, idle_s=5.0), retries=0)

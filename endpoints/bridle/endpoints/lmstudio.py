@@ -10,13 +10,16 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from bridle.endpoints.base import Answer, Request, Supports
-from bridle.endpoints.driver import Ask, Found, integer_at, text_at, value_at
-from bridle.endpoints.http import HttpCall
+from bridle.endpoints.config import EndpointConfig
+from bridle.endpoints.driver import Ask, Found
+from bridle.endpoints.http import Http, HttpCall
+from bridle.endpoints.http_endpoint import HttpEndpoint
+from bridle.endpoints.json_paths import integer_at, text_at, value_at
 from bridle.endpoints.openai_compat import OpenAICompat
 from bridle.errors import BadResponse, ContextOverflow, RequestRefused
 from bridle.messages import JSON
 
-__all__ = ["LMStudio"]
+__all__ = ["LMStudio", "open_lmstudio"]
 
 
 class LMStudio(OpenAICompat):
@@ -24,7 +27,7 @@ class LMStudio(OpenAICompat):
 
     kind: ClassVar[str] = "lmstudio"
     start_hint: ClassVar[str] = "start LM Studio's server in its Developer tab or with `lms server start`"
-    supports = Supports(prompt=True, chat=True, json_schema=True, schema_profile="lmstudio")
+    supports = Supports(prompt=True, chat=True, json_schema=True, schema_profile="lmstudio", seed=True)
     sampling_names = MappingProxyType({n: n for n in ("top_k", "top_p", "repeat_penalty", "seed")})
 
     def build(self, request: Request, model: str, stream: bool) -> HttpCall:
@@ -32,12 +35,12 @@ class LMStudio(OpenAICompat):
         call = super().build(request, model, stream)
         return HttpCall(call.url, {"max_tokens": -1, **(call.body or {})})
 
-    def response_format(self, schema: dict[str, JSON]) -> dict[str, JSON]:
+    def response_format(self, schema: dict[str, JSON]) -> JSON:
         """Write the field that asks for one JSON value of a schema."""
         form: JSON = {"name": "answer", "schema": schema, "strict": True}
         return {"type": "json_schema", "json_schema": form}
 
-    def chat_template(self, ask: Ask) -> str | None:
+    def chat_template(self, ask: Ask, model: str) -> str | None:
         """Return None: this server does not tell it."""
         return None
 
@@ -99,3 +102,10 @@ def _from_v0(body: JSON, model: str) -> Found | None:
     if not models:
         return None
     return Found(text_at(models[0], "id"), integer_at(models[0], "loaded_context_length"))
+
+
+def open_lmstudio(url: str, http: Http, entry: EndpointConfig) -> HttpEndpoint:
+    """Open LM Studio's server."""
+    driver = LMStudio(url)
+    http.start_hint = driver.start_hint
+    return HttpEndpoint(driver, http, model=entry.model, context_tokens=entry.context_tokens)

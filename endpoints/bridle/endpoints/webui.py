@@ -11,11 +11,12 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from bridle.endpoints.base import Answer, Request, Supports
-from bridle.endpoints.driver import Ask, Found, integer_at, text_at
+from bridle.endpoints.driver import Ask, Found
 from bridle.endpoints.http import HttpCall
+from bridle.endpoints.json_paths import integer_at, text_at
 from bridle.endpoints.openai_compat import OpenAICompat
 from bridle.errors import BadResponse, ContextOverflow, RequestRefused
-from bridle.grammars import Grammar, matches, to_gbnf
+from bridle.grammars import matches
 from bridle.messages import JSON
 
 __all__ = ["WebUI"]
@@ -43,11 +44,11 @@ class WebUI(OpenAICompat):
         call = super().build(request, "", stream)
         body = dict(call.body or {})
         body.setdefault("max_tokens", self.least_max_tokens)  # the server's own limit would be 512
-        if request.prompt and (grammar := request.gbnf or _written(request.grammar)):
+        if request.prompt and (grammar := self.gbnf(request)):
             body["grammar_string"] = grammar
         return HttpCall(call.url, body)
 
-    def chat_template(self, ask: Ask) -> str | None:
+    def chat_template(self, ask: Ask, model: str) -> str | None:
         """Return None: this server does not tell it."""
         return None
 
@@ -67,7 +68,7 @@ class WebUI(OpenAICompat):
             )
         return Found(model or loaded)
 
-    def count_tokens(self, request: Request, ask: Ask) -> int | None:
+    def count_tokens(self, request: Request, ask: Ask, model: str) -> int | None:
         """Count a prompt's tokens, the one at its beginning included; None for a chat, which it renders."""
         if not request.prompt:
             return None
@@ -102,10 +103,6 @@ class WebUI(OpenAICompat):
                 hint="its loader may not take this grammar: look at the web UI's log, or constrain nothing",
                 url=url,
             )
-
-
-def _written(grammar: Grammar | None) -> str:
-    return "" if grammar is None else to_gbnf(grammar)
 
 
 def _needs_text(request: Request) -> bool:

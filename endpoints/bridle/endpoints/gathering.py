@@ -1,0 +1,135 @@
+"""Put an answer together from the pieces that arrive, whatever a server's habits are.
+
+Calls come whole or in fragments. Seen in recorded traffic: parallel calls that all have index 0, no index at
+all, ids that are empty or the text "null" in later fragments, a name that is repeated in each of them,
+arguments as an object in place of text, and each of a fragment's members as null.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from bridle.endpoints.base import Answer, NativeCall, Scored
+from bridle.endpoints.driver import CallPiece, Piece
+from bridle.endpoints.stops import StopCutter
+from bridle.messages import JSON, Finish, Usage
+
+__all__ = ["CUT_REASONS", "Gathered", "gather_calls"]
+
+CUT_REASONS = frozenset(
+    {"length", "limit", "max_tokens", "model_length", "contextLengthReached", "maxPredictedTokensReached",
+     "abort", "content_filter", "userStopped", "modelUnloaded", "failed"}
+)  # fmt: skip
+"""Spellings of a finish reason that mean: the answer is not complete."""
+
+
+@dataclass
+class Gathered:
+    """What has arrived of an answer. `done` is set where the stream said in so many words that it is over."""
+
+    cutter: StopCutter
+    on_text: Callable[[str], None] | None
+    reason: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    done: bool = False
+    thoughts: list[str] = field(default_factory=list[str])
+    calls: list[CallPiece] = field(default_factory=list[CallPiece])
+    tokens: list[Scored] = field(default_factory=list[Scored])
+
+    def take(self, piece: Piece) -> bool:
+        """Add a piece and say whether a stop string ends the answer here."""
+        self.usage = piece.usage or self.usage
+        self.reason = piece.finish_reason or self.reason
+        if piece.thoughts:
+            self.thoughts.append(piece.thoughts)
+        self.calls += piece.calls
+        self.tokens += piece.tokens
+        self._show(self.cutter.feed(piece.text))
+        return self.cutter.found
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the server has said that, or why, the answer is over."""
+        return self.done or bool(self.reason) or self.cutter.found
+
+    def answer(self, cancelled: bool, dropped: tuple[str, ...], sent: Mapping[str, JSON]) -> Answer:
+        """Close the answer. One that ended for no known reason counts as not complete."""
+        self._show(self.cutter.close())
+        reason = "stop" if self.cutter.found else self.reason or ""
+        finish: Finish = "length" if not self.is_ended or reason in CUT_REASONS else "stop"
+        if cancelled:
+            finish, reason = "cancelled", reason or "cancelled"
+        return Answer(
+            self.cutter.text,
+            finish,
+            reason,
+            self.usage,
+            dropped=dropped,
+            thoughts="".join(self.thoughts),
+            calls=gather_calls(self.calls),
+            tokens=tuple(self.tokens),
+            sent=sent,
+        )
+
+    def _show(self, text: str) -> None:
+        if text and self.on_text is not None:
+            self.on_text(text)
+
+
+@dataclass
+class _Call:
+    name: str = ""
+    id: str = ""
+    index: int | None = None
+    whole: bool = False
+    arguments: list[str] = field(default_factory=list[str])
+
+    @property
+    def is_complete(self) -> bool:
+        return self.whole or _is_json("".join(self.arguments))
+
+
+def gather_calls(pieces: list[CallPiece]) -> tuple[NativeCall, ...]:
+    """Put calls together from their pieces, in the order in which they began.
+
+    >>> gather_calls([CallPiece("add", '{"a":', "c1", 0), CallPiece("", " 1}", "", 0)])
+    (NativeCall(name='add', arguments='{"a": 1}', id='c1'),)
+    """
+    calls: list[_Call] = []
+    for piece in pieces:
+        call = None if piece.whole else _continued(calls, piece)
+        if call is None:
+            call = _Call(index=piece.index, whole=piece.whole)
+            calls.append(call)
+        call.name = call.name or piece.name
+        call.id = call.id or _id(piece)
+        call.arguments.append(piece.arguments)
+    return tuple(NativeCall(c.name, "".join(c.arguments).strip() or "{}", c.id) for c in calls if c.name)
+
+
+def _id(piece: CallPiece) -> str:
+    return "" if piece.id == "null" else piece.id
+
+
+def _continued(calls: list[_Call], piece: CallPiece) -> _Call | None:
+    """The call that a fragment goes on with; None where it begins another one."""
+    last = calls[-1] if calls else None
+    same = last
+    if piece.index is not None:
+        same = next((call for call in reversed(calls) if call.index == piece.index), None)
+    if same is None:
+        return None
+    if _id(piece) and same.id and _id(piece) != same.id:
+        return next((call for call in calls if call.id == _id(piece)), None)
+    begins = piece.name and same.name and not _id(piece) and same.is_complete and bool(piece.arguments)
+    return None if begins and not same.id else same
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,141 @@
+"""The words of OpenAI's completion and chat API, as many servers speak them: written and read.
+
+Format: https://platform.openai.com/docs/api-reference (2026-08). What servers do differently was taken from
+recorded traffic of llama-server, llama-cpp-python, text-generation-webui, Ollama, vLLM and Azure.
+"""
+
+from __future__ import annotations
+
+import json
+
+from bridle.endpoints.base import Embeddings, Request, Scored
+from bridle.endpoints.driver import CallPiece, Piece
+from bridle.endpoints.json_paths import integer_at, list_at, text_at, value_at
+from bridle.messages import JSON, Usage, message_to_dict, tool_to_dict
+
+__all__ = ["call_pieces", "chat_body", "read_embeddings", "read_piece", "read_usage", "tool_choice"]
+
+
+def chat_body(request: Request) -> dict[str, JSON]:
+    """Write the members for messages and native tools."""
+    body: dict[str, JSON] = {"messages": [message_to_dict(message) for message in request.messages]}
+    if request.tools:
+        body["tools"] = [tool_to_dict(tool) for tool in request.tools]
+        body["tool_choice"] = tool_choice(request.tool_choice)
+    return body
+
+
+def tool_choice(choice: str) -> JSON:
+    """Write which tool is to be called.
+
+    >>> tool_choice("auto"), tool_choice("add")
+    ('auto', {'type': 'function', 'function': {'name': 'add'}})
+    """
+    if choice in ("auto", "required", "none"):
+        return choice
+    return {"type": "function", "function": {"name": choice}}
+
+
+def read_piece(body: JSON) -> Piece | None:
+    """Read a completion, a chat completion, or one chunk of either; None for anything else."""
+    choices = value_at(body, "choices")
+    if not isinstance(choices, list):
+        # A chunk may say `null` here, and Azure's and some proxies' first and last chunks have no choice.
+        return Piece(usage=read_usage(body)) if isinstance(body, dict) and "choices" in body else None
+    message = value_at(choices, 0, "message") or value_at(choices, 0, "delta")
+    return Piece(
+        text_at(choices, 0, "text") or text_at(message, "content"),
+        text_at(choices, 0, "finish_reason") or None,
+        read_usage(body),
+        text_at(message, "reasoning_content") or text_at(message, "reasoning"),
+        call_pieces(message, whole=isinstance(value_at(choices, 0, "message"), dict)),
+        _scored(value_at(choices, 0, "logprobs")),
+    )
+
+
+def call_pieces(message: JSON, *, whole: bool) -> tuple[CallPiece, ...]:
+    """Read the calls, or the parts of calls, of a message or a delta."""
+    found = list_at(message, "tool_calls")
+    if not found and isinstance(value_at(message, "function_call"), dict):
+        found = [{"function": value_at(message, "function_call")}]  # what it was called until 2023
+    return tuple(
+        CallPiece(
+            text_at(one, "function", "name"),
+            _arguments(value_at(one, "function", "arguments")),
+            text_at(one, "id"),
+            _index(one),
+            whole or isinstance(value_at(one, "function", "arguments"), dict),
+        )
+        for one in found
+        if isinstance(one, dict)
+    )
+
+
+def _index(call: JSON) -> int | None:
+    own = integer_at(call, "index")
+    return integer_at(call, "function", "index") if own is None else own
+
+
+def _arguments(value: JSON) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def read_usage(body: JSON) -> Usage | None:
+    """Read the token counts; None where there are none."""
+    if not isinstance(value_at(body, "usage"), dict):
+        return None
+    return Usage(
+        prompt_tokens=integer_at(body, "usage", "prompt_tokens") or 0,
+        completion_tokens=integer_at(body, "usage", "completion_tokens") or 0,
+        cached_tokens=integer_at(body, "usage", "prompt_tokens_details", "cached_tokens") or 0,
+    )
+
+
+def _scored(logprobs: JSON) -> tuple[Scored, ...]:
+    """Read the logarithms of probabilities in the shape of the chat API, or that of completions."""
+    if isinstance(value_at(logprobs, "content"), list):
+        return tuple(
+            Scored(
+                text_at(one, "token"),
+                _number(value_at(one, "logprob")),
+                {text_at(o, "token"): _number(value_at(o, "logprob")) for o in list_at(one, "top_logprobs")},
+            )
+            for one in list_at(logprobs, "content")
+        )
+    values, others = list_at(logprobs, "token_logprobs"), list_at(logprobs, "top_logprobs")
+    return tuple(
+        Scored(token, _number(values[at]) if at < len(values) else 0.0, _others(value_at(others, at)))
+        for at, token in enumerate(list_at(logprobs, "tokens"))
+        if isinstance(token, str)
+    )
+
+
+def _number(value: JSON) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _others(value: JSON) -> dict[str, float]:
+    return {token: _number(p) for token, p in value.items()} if isinstance(value, dict) else {}
+
+
+def read_embeddings(body: JSON) -> Embeddings | None:
+    """Read the answer of `/v1/embeddings`, sorted by its indexes; None for anything else."""
+    listed = value_at(body, "data")
+    if not isinstance(listed, list):
+        return None
+    ordered = sorted(enumerate(listed), key=lambda item: _order(item[1], item[0]))
+    vectors = [list_at(one, "embedding") for _, one in ordered]
+    if not all(vector and all(isinstance(x, int | float) for x in vector) for vector in vectors):
+        return None
+    return Embeddings(
+        tuple(tuple(_number(x) for x in vector) for vector in vectors),
+        text_at(body, "model"),
+        read_usage(body) or Usage(),
+    )
+
+
+def _order(one: JSON, place: int) -> int:
+    index = integer_at(one, "index")
+    return place if index is None else index
