@@ -1,0 +1,28 @@
+"""Which fake server plays which kind of endpoint in the contract suite.
+
+A fake is made by a function without arguments; it has a `url`, says `text`, and can be told to misbehave: see
+`servers.fake.ModelServer`. To add a kind, add its line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+
+from servers.fake import ModelServer, Server
+
+__all__ = ["FAKES", "make_fake"]
+
+FAKES: Mapping[str, str] = {
+    "openai": "servers.fake:ModelServer",
+    "webui": "servers.fake:ModelServer",
+    "lmstudio": "servers.fake:ModelServer",
+}
+"""`module:class` by kind; `ModelServer` itself is made with the kind's name."""
+
+
+def make_fake(kind: str) -> Server:
+    """Start the fake of a kind."""
+    module, _, name = FAKES[kind].partition(":")
+    made: Callable[..., Server] = getattr(import_module(module), name)
+    return made(kind) if made is ModelServer else made()
