@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import logging
 import os
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
-from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
-from bridle.endpoints.config import Config, EndpointConfig, load_config
+from bridle.endpoints.config import EndpointConfig
+from bridle.endpoints.kinds import KINDS, Kind, load
+from bridle.endpoints.specs import parse_spec, spec_help
 from bridle.errors import ConfigError, EndpointError, Unreachable
 
 if TYPE_CHECKING:
@@ -48,136 +46,11 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """A way to reach a model: what opens it (`module:name`), what its spec takes, and one line about it."""
-
-    opens: str
-    takes: Literal["nothing", "path", "url"]
-    about: str
-    default_url: str = ""
-
-
-KINDS: Mapping[str, Kind] = MappingProxyType(
-    {
-        "embedded": Kind(
-            "bridle.endpoints.embedded:open_embedded", "nothing", "the small model that comes along"
-        ),
-        "llamacpp": Kind("bridle.endpoints.llamacpp:LlamaCpp", "path", "a GGUF file, run in this process"),
-        "lmstudio": Kind(
-            "bridle.endpoints.lmstudio:open_lmstudio", "url", "LM Studio's server", "http://127.0.0.1:1234"
-        ),
-        "ollama": Kind("bridle.endpoints.ollama:Ollama", "url", "Ollama", "http://127.0.0.1:11434"),
-        "webui": Kind(
-            "bridle.endpoints.webui:WebUI",
-            "url",
-            "text-generation-webui with --api",
-            "http://127.0.0.1:5000",
-        ),
-        "webui-legacy": Kind(
-            "bridle.endpoints.webui_legacy:WebUILegacy",
-            "url",
-            "text-generation-webui until November 2023",
-            "http://127.0.0.1:5000",
-        ),
-        "llama-server": Kind(
-            "bridle.endpoints.llama_server:LlamaServer", "url", "llama.cpp's server", "http://127.0.0.1:8080"
-        ),
-        "llama-cpp-python": Kind(
-            "bridle.endpoints.llama_cpp_server:LlamaCppServer",
-            "url",
-            "llama-cpp-python's server",
-            "http://127.0.0.1:8000",
-        ),
-        "koboldcpp": Kind(
-            "bridle.endpoints.koboldcpp:KoboldCpp", "url", "KoboldCpp", "http://127.0.0.1:5001"
-        ),
-        "vllm": Kind("bridle.endpoints.vllm:VLLM", "url", "vLLM", "http://127.0.0.1:8000"),
-        "sglang": Kind("bridle.endpoints.sglang:SGLang", "url", "SGLang", "http://127.0.0.1:30000"),
-        "openai": Kind(
-            "bridle.endpoints.cloud:open_openai",
-            "url",
-            "OpenAI, or any server that speaks its API",
-            "https://api.openai.com/v1",
-        ),
-        "azure": Kind("bridle.endpoints.cloud:open_azure", "url", "Azure OpenAI: a deployment of a model"),
-        "outlines": Kind(
-            "bridle.endpoints.outlines_model:open_outlines", "path", "a Transformers model, by Outlines"
-        ),
-        "scripted": Kind("bridle.endpoints.scripted:from_file", "path", "answers from a file, for tests"),
-    }
-)
-"""Every kind by its name in a spec."""
-
-_KIND_SPEC = re.compile(r"(?P<kind>[a-z][a-z0-9_-]*)(?::(?P<rest>.*?))?(?:@(?P<url>https?://.*))?", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
 class Identified:
     """What kind of server an address has, and how that was seen."""
 
     kind: str
     reason: str
-
-
-def spec_help() -> str:
-    """Write the forms of a spec and the kinds, one per line."""
-    lines = [
-        "embedded, PATH.gguf, KIND:PATH, KIND[:MODEL]@URL, KIND[:MODEL] (at its usual address), a URL,",
-        "or a name from the config file. Kinds:",
-    ]
-    for name, kind in KINDS.items():
-        usual = f" (usually {kind.default_url})" if kind.default_url else ""
-        lines.append(f"  {name:<10}{kind.about}{usual}")
-    return "\n".join(lines)
-
-
-def parse_spec(spec: str | Path, config: Config | None = None) -> EndpointConfig:
-    """Read a spec into what it means; a bare URL has an empty kind. Nothing is opened.
-
-    >>> parse_spec("openai:m@http://127.0.0.1:9/v1")  # doctest: +ELLIPSIS
-    EndpointConfig(kind='openai', url='http://127.0.0.1:9/v1', path='', model='m', ...)
-
-    Raises:
-        ConfigError: for none of the known forms, with what it could have meant.
-    """
-    text = str(spec).strip()
-    if isinstance(spec, Path) or (text.lower().endswith(".gguf") and not _names_a_kind(text)):
-        return EndpointConfig("llamacpp", path=text)
-    if text.startswith(("http://", "https://")):
-        return EndpointConfig("", url=text)
-    config = config or load_config()
-    if text in config.endpoints:
-        return config.endpoints[text]
-    found = _KIND_SPEC.fullmatch(text)
-    if found is None or found["kind"] not in KINDS:
-        raise _unknown(text, config)
-    kind, rest, url = KINDS[found["kind"]], found["rest"] or "", found["url"] or ""
-    if kind.takes == "nothing" and (rest or url):
-        raise ConfigError(
-            f"{text!r}: {found['kind']} takes nothing after it", hint=f"write {found['kind']!r}"
-        )
-    if kind.takes == "path":
-        path = f"{rest}@{url}" if url else rest
-        if not path:
-            raise ConfigError(f"{text!r} names no file", hint=f"write {found['kind']}:PATH")
-        return EndpointConfig(found["kind"], path=path)
-    return EndpointConfig(found["kind"], url=url, model=rest)
-
-
-def _names_a_kind(text: str) -> bool:
-    return text.split(":", 1)[0] in KINDS
-
-
-def _unknown(text: str, config: Config) -> ConfigError:
-    known = [*config.endpoints, *KINDS]
-    near = get_close_matches(re.split("[:@]", text)[0], known, n=1)
-    guess = f"did you mean {near[0]!r}? " if near else ""
-    saved = ", ".join(config.endpoints) or "none"
-    return ConfigError(
-        f"{text!r} is no endpoint",
-        hint=f"{guess}give embedded, PATH.gguf, a URL, KIND[:MODEL]@URL with KIND one of {', '.join(KINDS)}, "
-        f"or a name saved in {config.file} (there: {saved})",
-    )
 
 
 def connect(
@@ -225,7 +98,7 @@ def _open_local(entry: EndpointConfig, kind: Kind) -> Endpoint:
     if entry.url or (kind.takes == "path") != bool(entry.path):
         needs = "a path and no url" if kind.takes == "path" else "neither url nor path"
         raise ConfigError(f"the endpoint {entry}", hint=f"{entry.kind} takes {needs}")
-    open_it = cast("Callable[..., Endpoint]", _load(kind.opens))
+    open_it = cast("Callable[..., Endpoint]", load(kind.opens))
     given = [] if kind.takes == "nothing" else [os.path.expanduser(entry.path)]
     window = {} if entry.context_tokens is None else {"context_tokens": entry.context_tokens}
     return open_it(*given, **window)
@@ -254,7 +127,7 @@ def _open_url(
         raise ConfigError(
             "OpenAI needs a key and none is set", hint=f"set the environment variable {http.key_env}"
         )
-    opener = _load(kind.opens)
+    opener = load(kind.opens)
     endpoint: Discovering
     if isinstance(opener, type) and issubclass(opener, Driver):
         driver = opener(url)
@@ -335,8 +208,3 @@ def identify(url: str, http: Http) -> Identified:
     finally:
         probe.close()
     return Identified("openai", "it has no route of another kind that is known")
-
-
-def _load(name: str) -> object:
-    module, _, attribute = name.partition(":")
-    return getattr(import_module(module), attribute)

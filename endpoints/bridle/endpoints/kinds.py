@@ -1,0 +1,137 @@
+"""The kinds of endpoints: what opens each, what its spec takes, and how a person starts it.
+
+Adding a kind is one file and one line in `KINDS`. Nothing is imported before an endpoint is opened, so that
+`--help` and a look around can show the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import Literal
+
+from bridle.errors import ConfigError
+
+__all__ = ["KINDS", "Kind", "kind_named", "load"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A way to reach a model: what opens it (`module:name`), what its spec takes, and one line about it.
+
+    `opens` names a `Driver`, or a function that opens an endpoint; then `driver` names the `Driver` that
+    recognises such a server. `start` is what to do when none is running.
+    """
+
+    opens: str
+    takes: Literal["nothing", "path", "url"]
+    about: str
+    default_url: str = ""
+    driver: str = ""
+    start: str = ""
+
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "embedded": Kind(
+            "bridle.endpoints.embedded:open_embedded", "nothing", "the small model that comes along"
+        ),
+        "llamacpp": Kind("bridle.endpoints.llamacpp:LlamaCpp", "path", "a GGUF file, run in this process"),
+        "lmstudio": Kind(
+            "bridle.endpoints.lmstudio:open_lmstudio",
+            "url",
+            "LM Studio's server",
+            "http://127.0.0.1:1234",
+            "bridle.endpoints.lmstudio:LMStudio",
+            "load a model, then start the server in the Developer tab, or: lms server start",
+        ),
+        "ollama": Kind(
+            "bridle.endpoints.ollama:open_ollama",
+            "url",
+            "Ollama",
+            "http://127.0.0.1:11434",
+            "bridle.endpoints.ollama:Ollama",
+            "ollama serve, and once: ollama pull MODEL",
+        ),
+        "webui": Kind(
+            "bridle.endpoints.webui:WebUI",
+            "url",
+            "text-generation-webui with --api",
+            "http://127.0.0.1:5000",
+            start="python server.py --api --model FILE.gguf",
+        ),
+        "webui-legacy": Kind(
+            "bridle.endpoints.webui_legacy:WebUILegacy",
+            "url",
+            "text-generation-webui until November 2023",
+            "http://127.0.0.1:5000",
+        ),
+        "llama-server": Kind(
+            "bridle.endpoints.llama_server:LlamaServer",
+            "url",
+            "llama.cpp's server",
+            "http://127.0.0.1:8080",
+            start="llama-server -m FILE.gguf --port 8080",
+        ),
+        "llama-cpp-python": Kind(
+            "bridle.endpoints.llama_cpp_server:LlamaCppServer",
+            "url",
+            "llama-cpp-python's server",
+            "http://127.0.0.1:8000",
+            start="python -m llama_cpp.server --model FILE.gguf",
+        ),
+        "koboldcpp": Kind(
+            "bridle.endpoints.koboldcpp:KoboldCpp",
+            "url",
+            "KoboldCpp",
+            "http://127.0.0.1:5001",
+            start="koboldcpp --model FILE.gguf",
+        ),
+        "vllm": Kind(
+            "bridle.endpoints.vllm:VLLM",
+            "url",
+            "vLLM",
+            "http://127.0.0.1:8000",
+            start="vllm serve MODEL",
+        ),
+        "sglang": Kind(
+            "bridle.endpoints.sglang:SGLang",
+            "url",
+            "SGLang",
+            "http://127.0.0.1:30000",
+            start="python -m sglang.launch_server --model-path MODEL",
+        ),
+        "openai": Kind(
+            "bridle.endpoints.cloud:open_openai",
+            "url",
+            "OpenAI, or any server that speaks its API",
+            "https://api.openai.com/v1",
+            "bridle.endpoints.openai_compat:OpenAICompat",
+        ),
+        "azure": Kind("bridle.endpoints.cloud:open_azure", "url", "Azure OpenAI: a deployment of a model"),
+        "outlines": Kind(
+            "bridle.endpoints.outlines_model:open_outlines", "path", "a Transformers model, by Outlines"
+        ),
+        "scripted": Kind("bridle.endpoints.scripted:from_file", "path", "answers from a file, for tests"),
+    }
+)
+"""Every kind by its name in a spec."""
+
+
+def kind_named(name: str) -> Kind:
+    """Look a kind up.
+
+    Raises:
+        ConfigError: when there is none of that name.
+    """
+    if name not in KINDS:
+        raise ConfigError(f"no kind of endpoint is called {name!r}", hint=f"kinds are {', '.join(KINDS)}")
+    return KINDS[name]
+
+
+def load(name: str) -> object:
+    """Import what a line of the table names."""
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(module), attribute)
