@@ -37,6 +37,7 @@ HEAVY: Mapping[str, Mapping[str, str]] = {
     "llama_cpp": {"bridle.endpoints": LAZY},
     "llguidance": {"bridle.endpoints": LAZY, "bridle.grammars": LAZY},
     "outlines": {"bridle.grammars": LAZY, "bridle.endpoints": LAZY},
+    "websockets": {"bridle.endpoints": LAZY},
     "prompt_toolkit": {"bridle.cli": LAZY},
     "rich": {"bridle.cli": LAZY},
     "click": {"bridle.cli": TOP},
