@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from bridle.endpoints import respond
-from bridle.endpoints.base import Request, Sampling, Supports
 from bridle.endpoints.addresses import base_url
-from bridle.endpoints.driver import Piece
+from bridle.endpoints.base import Request, Sampling, Supports
+from bridle.endpoints.compat_services import SERVICES
+from bridle.endpoints.driver import Found, Piece
+from bridle.endpoints.http import Http, HttpCall
 from bridle.endpoints.http_endpoint import HttpEndpoint
-from bridle.endpoints.http import Http
 from bridle.endpoints.openai_compat import OpenAICompat
-from bridle.errors import BadResponse, ConfigError, InputError, RequestRefused
-from bridle.messages import JSON, Message, ToolCall
+from bridle.errors import BadResponse, ConfigError, RequestRefused, StreamTruncated
+from bridle.messages import JSON, Message, ToolCall, ToolSpec
 from bridle.wrappers import Segment
 from servers.fake import Response, Server, events, json_response, recorded, server
 
 __all__ = ["server"]
 
 LOCAL = OpenAICompat("http://127.0.0.1:8000")
-OFFICIAL = OpenAICompat("https://api.openai.com/v1")
 HELLO = Request(messages=(Message("user", "Hello"),), max_tokens=9)
 
 
@@ -62,8 +62,9 @@ def test_messages_go_to_chat_in_openais_shape() -> None:
     assert [one["role"] for one in written] == ["user", "assistant", "tool"]
     assert written[1]["tool_calls"][0]["function"] == {"name": "f", "arguments": '{"x": 1}'}
     assert written[1]["reasoning_content"] == "hm"
-    official: Any = sent(Request(messages=messages), OFFICIAL)["messages"]
-    assert "reasoning_content" not in official[1]
+    plain: Any = sent(Request(messages=messages), OpenAICompat("https://api.mistral.ai"))["messages"]
+    assert not {"reasoning_content", "name"} & {name for one in plain for name in one}
+    assert plain[1]["tool_calls"] == written[1]["tool_calls"]
 
 
 @pytest.mark.parametrize(
@@ -96,23 +97,15 @@ def test_only_sampling_that_differs_from_the_default_is_sent() -> None:
         "seed": 3,
     }
     assert LOCAL.dropped(request) == ("repeat_penalty", "repeat_last")
-    assert OFFICIAL.dropped(request) == ("top_k", "min_p", "repeat_penalty", "repeat_last")
-
-
-def test_openai_itself_has_its_own_limits() -> None:
-    assert OFFICIAL.supports == Supports(chat=True, json_schema=True)
-    request = Request(messages=HELLO.messages, stop=tuple("abcdef"), max_tokens=9)
-    body = sent(request, OFFICIAL)
-    assert (body["stop"], body["max_completion_tokens"]) == (list("abcd"), 9)
-    with pytest.raises(InputError, match="no prompt route"):
-        HttpEndpoint(OFFICIAL, Http()).complete(Request(prompt=(Segment("x"),)))
-    with pytest.raises(ConfigError, match="none is named"):
-        OFFICIAL.discover(lambda call: None, "")
-    assert OFFICIAL.discover(lambda call: None, "m").model == "m"
+    deepseek = OpenAICompat("https://api.deepseek.com")
+    assert deepseek.dropped(request) == ("top_k", "min_p", "repeat_penalty", "seed", "repeat_last")
 
 
 def test_what_goes_with_the_other_route_is_dropped() -> None:
-    assert LOCAL.dropped(Request(prompt=(Segment("x"),), schema={}, gbnf="x")) == ("gbnf", "schema")
+    assert LOCAL.dropped(Request(prompt=(Segment("x"),), schema={"type": "null"}, gbnf="x")) == (
+        "gbnf",
+        "schema",
+    )
 
 
 @pytest.mark.parametrize(
@@ -193,8 +186,10 @@ def test_a_whole_event_that_is_no_json_is_said(server: Server) -> None:
 
 def test_an_event_that_was_cut_is_not_read(server: Server) -> None:
     server.routes["*"] = lambda _: events([b'data: {"choices": [{"text": "a"}]}\n\ndata: {"choi'])
-    answer = endpoint(server).complete(HELLO, lambda text: None)
-    assert (answer.text, answer.finish, answer.finish_reason) == ("a", "length", "")
+    pieces: list[str] = []
+    with pytest.raises(StreamTruncated) as caught:
+        endpoint(server).complete(HELLO, pieces.append)
+    assert (caught.value.partial, pieces) == ("a", ["a"])
 
 
 def test_a_server_that_does_not_stream_is_read_all_the_same(server: Server) -> None:
@@ -275,31 +270,151 @@ def test_json_that_is_nested_without_end_is_said(server: Server, content_type: s
         endpoint(server).complete(HELLO)
 
 
-def test_the_template_is_asked_for_once_and_only_when_it_is_wanted(server: Server) -> None:
-    server.routes["GET /props"] = lambda _: json_response({"chat_template": "{{ messages }}"})
+def test_a_server_of_no_known_kind_is_asked_for_no_template(server: Server) -> None:
     one = endpoint(server)
+    assert one.chat_template is None
     assert server.seen == []
-    assert (one.chat_template, one.chat_template) == ("{{ messages }}", "{{ messages }}")
-    assert [seen.path for seen in server.seen] == ["/props"]
     one.close()
 
 
-@pytest.mark.parametrize("answer", [json_response({}, 500), json_response({"chat_template": 3})])
-def test_a_server_that_tells_no_template_has_none(server: Server, answer: Response) -> None:
-    server.routes["GET /props"] = lambda _: answer
-    assert endpoint(server).chat_template is None
-    assert HttpEndpoint(OFFICIAL, Http()).chat_template is None
-
-
-def test_the_wrapper_is_that_of_the_servers_template(server: Server) -> None:
-    server.routes["GET /props"] = lambda _: json_response(
-        {"chat_template": "<|start_header_id|>{{ m }}<|eot_id|>"}
-    )
-    server.routes["POST /v1/completions"] = lambda _: json_response(
-        {"choices": [{"text": "yes", "finish_reason": "stop"}]}
-    )
-    one = endpoint(server)
-    completion = respond(one, [{"role": "user", "content": "hi"}])
-    assert (completion.wrapper, completion.message.content) == ("llama3", "yes")
-    assert "<|eot_id|>" in completion.wrapper_reason
+@pytest.mark.parametrize(
+    ("entry", "window", "trained"),
+    [
+        ({"max_model_len": 7}, 7, None),
+        ({"meta": {"n_ctx": 7, "n_ctx_train": 99}}, 7, 99),
+        ({"meta": {"n_ctx_train": 99}}, None, 99),
+        ({"context_length": 7}, 7, None),
+        ({"max_context_length": 7}, 7, None),
+        ({"context_window": 7}, 7, None),
+        ({"parameters": {"max_seq_len": 7}}, 7, None),
+        ({"max_model_len": None, "context_length": 7}, 7, None),
+        ({"max_model_len": "7"}, None, None),
+        ({}, None, None),
+    ],
+)
+@pytest.mark.parametrize("bare", [False, True])
+def test_a_window_is_found_wherever_servers_write_it(
+    server: Server, entry: dict[str, JSON], window: int | None, trained: int | None, bare: bool
+) -> None:
+    listed = [{"id": "e", "type": "embedding"}, {"object": "model"}, {"id": "m", **entry}]
+    server.routes["GET /v1/models"] = lambda _: json_response(listed if bare else {"data": listed})
+    one = HttpEndpoint(OpenAICompat(server.url), Http())
+    one.discover()
+    assert (one.model, one.context_tokens, one.found.trained_tokens) == ("m", window, trained)
+    assert [(info.name, info.embedding) for info in one.models()] == [("e", True), ("m", False)]
     one.close()
+
+
+SCHEMA: dict[str, JSON] = {"type": "object", "properties": {}, "additionalProperties": False}
+TOOL = ToolSpec("add", "Adds.", {"type": "object", "properties": {"a": {"type": "integer"}}})
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "lacks"),
+    [
+        ("https://api.groq.com/openai/v1", "Groq", {"prompt", "embed", "logprobs"}),
+        ("https://openrouter.ai/api/v1", "OpenRouter", {"prompt", "embed"}),
+        ("https://api.together.xyz/v1", "Together", set[str]()),
+        ("https://api.mistral.ai/v1", "Mistral", {"prompt", "logprobs"}),
+        ("https://api.deepseek.com", "DeepSeek", {"prompt", "embed", "json_schema", "seed"}),
+    ],
+)
+def test_a_known_service_is_seen_by_its_host(url: str, name: str, lacks: set[str]) -> None:
+    driver = OpenAICompat(url)
+    assert driver.service is not None
+    assert driver.service.name == name
+    assert {
+        flag
+        for flag in ("prompt", "embed", "logprobs", "json_schema", "seed")
+        if not getattr(driver.supports, flag)
+    } == lacks
+    assert (driver.embedding_call(["x"], "m") is None) == ("embed" in lacks)
+    assert driver.supports.chat
+
+
+def test_a_host_that_is_only_like_a_services_is_unknown() -> None:
+    for url in ("https://api.groq.com.example.org", "http://127.0.0.1:8000", "https://notopenrouter.ai"):
+        assert OpenAICompat(url).service is None
+
+
+def test_mistral_is_told_in_its_own_words() -> None:
+    driver = OpenAICompat("https://api.mistral.ai")
+    asked = Request(
+        messages=HELLO.messages, sampling=Sampling(seed=3), tools=(TOOL,), tool_choice="required", logprobs=2
+    )
+    body = sent(asked, driver, stream=True)
+    assert (body["random_seed"], body["tool_choice"], body["stream"]) == (3, "any", True)
+    assert not {"seed", "stream_options", "logprobs", "top_logprobs"} & set(body)
+    assert driver.dropped(asked) == ("logprobs",)
+    named = sent(replace(asked, tool_choice="add"), driver)
+    assert named["tool_choice"] == {"type": "function", "function": {"name": "add"}}
+
+
+def test_openrouter_is_told_to_cut_nothing_and_to_ignore_nothing() -> None:
+    driver = OpenAICompat("https://openrouter.ai/api/v1")
+    assert sent(HELLO, driver)["transforms"] == []
+    assert "provider" not in sent(HELLO, driver)
+    for held in (
+        replace(HELLO, schema=SCHEMA),
+        replace(HELLO, json_mode=True),
+        replace(HELLO, tools=(TOOL,)),
+    ):
+        assert sent(held, driver)["provider"] == {"require_parameters": True}
+    chosen = replace(HELLO, sampling=Sampling(0.5, min_p=0.1, repeat_penalty=1.2))
+    assert (sent(chosen, driver)["min_p"], sent(chosen, driver)["repetition_penalty"]) == (0.1, 1.2)
+
+
+def test_stop_strings_beyond_what_a_service_takes_are_kept_here(server: Server) -> None:
+    groq = OpenAICompat("https://api.groq.com/openai/v1")
+    assert sent(replace(HELLO, stop=tuple("abcdef")), groq)["stop"] == list("abcd")
+    assert sent(replace(HELLO, stop=tuple("abcdef")))["stop"] == list("abcdef")
+    said = {"choices": [{"message": {"content": "12f34"}, "finish_reason": "stop"}]}
+    server.routes["*"] = lambda _: json_response(said)
+    assert endpoint(server).complete(replace(HELLO, stop=tuple("abcdef"))).text == "12"
+
+
+def test_deepseek_is_not_sent_a_schema_that_it_does_not_take() -> None:
+    driver = OpenAICompat("https://api.deepseek.com")
+    assert "response_format" not in sent(replace(HELLO, schema=SCHEMA), driver)
+    assert driver.dropped(replace(HELLO, schema=SCHEMA)) == ("schema",)
+    assert sent(replace(HELLO, json_mode=True), driver)["response_format"] == {"type": "json_object"}
+
+
+def test_a_service_with_many_models_chooses_none_of_them() -> None:
+    def ask(call: HttpCall) -> JSON:
+        assert call.url == "https://openrouter.ai/api/v1/models"
+        return {"data": [{"id": "a/x", "context_length": 5}, {"id": "b/y"}]}
+
+    driver = OpenAICompat("https://openrouter.ai/api/v1")
+    with pytest.raises(ConfigError, match="2 models and none is named") as caught:
+        driver.discover(ask, "")
+    assert "openai:MODEL@https://openrouter.ai/api/v1" in caught.value.hint
+    assert driver.discover(ask, "a/x") == Found("a/x", 5)
+    assert driver.discover(ask, "new") == Found("new")
+
+
+def test_tabby_api_is_seen_by_the_owner_of_its_models(server: Server) -> None:
+    listed = [{"id": "t", "owned_by": "tabbyAPI", "parameters": {"max_seq_len": 4096}}]
+    server.routes["GET /v1/models"] = lambda _: json_response({"data": listed})
+    said = {"choices": [{"text": "{}", "finish_reason": "stop"}]}
+    server.routes["POST /v1/completions"] = lambda _: json_response(said)
+    one = HttpEndpoint(OpenAICompat(server.url), Http())
+    assert not one.supports.prompt_schema
+    one.discover()
+    assert (one.model, one.context_tokens) == ("t", 4096)
+    assert (one.supports.prompt_schema, one.supports.regex, one.supports.grammar) == (True, True, False)
+    prompt = (Segment("x"),)
+    assert one.complete(Request(prompt=prompt, schema=SCHEMA, max_tokens=5)).dropped == ()
+    assert server.seen[-1].body["json_schema"] == SCHEMA
+    one.complete(Request(prompt=prompt, regex="[ab]", max_tokens=5))
+    assert server.seen[-1].body["regex_pattern"] == "[ab]"
+    one.close()
+
+
+def test_every_known_service_names_what_exists_and_where_it_was_read() -> None:
+    flags, fields = set(Supports.__dataclass_fields__), set(Sampling.__dataclass_fields__)
+    for service in SERVICES:
+        assert service.lacks | service.has <= flags
+        assert set(service.sampling) <= fields
+        assert service.source
+        assert bool(service.hosts) != bool(service.owner)

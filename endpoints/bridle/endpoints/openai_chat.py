@@ -15,10 +15,16 @@ from bridle.messages import JSON, Usage, message_to_dict, tool_to_dict
 
 __all__ = ["call_pieces", "chat_body", "read_embeddings", "read_piece", "read_usage", "tool_choice"]
 
+_NOT_PLAIN = ("name", "reasoning_content")
+"""Members of a message that strict services refuse."""
 
-def chat_body(request: Request) -> dict[str, JSON]:
-    """Write the members for messages and native tools."""
-    body: dict[str, JSON] = {"messages": [message_to_dict(message) for message in request.messages]}
+
+def chat_body(request: Request, *, plain: bool = False) -> dict[str, JSON]:
+    """Write the members for messages and native tools; `plain` messages have only what OpenAI's have."""
+    messages = [message_to_dict(message) for message in request.messages]
+    if plain:
+        messages = [{k: v for k, v in one.items() if k not in _NOT_PLAIN} for one in messages]
+    body: dict[str, JSON] = {"messages": [*messages]}
     if request.tools:
         body["tools"] = [tool_to_dict(tool) for tool in request.tools]
         body["tool_choice"] = tool_choice(request.tool_choice)
