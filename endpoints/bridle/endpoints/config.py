@@ -14,11 +14,28 @@ so that a misspelt one is an error and not a setting without effect::
     model = "qwen2.5-7b-instruct"       # optional
     wrapper = "chatml"                  # optional
     api_key_env = "STUDIO_KEY"          # optional: the variable's name, never the key
-    context_tokens = 8192               # optional
+    context_tokens = 8192               # optional; so are api_version (Azure), proxy, ca_file, insecure
+                                        # (true trusts any certificate), constraint and embedding_model
 
     [endpoints.mine]
     kind = "llamacpp"
     path = "/models/mine.gguf"
+
+    [embedding]
+    endpoint = "studio"                 # what makes embeddings: a spec or a name from above
+    model = "nomic-embed-text"
+
+    [archival]
+    backend = "milvus"                  # sqlite (the default), milvus, postgres or chroma
+    uri = "http://localhost:19530"
+
+    [chat]
+    persona = "My name is Sam."         # with what a new agent's memory begins
+    human = "Name: Ada"
+
+    [recorder]
+    enabled = true
+    max_megabytes = 100
 
     [wrappers]
     "qwen2.5-7b-instruct" = "chatml"    # which wrapper a model gets, wherever it runs
@@ -27,70 +44,37 @@ so that a misspelt one is an error and not a setting without effect::
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import cast
 
+from bridle.endpoints.config_text import SCHEMA, check_entry, read_config, write_config
+from bridle.endpoints.config_values import (
+    ArchivalConfig,
+    ChatConfig,
+    Config,
+    EmbeddingConfig,
+    EndpointConfig,
+    RecorderConfig,
+)
 from bridle.errors import ConfigError
 
 __all__ = [
     "SCHEMA",
+    "ArchivalConfig",
+    "ChatConfig",
     "Config",
+    "EmbeddingConfig",
     "EndpointConfig",
+    "RecorderConfig",
     "config_file",
     "home",
     "load_config",
+    "save_config",
     "save_endpoint",
     "save_wrapper",
 ]
-
-SCHEMA = 1
-"""The version of the file's shape; a file with another one is refused, never guessed at."""
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_TOP = ("schema", "default", "endpoints", "wrappers")
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointConfig:
-    """One saved endpoint: its kind with a `url` or a `path`, and what goes with it. Empty means not set."""
-
-    kind: str
-    url: str = ""
-    path: str = ""
-    model: str = ""
-    wrapper: str = ""
-    api_key_env: str = ""
-    context_tokens: int | None = None
-
-
-def _nothing() -> Mapping[str, str]:
-    return MappingProxyType({})
-
-
-def _no_endpoints() -> Mapping[str, EndpointConfig]:
-    return MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """What a config file says. `file` is where it was looked for, also when there is none."""
-
-    file: Path
-    default_endpoint: str = ""
-    endpoints: Mapping[str, EndpointConfig] = field(default_factory=_no_endpoints)
-    wrappers: Mapping[str, str] = field(default_factory=_nothing)
-
-    def wrapper_for(self, spec: str = "", model: str = "") -> str:
-        """Name the wrapper configured for a saved endpoint, else for a model; empty when there is none."""
-        entry = self.endpoints.get(spec)
-        return (entry.wrapper if entry else "") or self.wrappers.get(model, "")
 
 
 def home() -> Path:
@@ -137,12 +121,7 @@ def load_config(file: Path | None = None) -> Config:
         raise ConfigError(
             f"the config file {file} cannot be read: {error}", hint="BRIDLE_CONFIG can name another one"
         ) from error
-    try:
-        return _read(file, tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(
-            f"the config file {file} is not TOML: {error}", hint="correct that place"
-        ) from error
+    return read_config(file, text)
 
 
 def save_endpoint(
@@ -156,18 +135,14 @@ def save_endpoint(
         ConfigError: for a bad name or entry, and when the file cannot be read or written.
     """
     config = load_config(file)
-    where = f"[endpoints.{name}]"
-    if not _NAME.fullmatch(name):
-        raise ConfigError(
-            f"{name!r} cannot name an endpoint", hint="use letters, digits, dots, dashes and underscores"
+    check_entry(config.file, name, entry)
+    return save_config(
+        replace(
+            config,
+            endpoints={**config.endpoints, name: entry},
+            default_endpoint=name if default else config.default_endpoint,
         )
-    endpoints = {**config.endpoints, name: _entry(config.file, where, _set_fields(entry))}
-    config = replace(
-        config,
-        endpoints=endpoints,
-        default_endpoint=name if default else config.default_endpoint,
     )
-    return _save(config)
 
 
 def save_wrapper(model: str, wrapper: str, *, file: Path | None = None) -> Path:
@@ -184,111 +159,23 @@ def save_wrapper(model: str, wrapper: str, *, file: Path | None = None) -> Path:
     kept = {known: name for known, name in config.wrappers.items() if known != model}
     if wrapper != "auto":
         kept[model] = wrapper
-    return _save(replace(config, wrappers=kept))
+    return save_config(replace(config, wrappers=kept))
 
 
-def _save(config: Config) -> Path:
+def save_config(config: Config) -> Path:
+    """Write a whole configuration into its file and return that; the former file stays as `.bak`.
+
+    Raises:
+        ConfigError: when it cannot be written.
+    """
     try:
-        _replace_file(config.file, _write(config))
+        _replace_file(config.file, write_config(config))
     except OSError as error:
         raise ConfigError(
             f"the config file {config.file} cannot be written: {error}",
             hint="BRIDLE_CONFIG can name another one",
         ) from error
     return config.file
-
-
-def _read(file: Path, found: dict[str, object]) -> Config:
-    schema = found.get("schema")
-    if schema != SCHEMA or isinstance(schema, bool):
-        raise ConfigError(
-            f"{file}: schema = {schema!r}",
-            hint=f"this version of bridle reads schema = {SCHEMA}; put that line at the top of the file",
-            file=str(file),
-        )
-    _only(file, "the top level", found, _TOP)
-    default = _table(file, "default", found)
-    _only(file, "[default]", default, ("endpoint",))
-    entries = _table(file, "endpoints", found)
-    endpoints: dict[str, EndpointConfig] = {}
-    for name in entries:
-        if not _NAME.fullmatch(name):
-            raise ConfigError(f"{file}: [endpoints] has the name {name!r}", hint="use letters, digits, . _ -")
-        endpoints[name] = _entry(file, f"[endpoints.{name}]", _table(file, name, entries, "endpoints."))
-    wrappers = _table(file, "wrappers", found)
-    return Config(
-        file,
-        _text(file, "[default]", "endpoint", default.get("endpoint", "")),
-        MappingProxyType(endpoints),
-        MappingProxyType({m: _text(file, "[wrappers]", m, w) for m, w in wrappers.items()}),
-    )
-
-
-def _entry(file: Path, where: str, table: dict[str, object]) -> EndpointConfig:
-    names = tuple(one.name for one in fields(EndpointConfig))
-    _only(file, where, table, names)
-    texts = {key: _text(file, where, key, value) for key, value in table.items() if key != "context_tokens"}
-    if not texts.get("kind"):
-        raise ConfigError(f"{file}: {where} has no kind", hint='write for example kind = "openai"')
-    if texts.get("url") and texts.get("path"):
-        raise ConfigError(f"{file}: {where} has both url and path", hint="keep the one that its kind takes")
-    tokens = table.get("context_tokens")
-    if tokens is not None and (not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 1):
-        raise ConfigError(
-            f"{file}: {where} context_tokens = {tokens!r}", hint="give the window as a number of tokens"
-        )
-    return EndpointConfig(context_tokens=tokens, **texts)
-
-
-def _table(file: Path, key: str, found: dict[str, object], prefix: str = "") -> dict[str, object]:
-    value = found.get(key, {})
-    if not isinstance(value, dict):
-        raise ConfigError(f"{file}: {prefix}{key} = {value!r}", hint=f"write it as a table: [{prefix}{key}]")
-    return cast("dict[str, object]", value)  # tomllib's tables have text keys
-
-
-def _only(file: Path, where: str, table: Mapping[str, object], allowed: tuple[str, ...]) -> None:
-    for key, value in table.items():
-        if key not in allowed:
-            raise ConfigError(
-                f"{file}: {where} has the unknown key {key} = {value!r}",
-                hint=f"allowed are {', '.join(allowed)}",
-                file=str(file),
-                key=key,
-            )
-
-
-def _text(file: Path, where: str, key: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise ConfigError(f"{file}: {where} {key} = {value!r}", hint="write a text in quotes", key=key)
-    return value
-
-
-def _set_fields(entry: EndpointConfig) -> dict[str, object]:
-    values = {one.name: getattr(entry, one.name) for one in fields(entry)}
-    return {name: value for name, value in values.items() if value not in ("", None)}
-
-
-def _write(config: Config) -> str:
-    lines = [f"schema = {SCHEMA}"]
-    if config.default_endpoint:
-        lines += ["", "[default]", f"endpoint = {_quoted(config.default_endpoint)}"]
-    for name, entry in config.endpoints.items():
-        lines += ["", f"[endpoints.{_quoted(name)}]"]
-        for key, value in _set_fields(entry).items():
-            lines.append(f"{key} = {value if isinstance(value, int) else _quoted(str(value))}")
-    if config.wrappers:
-        lines += ["", "[wrappers]"]
-        lines += [f"{_quoted(model)} = {_quoted(name)}" for model, name in config.wrappers.items()]
-    return "\n".join(lines) + "\n"
-
-
-def _quoted(text: str) -> str:
-    """Write a TOML basic string (TOML 1.0: quotes, backslashes and control characters are escaped)."""
-    if re.fullmatch(r"[A-Za-z0-9_-]+", text) is None:
-        text = text.replace("\\", "\\\\").replace('"', '\\"')
-        text = re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\u{ord(found[0]):04x}", text)
-    return f'"{text}"'
 
 
 def _replace_file(file: Path, text: str) -> None:
