@@ -15,6 +15,7 @@ __all__ = ["EXTRAS", "bridle_version", "command", "describe"]
 # The extras of pyproject.toml and what each installs; a test compares the two.
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "llama": ("llama-cpp-python", "llguidance", "numpy"),
+    "lmstudio": ("websockets",),
     "outlines": ("outlines",),
     "repl": ("prompt_toolkit",),
 }
