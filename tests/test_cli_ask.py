@@ -79,6 +79,7 @@ def test_json_has_everything(tmp_path: Path, tools: str, capsys: pytest.CaptureF
         "weakened": [],
         "longest_bytes": None,
         "fits": None,
+        "sent_as": [],
     }
     assert body["cost"] is None
     assert body["wrapper"] == "chatml"
@@ -90,7 +91,7 @@ def test_an_answer_that_is_no_call_is_incomplete(
 ) -> None:
     wrong = REST.replace("true", '"yes"')
     options = ["--tools", tools, "--tool-choice", "required", "--endpoint", script(tmp_path, wrong)]
-    assert main(["ask", "It is dark", *options]) == 4
+    assert main(["ask", "It is dark", "--retries", "0", *options]) == 4
     said = capsys.readouterr()
     assert said.out == ""
     assert "'yes' is not of type 'boolean'" in said.err

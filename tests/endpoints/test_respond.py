@@ -116,7 +116,7 @@ def test_a_named_function_is_the_only_one() -> None:
     completion = respond(Scripted([other], supports=GRAMMAR), USER, TOOLS, tool_choice="say")
     assert [call.name for call in completion.message.calls] == ["say"]
     unheld = Scripted([CALL.removeprefix('{\n  "function":')], supports=PROMPT)
-    completion = respond(unheld, USER, TOOLS, tool_choice="say")
+    completion = respond(unheld, USER, TOOLS, tool_choice="say", retries=0)
     assert completion.message.calls == ()
     assert "only say may be called" in completion.refusals[0].reason
 
@@ -212,7 +212,7 @@ def test_a_schema_that_cannot_be_enforced_is_weakened_openly_or_refused() -> Non
         ({"tool_choice": "fly"}, "'fly'"),
         ({"tool_choice": "required", "constraint": "grammar"}, "cannot hold a grammar"),
         ({"tool_choice": "required", "constraint": "schema"}, "cannot hold a JSON Schema"),
-        ({"constraint": "json"}, "constraint is 'json'"),
+        ({"constraint": "regex"}, "constraint is 'regex'"),
         ({"schema": {"type": "object"}}, "an answer cannot be a call and fit a schema"),
         ({"gbnf": 'root ::= "x"', "tool_choice": "required"}, "an answer cannot be a call and fit"),
         ({"schema": {}, "tool_choice": "none", "constraint": "off"}, "constraint is 'off'"),
@@ -257,13 +257,13 @@ def test_references_inside_a_tools_schema_are_followed() -> None:
 
 def test_a_schema_without_end_ends() -> None:
     tool = ToolSpec("f", "", {"type": "object", "$ref": "#"})
-    completion = respond(Scripted(['{"function": "f", "params": {}}']), USER, [tool])
+    completion = respond(Scripted(['{"function": "f", "params": {}}']), USER, [tool], retries=0)
     assert "refers to itself without end" in completion.refusals[0].reason
 
 
 def test_a_parameter_may_be_anything() -> None:
     tool = ToolSpec("f", "", {"type": "object", "properties": {"x": True, "y": False}})
-    completion = respond(Scripted(['{"function": "f", "params": {"x": [1]}}']), USER, [tool])
+    completion = respond(Scripted(['{"function": "f", "params": {"x": [1]}}']), USER, [tool], retries=0)
     assert completion.message.calls == (ToolCall("f", {"x": [1]}),)
 
 
@@ -386,7 +386,7 @@ def test_what_is_no_quote_is_refused_where_nothing_held_it() -> None:
     said = [{"role": "user", "content": "Zbyněk called."}]
     answers = [note("Zbynek"), note("Ana")]
     endpoint = Scripted(answers, supports=PROMPT)
-    completion = respond(endpoint, said, [NOTE], wrapper="hermes")
+    completion = respond(endpoint, said, [NOTE], wrapper="hermes", retries=0)
     assert completion.message.calls == ()
     assert "'Zbyněk'" in completion.refusals[0].reason
     completion = respond(endpoint, said, [NOTE], wrapper="hermes", quotes={"user": ["Ana"]})
@@ -396,7 +396,7 @@ def test_what_is_no_quote_is_refused_where_nothing_held_it() -> None:
 def test_a_server_with_schemas_is_not_told_of_quotes() -> None:
     answer = '{"inner_thoughts": "x", "function": "note", "params": {"who": "Ana"}}'
     endpoint = Scripted([answer], supports=SCHEMA)
-    completion = respond(endpoint, USER, [NOTE], tool_choice="required")
+    completion = respond(endpoint, USER, [NOTE], tool_choice="required", constraint="schema", retries=0)
     assert "x-quoted-from" not in json.dumps(endpoint.requests[0].schema)
     assert completion.message.calls == ()
     assert "not said so" in completion.refusals[0].reason
@@ -404,11 +404,11 @@ def test_a_server_with_schemas_is_not_told_of_quotes() -> None:
 
 def test_what_a_schema_demands_is_checked_after_reading() -> None:
     schema: dict[str, JSON] = {"type": "array", "items": {"type": "integer"}, "uniqueItems": True}
-    completion = respond(Scripted(["[1, 1]"], supports=GRAMMAR), USER, schema=schema)
+    completion = respond(Scripted(["[1, 1]"], supports=GRAMMAR), USER, schema=schema, retries=0)
     assert completion.constraint.proof == "violated"
     assert "non-unique" in completion.refusals[0].reason
     assert respond(Scripted(["[1, 2]"], supports=GRAMMAR), USER, schema=schema).refusals == ()
-    completion = respond(Scripted(["sorry"], supports=SCHEMA), USER, schema=schema)
+    completion = respond(Scripted(["sorry"], supports=SCHEMA), USER, schema=schema, retries=0)
     assert "not JSON" in completion.refusals[0].reason
 
 

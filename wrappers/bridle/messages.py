@@ -224,7 +224,7 @@ class Delta:
 
     `text` and `thoughts` are fragments as they arrive. A call is announced once by `call_name` with its
     `index`, then its arguments arrive as fragments of JSON text in `arguments`; `call` is the whole call,
-    last.
+    last. `restart` says that the model is asked again, so that what it has said so far is void.
     """
 
     text: str = ""
@@ -233,6 +233,7 @@ class Delta:
     call_name: str = ""
     arguments: str = ""
     call: ToolCall | None = None
+    restart: bool = False
 
 
 def as_messages(messages: Iterable[Message | Mapping[str, object]]) -> tuple[Message, ...]:

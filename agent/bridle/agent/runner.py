@@ -227,6 +227,7 @@ class Agent:
                     bounds=Bounds(thoughts_chars=profile.thoughts_chars, string_chars=profile.string_chars),
                     temperature=self._temperature,
                     seed=self._seed,
+                    retries=0,  # the agent asks again itself, and keeps that in its history
                     on_delta=Teller(tell),
                     should_stop=should_stop,
                 )

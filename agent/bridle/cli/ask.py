@@ -45,6 +45,8 @@ class Options(TypedDict):
     think: bool
     max_tokens: int | None
     max_seconds: float | None
+    retries: int
+    strict: bool
     temperature: float
     seed: int | None
     offline: bool
@@ -71,7 +73,7 @@ class Options(TypedDict):
 @click.option("--grammar", metavar="FILE", help="A GBNF grammar that the whole answer must fit.")
 @click.option(
     "--constraint",
-    type=click.Choice(["auto", "off", "grammar", "schema"]),
+    type=click.Choice(["auto", "off", "grammar", "schema", "tool", "tools", "json"]),
     default="auto",
     show_default=True,
     help="What holds a call to its form.",
@@ -85,6 +87,15 @@ class Options(TypedDict):
 @click.option(
     "--max-seconds", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Limit in seconds."
 )
+@click.option(
+    "--retries",
+    type=click.IntRange(min=0),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="How often an answer that nothing held is asked for again.",
+)
+@click.option("--strict", is_flag=True, help="Refuse what the endpoint cannot be told.")
 @click.option("--temperature", type=click.FloatRange(min=0), default=0.0, show_default=True, metavar="T")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="The same seed gives the same text.")
 @click.option("--offline", is_flag=True, help="Refuse addresses that are not this machine.")
@@ -144,6 +155,8 @@ def _ask(question: str, options: Options) -> tuple[str, Completion]:
             think=options["think"],
             max_tokens=options["max_tokens"],
             max_seconds=options["max_seconds"],
+            retries=options["retries"],
+            strict=options["strict"],
             temperature=options["temperature"],
             seed=options["seed"],
             on_delta=None if options["as_json"] else _show,
@@ -182,6 +195,9 @@ def _picture() -> InputError:
 
 
 def _show(delta: Delta) -> None:
+    if delta.restart:
+        sys.stdout.write("\n")
+        print_note("that was no valid answer; the model is asked again")
     if delta.text:
         sys.stdout.write(_shown(delta.text))
         sys.stdout.flush()

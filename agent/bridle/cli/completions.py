@@ -28,7 +28,11 @@ def completion_as_json(completion: Completion) -> dict[str, object]:
             "weakened": list(report.weakened),
             "longest_bytes": report.longest,
             "fits": report.fits,
+            "sent_as": list(report.sent_as),
         },
+        "attempts": [
+            {"rung": one.rung, "outcome": one.outcome, "reason": one.reason} for one in completion.attempts
+        ],
         "cost": None if completion.cost is None else _rounded(asdict(completion.cost)),
         "finish": completion.finish,
         "finish_reason": completion.finish_reason,

@@ -9,7 +9,7 @@ from typing import Literal, cast, get_args
 
 from bridle.endpoints.base import Endpoint
 from bridle.endpoints.budget import Fit
-from bridle.endpoints.choose import choose_wrapper
+from bridle.endpoints.choose import choose
 from bridle.errors import InputError, SchemaError
 from bridle.grammars import Bounds, Grammar
 from bridle.grammars.quotes import without_quotes
@@ -20,7 +20,8 @@ from bridle.wrappers.checking import check_references
 
 __all__ = ["ConstraintChoice", "Question", "Wishes", "ask_about", "quotes_of"]
 
-ConstraintChoice = Literal["auto", "off", "grammar", "schema"]
+ConstraintChoice = Literal["auto", "off", "grammar", "schema", "tool", "tools", "json"]
+"""What is to hold a call: the strongest that there is, nothing, or one rung of `bridle.endpoints.ladder`."""
 Mode = Literal["text", "text_or_call", "call"]
 
 
@@ -47,7 +48,10 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What the caller asked, with everything looked up; `tools` are shown, `allowed` may be called."""
+    """What the caller asked, with everything looked up; `tools` are shown, `allowed` may be called.
+
+    `guessed` says that nothing is known of the model, so that the wrapper is only the usual one.
+    """
 
     wrapper: Wrapper
     messages: tuple[Message, ...]
@@ -58,6 +62,7 @@ class Question:
     bounds: Bounds
     quotes: Mapping[str, Sequence[str]]
     wishes: Wishes
+    guessed: bool = False
 
 
 def ask_about(
@@ -78,11 +83,11 @@ def ask_about(
     for tool in specs:
         _check_tool(tool)
     _check_wishes(wishes)
-    found, reason = choose_wrapper(endpoint, wrapper)
+    chosen = choose(endpoint, wrapper)
     mode, only = _mode(wishes.tool_choice, specs)
     turns = as_messages(messages)
     return Question(
-        wrapper=found,
+        wrapper=chosen.wrapper,
         messages=turns,
         tools=_shown(specs) if mode != "text" else (),
         allowed=specs if wishes.allowed is None else tuple(wishes.allowed),
@@ -91,7 +96,8 @@ def ask_about(
         bounds=wishes.bounds or Bounds(),
         quotes=quotes_of(turns, wishes.quotes),
         wishes=wishes,
-    ), reason
+        guessed=chosen.guessed,
+    ), chosen.reason
 
 
 def _shown(tools: Sequence[ToolSpec]) -> tuple[ToolSpec, ...]:

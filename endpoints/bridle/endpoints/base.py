@@ -22,6 +22,7 @@ __all__ = [
     "Embeddings",
     "Embeds",
     "Endpoint",
+    "HasWrapper",
     "ListsModels",
     "ModelInfo",
     "NativeCall",
@@ -157,7 +158,8 @@ class Answer:
 
     `thoughts` and `calls` are what the server itself took out of the text. `dropped` names fields of the
     request that could not be honoured; `engine` is what held the grammar, and `cost` what that took, where
-    the model runs in this process. `sent` is the body that a server was sent, under its own names.
+    the model runs in this process. `sent` is the body that a server was sent, under its own names, and
+    `sent_as` names its members that carried the constraint.
     """
 
     text: str
@@ -171,6 +173,7 @@ class Answer:
     calls: tuple[NativeCall, ...] = ()
     tokens: tuple[Scored, ...] = ()
     sent: Mapping[str, JSON] = field(default_factory=dict[str, JSON], compare=False, repr=False)
+    sent_as: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +269,13 @@ class ListsModels(Protocol):
     """An endpoint that can tell which models its server has."""
 
     def models(self) -> tuple[ModelInfo, ...]: ...
+
+
+@runtime_checkable
+class HasWrapper(Protocol):
+    """An endpoint that knows which wrapper its configuration names for it; empty where it names none."""
+
+    wrapper: str
 
 
 @runtime_checkable

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
-from bridle.endpoints.base import Endpoint
+from bridle.endpoints.base import Endpoint, HasWrapper
 from bridle.endpoints.config import load_config
 from bridle.errors import FormatError
 from bridle.messages import JSON
 from bridle.wrappers import Detection, Wrapper, detect, get_wrapper
 from bridle.wrappers.detection import UNKNOWN
 
-__all__ = ["OWN", "choose_wrapper"]
+__all__ = ["OWN", "Chosen", "choose", "choose_wrapper"]
 
 FAIRLY_SURE = 0.5
 """From here on a model is handed tools and calls in the way of the family that was detected."""
@@ -43,11 +43,24 @@ class _Described(_Told, Protocol):
     def eos(self) -> str: ...
 
 
+class Chosen(NamedTuple):
+    """A wrapper, why it is this one, and whether it is only the usual one because nothing is known."""
+
+    wrapper: Wrapper
+    reason: str
+    guessed: bool = False
+
+
 def choose_wrapper(endpoint: Endpoint, wrapper: str | Path | Wrapper = "auto") -> tuple[Wrapper, str]:
+    """Find the wrapper for an endpoint's model, and say why it is this one; as `choose`, in short."""
+    return choose(endpoint, wrapper)[:2]
+
+
+def choose(endpoint: Endpoint, wrapper: str | Path | Wrapper = "auto") -> Chosen:
     """Find the wrapper for an endpoint's model, and say why it is this one.
 
-    "auto" is what the config file keeps for the model (`bridle wrappers use`), else what is detected by the
-    model's chat template, metadata and name. A template of no known family writes the prompt itself, and
+    "auto" is what the endpoint's own configuration names, else what the config file keeps for the model
+    (`bridle wrappers use`), else what is detected by the model's chat template, metadata and name. A template of no known family writes the prompt itself, and
     "template" asks for that in any case.
 
     Raises:
@@ -56,19 +69,22 @@ def choose_wrapper(endpoint: Endpoint, wrapper: str | Path | Wrapper = "auto") -
         ConfigError: for a bad config file.
     """
     if isinstance(wrapper, Wrapper):
-        return wrapper, "given"
+        return Chosen(wrapper, "given")
     if wrapper == OWN:
-        return _by_own_template(endpoint)
+        return Chosen(*_by_own_template(endpoint))
     if wrapper != "auto":
-        return get_wrapper(wrapper), "given"
+        return Chosen(get_wrapper(wrapper), "given")
+    if isinstance(endpoint, HasWrapper) and endpoint.wrapper not in ("", "auto"):
+        named = choose(endpoint, endpoint.wrapper)
+        return named._replace(reason="named in the endpoint's configuration")
     config = load_config()
     kept = config.wrappers.get(endpoint.model, "auto")
     if kept == OWN:
         own, reason = _by_own_template(endpoint)
-        return own, f"{reason}; kept for the model {endpoint.model!r} in {config.file}"
+        return Chosen(own, f"{reason}; kept for the model {endpoint.model!r} in {config.file}")
     if kept != "auto":
         try:
-            return get_wrapper(kept), f"kept for the model {endpoint.model!r} in {config.file}"
+            return Chosen(get_wrapper(kept), f"kept for the model {endpoint.model!r} in {config.file}")
         except FormatError as error:
             raise FormatError(
                 f"{config.file}: [wrappers] {endpoint.model!r} = {kept!r}: {error.message}", hint=error.hint
@@ -76,8 +92,8 @@ def choose_wrapper(endpoint: Endpoint, wrapper: str | Path | Wrapper = "auto") -
     found = _detect(endpoint)
     if endpoint.chat_template and detect(endpoint.chat_template).confidence <= UNKNOWN:
         own, words = _own(endpoint, found)
-        return own, f"{found.reason}; the model's own chat template writes the prompt{words}"
-    return get_wrapper(found.format), found.reason
+        return Chosen(own, f"{found.reason}; the model's own chat template writes the prompt{words}")
+    return Chosen(get_wrapper(found.format), found.reason, found.confidence <= UNKNOWN)
 
 
 def _by_own_template(endpoint: Endpoint) -> tuple[Wrapper, str]:

@@ -42,6 +42,8 @@ class HttpEndpoint:
         """Take a driver and a connection; nothing is sent before `discover` or `complete`."""
         self.driver = driver
         self.http = http
+        self.wrapper = ""
+        """The wrapper that its configuration names; see `bridle.endpoints.choose`."""
         self.found = Found(model)
         """What the server said of its model; nothing before `discover`."""
         self.refused: dict[str, str] = {}
@@ -131,7 +133,9 @@ class HttpEndpoint:
         except Cancelled:
             cancelled = True
             self._tell_cancelled(request)
-        answer = gathered.answer(cancelled, dropped, call.body or {})
+        body = call.body or {}
+        answer = gathered.answer(cancelled, dropped, body)
+        answer = replace(answer, sent_as=tuple(n for n in self.driver.constraint_fields if n in body))
         if cancelled and limit.passed:
             answer = replace(answer, finish="length", finish_reason="max_seconds")
         if not cancelled:

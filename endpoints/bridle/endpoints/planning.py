@@ -1,8 +1,4 @@
-"""Decide how one question is put: which route, what holds the answer, and what reads it.
-
-The strongest constraint that the endpoint can hold is taken: a grammar of the whole turn on the prompt route,
-else a JSON Schema of the call on the chat route, else nothing but the beginning of a call and the reader.
-"""
+"""How one question for calls is put on each rung: which route, what holds the answer, and what reads it."""
 
 from __future__ import annotations
 
@@ -12,8 +8,8 @@ from dataclasses import dataclass, replace
 from bridle.endpoints.asking import Question
 from bridle.endpoints.base import Endpoint, Request
 from bridle.endpoints.budget import fitted
-from bridle.errors import InputError
-from bridle.grammars import Bounds, Grammar, call_grammar, check_gbnf, schema_grammar
+from bridle.endpoints.ladder import Rung
+from bridle.grammars import Bounds, Grammar, call_grammar
 from bridle.grammars.profiles import to_json_schema
 from bridle.grammars.quotes import enumerated
 from bridle.grammars.report import Report
@@ -25,9 +21,9 @@ from bridle.messages import (
 )
 from bridle.wrappers import JsonLayout, MemGPT, Reading, Segment, StreamReader
 from bridle.wrappers.plain_chat import plain_chat
-from bridle.wrappers.toollists import ToolListing, list_tools
+from bridle.wrappers.toollists import ToolListing, list_tools, marked
 
-__all__ = ["PlainReader", "Plan", "plan_for"]
+__all__ = ["PlainReader", "Plan", "claimed", "held", "plan_for"]
 
 THOUGHTS_KEY = "inner_thoughts"
 
@@ -40,6 +36,8 @@ class Plan:
     report: ConstraintReport
     reader: StreamReader
     primed: str = ""
+    native: bool = False
+    """Does the server take the calls out of the text?"""
 
 
 class PlainReader:
@@ -56,39 +54,26 @@ class PlainReader:
         return [], Reading(text="".join(self._text))
 
 
-def plan_for(endpoint: Endpoint, question: Question) -> Plan:
-    """Choose the route and the constraint.
+def plan_for(endpoint: Endpoint, question: Question, rung: Rung) -> Plan:
+    """Put a question in the way of one rung.
 
     Raises:
         InputError: for a constraint that the endpoint cannot hold, and for an impossible combination.
         SchemaError: for a schema that is invalid or cannot be held.
         BudgetError: where `max_tokens` is below what the shortest answer needs.
     """
-    wishes, supports = question.wishes, endpoint.supports
-    own = [value for value in (wishes.schema, wishes.gbnf, wishes.grammar) if value is not None]
-    if own:
-        _check_value(question, len(own))
-        return _plan_value(endpoint, question)
-    constraint = wishes.constraint
-    wanted = constraint != "off" and question.mode != "text"
-    if wanted and constraint in ("auto", "grammar") and supports.grammar and supports.prompt:
+    supports = endpoint.supports
+    if rung == "grammar":
         return _on_prompt(endpoint, question, lambda bounds: _turn(question, bounds))
-    if constraint == "grammar" and wanted:
-        raise InputError(
-            f"the endpoint {endpoint.name!r} cannot hold a grammar",
-            hint="use constraint auto, or a web UI or a GGUF in process",
-        )
-    hold = wanted and question.mode == "call" and supports.json_schema and supports.chat
-    if hold and constraint in ("auto", "schema"):
-        return _on_chat(endpoint, question, hold=True)
-    if constraint == "schema" and wanted:
-        raise InputError(
-            f"the endpoint {endpoint.name!r} cannot hold a JSON Schema here",
-            hint="it needs a chat route that does, and tool_choice required or a function's name",
-        )
-    if supports.prompt:
+    if rung == "schema":
+        return _by_schema(endpoint, question, on_prompt=supports.prompt_schema and supports.prompt)
+    if rung in ("tool", "tools"):
+        return _by_tools(endpoint, question, forced=rung == "tool")
+    if rung == "json":
+        return _by_json(question)
+    if supports.prompt and not (supports.chat and question.guessed):
         return _on_prompt(endpoint, question, None)
-    return _on_chat(endpoint, question, hold=False)
+    return _on_chat(question)
 
 
 def _turn(question: Question, bounds: Bounds) -> Grammar:
@@ -112,21 +97,6 @@ def _turn(question: Question, bounds: Bounds) -> Grammar:
     )
 
 
-def _check_value(question: Question, given: int) -> None:
-    """Refuse a schema or grammar of the caller's own together with what it cannot go with."""
-    if given > 1:
-        raise InputError("of a schema, a grammar and a GBNF text more than one is given", hint="give one")
-    if question.mode != "text":
-        raise InputError(
-            "an answer cannot be a call and fit a schema or grammar of your own",
-            hint="leave the tools out, or the schema or grammar; or set tool_choice to none",
-        )
-    if question.wishes.constraint == "off":
-        raise InputError(
-            "constraint is 'off', and a schema or grammar is given", hint="leave one of them out"
-        )
-
-
 def _on_prompt(endpoint: Endpoint, question: Question, make: Callable[[Bounds], Grammar] | None) -> Plan:
     wrapper = question.wrapper
     prime = make is None and question.mode == "call"
@@ -137,11 +107,11 @@ def _on_prompt(endpoint: Endpoint, question: Question, make: Callable[[Bounds], 
     )
     report = ConstraintReport()
     if make is not None:
-        request, report = _held(endpoint, question, request, "grammar", make)
+        request, report = held(endpoint, question, request, "grammar", make)
     return Plan(request, report, wrapper.reader(question.tools), wrapper.prime if prime else "")
 
 
-def _held(
+def held(
     endpoint: Endpoint, question: Question, request: Request, asked: str, make: Callable[[Bounds], Grammar]
 ) -> tuple[Request, ConstraintReport]:
     """Add the grammar, and say who holds it. A server's must be small enough for `max_tokens`."""
@@ -168,13 +138,15 @@ def _counter(endpoint: Endpoint, request: Request) -> Callable[[str], int | None
     return count
 
 
-def _on_chat(endpoint: Endpoint, question: Question, *, hold: bool) -> Plan:
-    """The server renders the messages itself: tools are told in the system turn, calls stand as JSON text."""
-    held = MemGPT("outer", JsonLayout()) if hold else None
-    messages = _as_chat(question, held)
-    reader = (held or question.wrapper.syntax).reader(question.tools)
-    if not hold:
-        return Plan(Request(messages=messages), ConstraintReport(), reader)
+def _on_chat(question: Question) -> Plan:
+    """The server renders the messages itself: tools are told in the system turn, calls stand as text."""
+    syntax = question.wrapper.syntax
+    return Plan(Request(messages=_as_chat(question, None)), ConstraintReport(), syntax.reader(question.tools))
+
+
+def _by_schema(endpoint: Endpoint, question: Question, *, on_prompt: bool) -> Plan:
+    """The whole answer is one JSON value that says which function is called with what."""
+    syntax, wrapper = MemGPT("outer", JsonLayout()), question.wrapper
     quoted = [enumerated(tool, question.quotes) for tool in question.allowed]
     schema, said = to_json_schema(
         quoted,
@@ -183,10 +155,43 @@ def _on_chat(endpoint: Endpoint, question: Question, *, hold: bool) -> Plan:
         only=question.only,
         bounds=question.bounds,
     )
-    return Plan(Request(messages=messages, schema=schema), _claimed(said), reader)
+    messages = _as_chat(question, syntax)
+    request = Request(messages=messages)
+    if on_prompt:
+        closing = wrapper.syntax.shape.think_close if wrapper.opens_thinking else ""
+        request = Request(
+            prompt=(*wrapper.render(messages), *marked(closing, wrapper.control)),
+            control=wrapper.control,
+            stop=wrapper.stop,
+        )
+    return Plan(replace(request, schema=schema), claimed(said), syntax.reader(question.tools))
 
 
-def _claimed(said: Report) -> ConstraintReport:
+def _by_tools(endpoint: Endpoint, question: Question, *, forced: bool) -> Plan:
+    """The server shows the tools to its model in its own way, and takes the calls out of the text."""
+    supports, only = endpoint.supports, question.only
+    allowed = [tool for tool in question.allowed if only is None or tool.name == only or not forced]
+    choice = "auto"
+    if forced:
+        choice = only if only is not None and supports.named else "required"
+    request = Request(
+        messages=question.messages,
+        tools=tuple(enumerated(tool, question.quotes) for tool in allowed),
+        tool_choice=choice,
+    )
+    report = ConstraintReport("tool", "", "claimed") if forced else ConstraintReport()
+    reader = question.wrapper.syntax.reader(question.tools)
+    return Plan(request, report, reader, native=True)
+
+
+def _by_json(question: Question) -> Plan:
+    """The answer is some JSON object, and the model has been told which."""
+    syntax = MemGPT("outer", JsonLayout())
+    request = Request(messages=_as_chat(question, syntax), json_mode=True)
+    return Plan(request, ConstraintReport(), syntax.reader(question.tools))
+
+
+def claimed(said: Report) -> ConstraintReport:
     """What a server is said to hold of a schema."""
     weakened = tuple(f"{pointer} {keyword}" for pointer, keyword in said.weakened)
     return ConstraintReport("schema", "", "claimed", weakened)
@@ -197,42 +202,3 @@ def _as_chat(question: Question, held: MemGPT | None) -> tuple[Message, ...]:
     listing = ToolListing("memgpt") if held else question.wrapper.format.tools
     listed = list_tools(listing, question.tools, "outer" if held else question.wrapper.thoughts)
     return plain_chat(question.messages, question.tools, syntax, listed)
-
-
-def _plan_value(endpoint: Endpoint, question: Question) -> Plan:
-    wrapper, supports, wishes = question.wrapper, endpoint.supports, question.wishes
-    request = Request(prompt=wrapper.render(question.messages), control=wrapper.control, stop=wrapper.stop)
-    schema, own = wishes.schema, wishes.grammar
-    if wishes.gbnf is not None:
-        check_gbnf(wishes.gbnf)
-    if supports.grammar and supports.prompt:
-        if wishes.gbnf is not None:
-            proof: Proof = "proven" if supports.proven else "claimed"
-            return Plan(
-                replace(request, gbnf=wishes.gbnf), ConstraintReport("gbnf", "", proof), PlainReader()
-            )
-        if own is not None:
-            request, report = _held(endpoint, question, request, "grammar", lambda _: own)
-            return Plan(request, report, PlainReader())
-        assert schema is not None
-        request, report = _held(
-            endpoint,
-            question,
-            request,
-            "schema",
-            lambda bounds: schema_grammar(
-                schema,
-                JsonLayout(),
-                bounds,
-                loosen=wishes.loosen,
-                quotes=question.quotes,
-                fields=wishes.fields,
-            ),
-        )
-        return Plan(request, report, PlainReader())
-    if schema is not None and supports.json_schema and supports.chat:
-        sent, said = to_json_schema(schema, supports.schema_profile)
-        return Plan(Request(messages=question.messages, schema=sent), _claimed(said), PlainReader())
-    what = "a grammar" if schema is None else "a JSON Schema"
-    where = "a web UI or a GGUF in process" if schema is None else "LM Studio, a web UI or a GGUF in process"
-    raise InputError(f"the endpoint {endpoint.name!r} cannot hold {what}", hint=f"use {where}")

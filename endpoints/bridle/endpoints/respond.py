@@ -1,26 +1,22 @@
 """Ask any endpoint once, with tools, and get back a `Completion`: the one call that the rest is built on.
 
-It picks a wrapper, writes the prompt, has the strongest constraint chosen that the endpoint can hold
-(`planning`), asks, and reads the answer. What was used, and how far it can be trusted, is in
-`Completion.constraint`.
+It picks a wrapper, puts the question on the strongest rung of the ladder that the endpoint has, asks, reads
+the answer, and steps down where that rung is declined. What was used, and how far it can be trusted, is in
+`Completion.constraint`; what was tried is in `Completion.attempts`.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from bridle.endpoints.asking import ConstraintChoice, Question, Wishes, ask_about
-from bridle.endpoints.base import Answer, Endpoint, Sampling
+from bridle.endpoints.asking import ConstraintChoice, Wishes, ask_about
+from bridle.endpoints.base import Endpoint, Sampling
 from bridle.endpoints.budget import Fit
-from bridle.endpoints.checks import checked_calls, schema_error
-from bridle.endpoints.planning import PlainReader, Plan, plan_for
+from bridle.endpoints.climbing import Limits, climb_down
 from bridle.grammars import Bounds, Grammar
-from bridle.messages import JSON, Completion, Delta, Message, Refusal, ToolSpec
-from bridle.wrappers import Reading, StreamReader, Wrapper
-from bridle.wrappers.syntaxes.exact import read_exact
+from bridle.messages import JSON, Completion, Delta, Message, ToolSpec
+from bridle.wrappers import Wrapper
 
 __all__ = ["ConstraintChoice", "respond"]
 
@@ -50,6 +46,8 @@ def respond(
     seed: int | None = None,
     bounds: Bounds | None = None,
     loosen: bool = True,
+    retries: int = 2,
+    strict: bool = False,
     on_delta: Callable[[Delta], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Completion:
@@ -65,8 +63,10 @@ def respond(
         thoughts: a JSON Schema that a grammar holds the thoughts before a call to.
         wrapper: a wrapper, its name, a format file, or "auto": what the config file keeps for the model, else
             what its chat template, metadata and name mean.
-        constraint: "auto" takes the strongest that the endpoint can hold; "grammar" and "schema" ask for one;
-            "off" asks for none.
+        constraint: "auto" takes the strongest that the endpoint can hold, and the next one where its server
+            declines it or does not hold it: "grammar" of the whole turn, JSON "schema" of the call, native
+            "tool" that must be called, native "tools", any "json". Each can be asked for alone; "off" is
+            none.
         schema: hold the whole answer to this JSON Schema instead of to calls; needs no tools.
         gbnf: hold the whole answer to this GBNF grammar instead.
         grammar: hold the whole answer to these rules instead (`for_choice`, `for_regex`, `schema_grammar`).
@@ -86,13 +86,17 @@ def respond(
         loosen: record schema keywords that cannot be enforced instead of refusing them; they are checked
         after
             reading all the same.
+        retries: how often at most the model is asked again, with the reason, where nothing held its answer
+            and it is no valid call.
+        strict: refuse what the endpoint would have to leave out (`dropped`) before anything is sent.
         on_delta: called with each piece of the answer as it arrives.
         should_stop: asked between tokens; True cancels, and the completion says so.
 
     Raises:
         InputError: for wrong messages, tools, schemas, grammars, or an impossible combination.
         BudgetError: where `max_tokens` is less than the shortest answer needs; nothing has been generated.
-        EndpointError: and its kinds, when the model cannot be asked.
+        UnsupportedParameter: with `strict`, for what would be dropped.
+        EndpointError: and its other kinds, when the model cannot be asked.
     """
     wishes = Wishes(
         tool_choice=tool_choice,
@@ -111,89 +115,12 @@ def respond(
         bounds=bounds,
         loosen=loosen,
     )
-    found, reason = ask_about(endpoint, messages, tools, wrapper, wishes)
-    plan = plan_for(endpoint, found)
-    request = replace(
-        plan.request,
+    question, reason = ask_about(endpoint, messages, tools, wrapper, wishes)
+    limits = Limits(
         max_tokens=max_tokens,
         sampling=sampling or Sampling(temperature=temperature, seed=seed),
         max_seconds=max_seconds,
         field_tokens=field_tokens or {},
+        strict=strict,
     )
-    start = time.perf_counter()
-    feed = _Feed(plan.reader, on_delta)
-    feed.take(plan.primed)
-    answer = endpoint.complete(request, feed.take, should_stop)
-    reading = feed.close(answer)
-    doubtful = reading.refusals or not reading.calls
-    if plan.request.grammar is not None and doubtful and answer.finish == "stop":
-        reading = feed.held(plan.primed + answer.text, found, reading)
-    return _completion(answer, reading, plan, found, reason, time.perf_counter() - start)
-
-
-class _Feed:
-    """Hands fragments to the reader and its deltas to the caller."""
-
-    def __init__(self, reader: StreamReader, on_delta: Callable[[Delta], None] | None) -> None:
-        self._reader = reader
-        self._on_delta = on_delta
-
-    def take(self, fragment: str) -> None:
-        self._tell(self._reader.feed(fragment))
-
-    def close(self, answer: Answer) -> Reading:
-        deltas, reading = self._reader.close("length" if answer.finish != "stop" else "stop")
-        self._tell(deltas)
-        return reading
-
-    def held(self, text: str, question: Question, read: Reading) -> Reading:
-        """Read an answer that a grammar held by the shape that the grammar was made of, if it holds calls.
-
-        Text before the call may hold what looks like the beginning of another one.
-        """
-        wrapper = question.wrapper
-        reading = read_exact(text, wrapper.syntax.shape, question.tools, wrapper.opens_thinking)
-        if reading is None or not reading.calls:
-            return read
-        for index, call in enumerate(reading.calls if reading.calls != read.calls else ()):
-            self._tell([Delta(index=index, call_name=call.name), Delta(index=index, call=call)])
-        return reading
-
-    def _tell(self, deltas: list[Delta]) -> None:
-        if self._on_delta is not None:
-            for delta in deltas:
-                self._on_delta(delta)
-
-
-def _completion(
-    answer: Answer, reading: Reading, plan: Plan, question: Question, reason: str, seconds: float
-) -> Completion:
-    report = replace(plan.report, engine=answer.engine)
-    refusals = list(reading.refusals)
-    if question.mode == "call" and not reading.calls and answer.finish == "stop":
-        if report.asked != "off":
-            report = replace(report, proof="violated")
-        if not refusals and not isinstance(plan.reader, PlainReader):
-            names = ", ".join(tool.name for tool in question.allowed)
-            refusals.append(Refusal(f"there is no call; call one of {names}", reading.text))
-    calls, refused = checked_calls(question, reading.calls, held=plan.request.grammar is not None)
-    refusals += refused
-    wrong = schema_error(question, reading.text) if answer.finish == "stop" else ""
-    if wrong:
-        refusals.append(Refusal(wrong, reading.text))
-        report = replace(report, proof="violated")
-    return Completion(
-        message=Message("assistant", reading.text, reading.thoughts, calls),
-        raw=plan.primed + answer.text,
-        finish=answer.finish,
-        finish_reason=answer.finish_reason,
-        usage=answer.usage,
-        constraint=report,
-        repairs=reading.repairs,
-        refusals=tuple(refusals),
-        dropped=answer.dropped,
-        wrapper=question.wrapper.name,
-        wrapper_reason=reason,
-        seconds=seconds,
-        cost=answer.cost,
-    )
+    return climb_down(endpoint, question, reason, limits, retries, on_delta, should_stop)

@@ -50,6 +50,7 @@ class Scripted:
         self._supports = supports or Supports(prompt=True, chat=True)
         self._grammar_checked = grammar_checked
         self.requests: list[Request] = []
+        self.wrapper = ""
 
     @property
     def name(self) -> str:
@@ -163,7 +164,7 @@ class Scripted:
 def from_file(
     path: str | Path, *, context_tokens: int | None = None, supports: Supports | None = None
 ) -> Scripted:
-    """Read a script; see the head of this module for the formats.
+    """Read a script; see the head of this module for the formats. It is asked by prompts alone.
 
     Raises:
         ConfigError: when the file cannot be read, with the line that is wrong.
@@ -175,7 +176,8 @@ def from_file(
         raise ConfigError(f"the script {file} cannot be read: {error}", hint="give a text file") from error
     readers = {".jsonl": _from_jsonl, ".toml": _from_toml}
     answers = readers.get(file.suffix.lower(), _from_lines)(file, text)
-    return Scripted(answers, name=f"scripted:{file}", window=context_tokens, supports=supports)
+    by_prompt = Supports(prompt=True)
+    return Scripted(answers, name=f"scripted:{file}", window=context_tokens, supports=supports or by_prompt)
 
 
 def _from_lines(file: Path, text: str) -> list[Answer]:

@@ -48,6 +48,8 @@ class ModelParams(Protocol):
     """What is set of `llama_model_params`."""
 
     n_gpu_layers: int
+    use_extra_bufts: bool
+    """Rearrange weights for the matrix units of this CPU; builds of before May 2025 know it not."""
 
 
 class ContextParams(Protocol):
@@ -170,6 +172,11 @@ def last_log_lines() -> tuple[str, ...]:
     return tuple(_log)
 
 
+SMALL_BYTES = 50_000_000
+"""Smaller files gain nothing from weights that are rearranged, and some virtual machines show matrix units
+(AMX) that they have not: llama.cpp ends the process at the first product then."""
+
+
 class Model:
     """A loaded model and its one context. `close` frees both; so does the end of the process.
 
@@ -193,6 +200,8 @@ class Model:
         _log.clear()
         model_params = lib.llama_model_default_params()
         model_params.n_gpu_layers = gpu_layers
+        if os.path.getsize(path) < SMALL_BYTES:
+            model_params.use_extra_bufts = False
         model = lib.llama_model_load_from_file(os.fsencode(path), model_params)
         if not model:
             raise _refused(path, "llama.cpp cannot load", "use a newer llama-cpp-python, or another file")
