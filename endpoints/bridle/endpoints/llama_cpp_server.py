@@ -1,0 +1,181 @@
+"""llama-cpp-python's server (`python -m llama_cpp.server`): raw completion under a grammar, and chat.
+
+Read in its sources and run: version 0.3.36 (August 2026). Its own defaults are 16 tokens and a repeat penalty
+of 1.1, so both are always sent. It serves one request at a time, and by default a new one ends a stream that
+is running. A grammar that llama.cpp does not take, also one that it makes of a JSON Schema itself, ends the
+whole process: a caller's grammar is checked before it is sent, and a schema goes as a grammar of ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+from typing import ClassVar
+
+from bridle.endpoints.base import Answer, Request, Sampling, Supports
+from bridle.endpoints.driver import Ask, Found, Get
+from bridle.endpoints.http import HttpCall
+from bridle.endpoints.json_paths import integer_at, list_at, text_at
+from bridle.endpoints.openai_chat import tool_choice
+from bridle.endpoints.openai_compat import OpenAICompat
+from bridle.errors import InputError, StreamTruncated
+from bridle.grammars import check_gbnf, to_gbnf, to_json_schema
+from bridle.grammars.constraints import for_schema
+from bridle.messages import JSON, ToolSpec
+
+__all__ = ["LlamaCppServer"]
+
+_TITLE = "llama.cpp Python API"
+_EXTRAS = "logit_bias logit_bias_type min_tokens mirostat_eta mirostat_mode mirostat_tau"
+
+
+class LlamaCppServer(OpenAICompat):
+    """llama-cpp-python's server. It does not tell its window: give `context_tokens` to be guarded early."""
+
+    kind: ClassVar[str] = "llama-cpp-python"
+    start_hint: ClassVar[str] = (
+        "start it: python -m llama_cpp.server --model MODEL.gguf --n_ctx 8192 (its port is 8000, or --port's)"
+    )
+    supports = Supports(
+        prompt=True,
+        chat=True,
+        grammar=True,
+        dialect="llama.cpp",
+        json_schema=True,
+        schema_profile="llama-server",
+        tools=True,
+        named=True,
+        json_mode=True,
+        tokenize=True,
+        embed=True,
+        logprobs=True,
+        seed=True,
+        overflow="error",
+    )
+    sampling_names = MappingProxyType(
+        {
+            name: name
+            for name in (
+                "top_k",
+                "top_p",
+                "min_p",
+                "repeat_penalty",
+                "presence_penalty",
+                "frequency_penalty",
+                "seed",
+            )
+        }
+    )
+    extras = frozenset(_EXTRAS.split())
+    constraint_fields: ClassVar[tuple[str, ...]] = ("grammar", "response_format", "tools", "tool_choice")
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.base = f"{self.root}/v1"
+        self._is_bos: dict[str, bool] = {}
+        """Whether a control string is the token that the server itself puts before a prompt."""
+
+    @classmethod
+    def recognise(cls, get: Get) -> str:
+        """Say by what a server is seen to be llama-cpp-python's."""
+        title = text_at(get("/openapi.json"), "info", "title")
+        return f"its /openapi.json is called {title!r}" if _TITLE in title else ""
+
+    def build(self, request: Request, model: str, stream: bool) -> HttpCall:
+        """Write the call; a limit is always sent, and an answer without one as 0.
+
+        Raises:
+            InputError: for a limit of no tokens, which the server takes for none.
+            GrammarError: for a grammar of the caller's own that would end the server.
+        """
+        if request.max_tokens is not None and request.max_tokens < 1:
+            raise InputError(f"max_tokens is {request.max_tokens}", hint="ask for at least one token")
+        if request.gbnf is not None:
+            check_gbnf(request.gbnf)
+        call = super().build(request, model, stream)
+        body = dict(call.body or {})
+        body.pop("stream_options", None)  # it knows no such field
+        body.setdefault("max_tokens", 0)
+        if request.prompt and (grammar := self.gbnf(request)):
+            body["grammar"] = grammar
+        return HttpCall(call.url, body)
+
+    def chat(self, request: Request) -> dict[str, JSON]:
+        """Write the messages, the native tools and what holds the answer."""
+        schema = request.schema
+        body = super().chat(replace(request, tools=_bounded(request.tools), schema=None))
+        if request.tools:
+            body["tool_choice"] = tool_choice(request.tool_choice)
+        if schema is not None:
+            body["grammar"] = to_gbnf(for_schema(dict(schema), loosen=True), dialect=self.supports.dialect)
+        return body
+
+    def sampling(self, sampling: Sampling) -> dict[str, JSON]:
+        """Write all sampling fields: the server's own defaults are no neutral ones (top_k 40 and so on)."""
+        fields: dict[str, JSON] = {
+            "top_k": sampling.top_k,
+            "top_p": sampling.top_p,
+            "min_p": sampling.min_p,
+            "repeat_penalty": sampling.repeat_penalty,
+        }
+        return fields | super().sampling(sampling)
+
+    def prompt_text(self, request: Request) -> str:
+        """Write the prompt without the token at its beginning that the server adds."""
+        text = super().prompt_text(request)
+        added = [mark for mark in _first_marks(request) if self._is_bos.get(mark)]
+        return text.removeprefix(max(added, key=len, default=""))
+
+    def discover(self, ask: Ask, model: str) -> Found:
+        """Take the first model of the list when none was asked for, and the version."""
+        found = super().discover(ask, model)
+        return replace(found, version=text_at(ask(HttpCall(f"{self.root}/openapi.json")), "info", "version"))
+
+    def before(self, request: Request, model: str, ask: Ask) -> None:
+        """Find out whether the prompt begins with the token that the server adds."""
+        for mark in _first_marks(request):
+            if mark not in self._is_bos:
+                tokens = self._tokens(mark, ask, model)
+                self._is_bos[mark] = len(tokens) == 2 and tokens[0] == tokens[1]
+
+    def check(self, request: Request, answer: Answer) -> None:
+        """Raise a `StreamTruncated` for an answer that another request has ended."""
+        super().check(request, answer)
+        if not answer.finish_reason:
+            raise StreamTruncated(
+                f"{self.base} ended a stream before the answer did: another request has interrupted it",
+                hint="ask one thing at a time, or start the server with --interrupt_requests false",
+                partial=answer.text,
+                url=self.base,
+            )
+
+    def count_tokens(self, request: Request, ask: Ask, model: str) -> int | None:
+        """Count a prompt's tokens, the one at its beginning included; None for a chat, which it renders."""
+        if not request.prompt:
+            return None
+        self.before(request, model, ask)
+        body: dict[str, JSON] = {"input": self.prompt_text(request)} | ({"model": model} if model else {})
+        return integer_at(ask(HttpCall(f"{self.root}/extras/tokenize/count", body)), "count")
+
+    def chat_template(self, ask: Ask, model: str) -> str | None:
+        """Return None: this server does not tell it."""
+        return None
+
+    def _tokens(self, text: str, ask: Ask, model: str) -> list[JSON]:
+        body: dict[str, JSON] = {"input": text} | ({"model": model} if model else {})
+        return list_at(ask(HttpCall(f"{self.root}/extras/tokenize", body)), "tokens")
+
+
+def _first_marks(request: Request) -> list[str]:
+    """The control strings that a prompt begins with."""
+    first = next((segment for segment in request.prompt if segment.text), None)
+    if first is None or not first.control:
+        return []
+    return [mark for mark in request.control if mark and first.text.startswith(mark)]
+
+
+def _bounded(tools: tuple[ToolSpec, ...]) -> tuple[ToolSpec, ...]:
+    """Rewrite parameters so that the grammar which the server makes of them does not end it."""
+    return tuple(
+        replace(tool, parameters=to_json_schema(dict(tool.parameters), "llama-server")[0]) for tool in tools
+    )
