@@ -60,16 +60,21 @@ def read_answer(answer: Answer, plan: Plan, question: Question, feed: Feed) -> R
 
 def _native(calls: Sequence[NativeCall], tools: Sequence[ToolSpec]) -> Reading:
     """Read calls that a server parsed, as carefully as if the model had written them so."""
-    syntax = MemGPT("outer", JsonLayout())
-    readings = [
-        syntax.read(f'{{"function": {json.dumps(call.name)}, "params": {call.arguments}}}', tools)
-        for call in calls
-    ]
+    readings = [_read_native(call, tools) for call in calls]
     return Reading(
         calls=tuple(call for one in readings for call in one.calls),
         repairs=tuple(repair for one in readings for repair in one.repairs),
         refusals=tuple(refusal for one in readings for refusal in one.refusals),
     )
+
+
+def _read_native(call: NativeCall, tools: Sequence[ToolSpec]) -> Reading:
+    written = f'{{"function": {json.dumps(call.name)}, "params": {call.arguments}}}'
+    reading = MemGPT("outer", JsonLayout()).read(written, tools)
+    if reading.calls or reading.refusals:
+        return reading
+    names = ", ".join(tool.name for tool in tools)
+    return Reading(refusals=(Refusal(f"there is no function {call.name!r}; call one of {names}", written),))
 
 
 def _held(text: str, question: Question, read: Reading, feed: Feed) -> Reading:

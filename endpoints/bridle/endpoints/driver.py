@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import ClassVar
 
+from bridle.endpoints.abilities import unsupported
 from bridle.endpoints.addresses import base_url
 from bridle.endpoints.base import Answer, Embeddings, ModelInfo, Request, Sampling, Scored, Supports
 from bridle.endpoints.http import HttpCall
@@ -173,31 +174,11 @@ class Driver(ABC):
 
     def dropped(self, request: Request) -> tuple[str, ...]:
         """Name the fields of a request that this kind of server cannot honour on the route it takes."""
-        supports, prompt = self.supports, bool(request.prompt)
         names = [name for name in _wanted(request.sampling) if name not in self.sampling_names]
         names += [
             name for name in request.sampling.extra if self.extras is not None and name not in self.extras
         ]
-        honoured = {
-            "grammar": prompt and supports.grammar,
-            "gbnf": prompt and supports.grammar,
-            "regex": prompt and supports.regex,
-            "schema": supports.prompt_schema if prompt else supports.json_schema,
-            "json_mode": not prompt and supports.json_mode,
-            "tools": not prompt and supports.tools,
-            "field_tokens": False,
-            "logprobs": supports.logprobs,
-        }
-        names += [name for name, is_kept in honoured.items() if _given(request, name) and not is_kept]
-        if request.tools and request.tool_choice != "auto":
-            kept = supports.forced if request.tool_choice == "required" else supports.named
-            names += [] if kept else ["tool_choice"]
-        return tuple(names)
-
-
-def _given(request: Request, name: str) -> bool:
-    value = getattr(request, name)
-    return value is not None and value is not False and value not in ((), {}, 0)
+        return (*names, *unsupported(self.supports, request))
 
 
 def _wanted(sampling: Sampling) -> dict[str, int | float]:

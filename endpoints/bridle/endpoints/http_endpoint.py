@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
+from bridle.endpoints.abilities import refuse_dropped
 from bridle.endpoints.base import Answer, Embeddings, ModelInfo, Request, Supports
 from bridle.endpoints.deadline import Deadline
 from bridle.endpoints.driver import Driver, Found, Piece
@@ -23,7 +24,6 @@ from bridle.errors import (
     EndpointError,
     InputError,
     StreamTruncated,
-    UnsupportedParameter,
 )
 from bridle.messages import JSON
 
@@ -114,12 +114,7 @@ class HttpEndpoint:
         """Generate; see `bridle.endpoints.base.Endpoint`."""
         self._check_route(request)
         dropped = self.driver.dropped(request)
-        if request.strict and dropped:
-            raise UnsupportedParameter(
-                f"{self.name} cannot be told {', '.join(dropped)}",
-                hint="leave that out, or ask without strict: then it is left out and listed as dropped",
-                parameter=dropped[0],
-            )
+        refuse_dropped(request, dropped, self.name)
         fitted = self._fit(request)
         self.driver.before(fitted, self._model, self.http.ask)
         limit = Deadline(request.max_seconds, should_stop)

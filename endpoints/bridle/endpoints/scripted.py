@@ -13,9 +13,11 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import cast, get_args
 
+from bridle.endpoints.abilities import refuse_dropped, unsupported
 from bridle.endpoints.base import Answer, Request, Supports
 from bridle.endpoints.stops import StopCutter
 from bridle.errors import BridleError, ConfigError, ContextOverflow, InputError, RequestRefused
@@ -30,7 +32,8 @@ TOKEN_CHARS = 4
 class Scripted:
     """Gives its answers one after the other and keeps every request in `requests`.
 
-    An answer may be a text, a text that ends for a reason of its own (`Answer`), or an error to raise. When
+    An answer may be a text, an `Answer` with a reason of its own, native calls or thoughts, or an error to
+    raise. When
     `supports.grammar` is set, an answer that the request's grammar does not hold is refused, so that a script
     cannot say what a real engine could not.
     """
@@ -87,6 +90,8 @@ class Scripted:
         """
         if not request.prompt and not request.messages:
             raise InputError("a request has neither a prompt nor messages", hint="give one of them")
+        dropped = unsupported(self._supports, request)
+        refuse_dropped(request, dropped, self._name)
         self.requests.append(request)
         given = self._next()
         if isinstance(given, BridleError):
@@ -113,7 +118,17 @@ class Scripted:
         reason = given.finish_reason if finish == given.finish else finish
         held = request.grammar is not None and self._supports.grammar and self._grammar_checked
         engine = "script" if held else ""
-        return Answer(cutter.text, finish, reason, usage, engine, self._dropped(request))
+        ended = finish == given.finish
+        return replace(
+            given,
+            text=cutter.text,
+            finish=finish,
+            finish_reason=reason,
+            usage=usage,
+            engine=engine,
+            dropped=dropped,
+            calls=given.calls if ended else (),
+        )
 
     def count_tokens(self, request: Request) -> int | None:
         """Count the request's text in pieces of four characters; None without a window."""
@@ -151,14 +166,6 @@ class Scripted:
                 f"{given.text!r}",
                 hint="correct that answer",
             )
-
-    def _dropped(self, request: Request) -> tuple[str, ...]:
-        held = {
-            "grammar": self._supports.grammar,
-            "gbnf": False,
-            "schema": self._supports.json_schema,
-        }
-        return tuple(f for f, kept in held.items() if getattr(request, f) is not None and not kept)
 
 
 def from_file(

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from bridle.endpoints.abilities import refuse_dropped, unsupported
 from bridle.endpoints.base import Answer, Request, Supports
 from bridle.endpoints.llamacpp.gguf_header import GgufHeader, read_header
 from bridle.errors import (
@@ -78,6 +79,7 @@ class LlamaCpp:
         self._name = name or f"llamacpp:{self._path}"
         self._window = context_tokens or min(self._header.context_tokens or _DEFAULT_WINDOW, _DEFAULT_WINDOW)
         self._busy = threading.Lock()
+        self.wrapper = ""
         self._runtime: Runtime = _runtime_class()(
             str(self._path),
             window=self._window,
@@ -97,7 +99,7 @@ class LlamaCpp:
 
     @property
     def supports(self) -> Supports:
-        return Supports(prompt=True, grammar=True, proven=True, tokenize=True)
+        return Supports(prompt=True, grammar=True, proven=True, tokenize=True, seed=True, overflow="error")
 
     @property
     def context_tokens(self) -> int:
@@ -153,6 +155,8 @@ class LlamaCpp:
             InputError: for sampling values out of range, an empty prompt, and a bad grammar.
             EndpointError: when llama.cpp fails, and when the endpoint is closed or in use.
         """
+        dropped = unsupported(self.supports, request)
+        refuse_dropped(request, dropped, self._name)
         with self._in_use():
             deadline = _deadline(request.max_seconds)
             prompt = self._tokens(request)
@@ -176,7 +180,7 @@ class LlamaCpp:
                     forced_tokens=run.forced,
                 ),
                 engine=run.engine,
-                dropped=_dropped(request),
+                dropped=dropped,
                 cost=None if run.matcher is None else run.costs.sums(),
             )
 
@@ -264,12 +268,6 @@ def _deadline(max_seconds: float | None) -> float:
     if not max_seconds > 0:
         raise InputError(f"max_seconds is {max_seconds!r}", hint="give more than 0, or None for no limit")
     return time.perf_counter() + max_seconds
-
-
-def _dropped(request: Request) -> tuple[str, ...]:
-    dropped = {"schema": request.schema is not None}
-    dropped["field_tokens"] = bool(request.field_tokens) and request.grammar is None
-    return tuple(name for name, is_dropped in dropped.items() if is_dropped)
 
 
 def _runtime_class() -> type[Runtime]:
