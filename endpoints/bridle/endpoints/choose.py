@@ -60,8 +60,8 @@ def choose(endpoint: Endpoint, wrapper: str | Path | Wrapper = "auto") -> Chosen
     """Find the wrapper for an endpoint's model, and say why it is this one.
 
     "auto" is what the endpoint's own configuration names, else what the config file keeps for the model
-    (`bridle wrappers use`), else what is detected by the model's chat template, metadata and name. A template of no known family writes the prompt itself, and
-    "template" asks for that in any case.
+    (`bridle wrappers use`), else what is detected by the model's chat template, metadata and name. A template
+    of no known family writes the prompt itself, and "template" asks for that in any case.
 
     Raises:
         FormatError: for a wrapper that does not exist or whose file is bad, and for "template" where the

@@ -1,4 +1,4 @@
-"""From a spec to an endpoint. Adding a kind is one file and one line in `KINDS`.
+"""From a spec to an endpoint.
 
 A driver's module is imported when an endpoint of its kind is opened, so this module is light: `--help` can
 show the kinds.
@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from bridle.endpoints.config import EndpointConfig
-from bridle.endpoints.kinds import KINDS, Kind, load
-from bridle.endpoints.specs import parse_spec, spec_help
-from bridle.errors import ConfigError, EndpointError, Unreachable
+from bridle.endpoints.environment import OPENAI_HOST, Key, key_for, usual_url, value
+from bridle.endpoints.kinds import KINDS, Kind, kind_named, load
+from bridle.endpoints.memgpt_config import read_config_dict
+from bridle.endpoints.specs import AUTO, parse_spec, spec_help
+from bridle.errors import BadResponse, ConfigError, EndpointError
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -36,25 +38,28 @@ if TYPE_CHECKING:
         def __call__(self, url: str, http: Http, entry: EndpointConfig) -> Discovering: ...
 
 
-__all__ = ["KINDS", "Identified", "Kind", "connect", "identify", "open_http", "parse_spec", "spec_help"]
+__all__ = [
+    "KINDS",
+    "Kind",
+    "Spec",
+    "connect",
+    "open_http",
+    "open_server",
+    "parse_spec",
+    "read_spec",
+    "spec_help",
+]
 
-OPENAI_HOST = "api.openai.com"
-OPENAI_KEY = "OPENAI_API_KEY"
-ANY_KEY = "BRIDLE_API_KEY"
+Spec = str | Path | EndpointConfig | Mapping[str, object] | Sequence[Mapping[str, object]]
+"""What names an endpoint: a spec, an entry, or a dict or `config_list` as MemGPT and AutoGen write it."""
+
+NO_OPTIONS = EndpointConfig("")
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Identified:
-    """What kind of server an address has, and how that was seen."""
-
-    kind: str
-    reason: str
-
-
 def connect(
-    spec: str | Path | EndpointConfig,
+    spec: Spec,
     *,
     model: str | None = None,
     context_tokens: int | None = None,
@@ -64,29 +69,53 @@ def connect(
 ) -> Endpoint:
     """Open the endpoint that a spec names.
 
-    `model` and `context_tokens` override what the spec says. `api_key` overrides the environment. `timeout_s`
-    limits a whole request to a server. With `offline`, an address that is not this machine is refused. A
-    server is asked at once which model it has, so one that is down is reported here; only where the spec
-    names the model, later.
+    A spec is also a dict in MemGPT's or AutoGen's form, as it is; it is not changed. "auto" is what
+    `bridle.endpoints.discovery` finds first. `model` and `context_tokens` override what the spec says.
+    `api_key` overrides the environment. `timeout_s` limits a whole request to a server. With `offline`, an
+    address that is not this machine is refused. A server is asked at once which model it has, so one that is
+    down is reported here; only where the spec names the model, later.
 
     Raises:
         ConfigError: for a spec that means nothing, or lacks what its kind needs.
         EndpointError: and its kinds, when the model or the server cannot be reached.
     """
-    entry = spec if isinstance(spec, EndpointConfig) else parse_spec(spec)
+    entry, key = read_spec(spec)
+    key = key if api_key is None else api_key
+    if entry.kind == AUTO:
+        entry = _first_found(entry, offline)
     entry = replace(
         entry,
         model=model if model is not None else entry.model,
         context_tokens=context_tokens if context_tokens is not None else entry.context_tokens,
     )
-    if entry.kind and entry.kind not in KINDS:
-        raise ConfigError(
-            f"no kind of endpoint is called {entry.kind!r}", hint=f"kinds are {', '.join(KINDS)}"
-        )
-    kind = KINDS[entry.kind] if entry.kind else None
-    if kind is None or kind.takes == "url":
-        return _open_url(entry, kind, api_key, timeout_s, offline)
-    return _open_local(entry, kind)
+    if entry.kind and kind_named(entry.kind).takes != "url":
+        return _open_local(entry, KINDS[entry.kind])
+    return _open_url(entry, key, timeout_s, offline)
+
+
+def read_spec(spec: Spec) -> tuple[EndpointConfig, str | None]:
+    """Read whatever names an endpoint into an entry, and the key that came with it.
+
+    Raises:
+        ConfigError: for what means nothing.
+    """
+    if isinstance(spec, EndpointConfig):
+        return spec, None
+    if isinstance(spec, str | Path):
+        return parse_spec(spec), None
+    found = read_config_dict(spec)
+    for name, reason in found.ignored.items():
+        _log.info("%s has no effect: %s", name, reason)
+    return found.entry, found.api_key
+
+
+def _first_found(entry: EndpointConfig, offline: bool) -> EndpointConfig:
+    from bridle.endpoints.discovery import first_server
+
+    server = first_server(offline=offline)
+    _log.info("auto is %s at %s: %s", server.kind, server.url, server.reason)
+    kept = {"model": entry.model} if entry.model else {}
+    return replace(server.entry, context_tokens=entry.context_tokens, **kept)
 
 
 def _open_local(entry: EndpointConfig, kind: Kind) -> Endpoint:
@@ -101,40 +130,31 @@ def _open_local(entry: EndpointConfig, kind: Kind) -> Endpoint:
     open_it = cast("Callable[..., Endpoint]", load(kind.opens))
     given = [] if kind.takes == "nothing" else [os.path.expanduser(entry.path)]
     window = {} if entry.context_tokens is None else {"context_tokens": entry.context_tokens}
-    return open_it(*given, **window)
+    endpoint = open_it(*given, **window)
+    _tell_wrapper(endpoint, entry)
+    return endpoint
 
 
-def _open_url(
-    entry: EndpointConfig, kind: Kind | None, api_key: str | None, timeout_s: float | None, offline: bool
-) -> Endpoint:
-    from bridle.endpoints.driver import Driver
-    from bridle.endpoints.http_endpoint import HttpEndpoint
-
+def _open_url(entry: EndpointConfig, key: str | None, timeout_s: float | None, offline: bool) -> Endpoint:
     if entry.path:
         raise ConfigError(f"the endpoint {entry}", hint=f"{entry.kind} takes a url and no path")
+    entry = _completed(entry)
     url, http = open_http(
-        entry.url or (kind.default_url if kind else ""),
+        entry.url,
+        kind=entry.kind,
         api_key_env=entry.api_key_env,
-        api_key=api_key,
+        api_key=key,
         timeout_s=timeout_s,
         offline=offline,
+        options=entry,
     )
-    if kind is None:
-        seen = identify(url, http)
-        _log.info("%s is of kind %s: %s", url, seen.kind, seen.reason)
-        kind = KINDS[seen.kind]
+    if not entry.kind:
+        entry = _looked_at(entry, url, http)
     if not http.key and urlsplit(url).hostname == OPENAI_HOST:
         raise ConfigError(
             "OpenAI needs a key and none is set", hint=f"set the environment variable {http.key_env}"
         )
-    opener = load(kind.opens)
-    endpoint: Discovering
-    if isinstance(opener, type) and issubclass(opener, Driver):
-        driver = opener(url)
-        http.start_hint = driver.start_hint
-        endpoint = HttpEndpoint(driver, http, model=entry.model, context_tokens=entry.context_tokens)
-    else:
-        endpoint = cast("Opener", opener)(url, http, entry)
+    endpoint = open_server(entry, http)
     try:
         endpoint.discover()
     except EndpointError as error:
@@ -145,15 +165,92 @@ def _open_url(
     return endpoint
 
 
+def _completed(entry: EndpointConfig) -> EndpointConfig:
+    """Add what the environment says: the usual address, and Azure's version and deployment."""
+    if entry.kind == "azure":
+        entry = replace(
+            entry,
+            model=entry.model or value("azure_deployment"),
+            api_version=entry.api_version or value("azure_version"),
+        )
+    url = entry.url or (usual_url(entry.kind) if entry.kind else "")
+    if not url:
+        raise ConfigError(
+            f"the endpoint of kind {entry.kind!r} has no address",
+            hint="give its URL, or set AZURE_OPENAI_ENDPOINT" if entry.kind == "azure" else "give its URL",
+        )
+    return replace(entry, url=url)
+
+
+def _looked_at(entry: EndpointConfig, url: str, http: Http) -> EndpointConfig:
+    """Find out the kind of a bare URL; with a model named, it may be a server that lists none."""
+    from bridle.endpoints.recognise import identify
+
+    seen = identify(url, http)
+    if seen is not None:
+        _log.info("%s is of kind %s: %s", url, seen.kind, seen.reason)
+        return replace(entry, kind=seen.kind, url=seen.url)
+    if not entry.model:
+        raise BadResponse(
+            f"{url} answers, but not as any model server that is known",
+            hint="check the port; a server that lists no models is given as openai:MODEL@URL",
+            url=url,
+        )
+    _log.info("%s is of no kind that is known, and taken for one that speaks OpenAI's API", url)
+    return replace(entry, kind="openai", url=url)
+
+
+def open_server(entry: EndpointConfig, http: Http) -> Discovering:
+    """Make the endpoint for an entry with a kind and a URL; nothing is sent yet."""
+    from bridle.endpoints.driver import Driver
+    from bridle.endpoints.http_endpoint import HttpEndpoint
+
+    kind = kind_named(entry.kind)
+    url = _root_url(entry)
+    opener = load(kind.opens)
+    endpoint: Discovering
+    if isinstance(opener, type) and issubclass(opener, Driver):
+        driver = opener(url)
+        http.start_hint = driver.start_hint
+        endpoint = HttpEndpoint(driver, http, model=entry.model, context_tokens=entry.context_tokens)
+    else:
+        endpoint = cast("Opener", opener)(url, http, replace(entry, url=url))
+    _tell_wrapper(endpoint, entry)
+    return endpoint
+
+
+def _root_url(entry: EndpointConfig) -> str:
+    """The URL of a server with routes of its own, whatever was pasted behind its place."""
+    from bridle.endpoints.addresses import base_url
+    from bridle.endpoints.recognise import server_root
+
+    if entry.kind == "azure":
+        return entry.url
+    url = base_url(entry.url)
+    return url if entry.kind == "openai" else f"{server_root(url)}/v1"
+
+
+def _tell_wrapper(endpoint: Endpoint, entry: EndpointConfig) -> None:
+    """Tell an endpoint which wrapper its entry names, for `respond(wrapper="auto")`."""
+    from bridle.endpoints.base import HasWrapper
+
+    if entry.wrapper and isinstance(endpoint, HasWrapper):
+        endpoint.wrapper = entry.wrapper
+
+
 def open_http(
     url: str,
     *,
+    kind: str = "",
     api_key_env: str = "",
     api_key: str | None = None,
     timeout_s: float | None = None,
     offline: bool = False,
+    options: EndpointConfig = NO_OPTIONS,
 ) -> tuple[str, Http]:
     """Check a server's address and make the connection to it, with the key that belongs there.
+
+    `kind` is what the caller says that the server is. `options` gives the proxy and whom to trust.
 
     Raises:
         ConfigError: for what is no address, a key that cannot be one, and a foreign host while `offline`.
@@ -162,49 +259,30 @@ def open_http(
     from bridle.endpoints.http import Http, Timeouts
 
     base = base_url(url)
-    key, key_env = _key(base, api_key_env, api_key)
-    if not (key.isascii() and key.isprintable()):
+    key = _key(base, kind, api_key_env, api_key)
+    if not (key.text.isascii() and key.text.isprintable()):
         raise ConfigError(
             f"the key for {base} has a line break or another character that no key has",
-            hint=f"set {key_env} to the key and nothing else",
+            hint=f"set {key.variable} to the key and nothing else",
         )
-    http = Http(key, key_env, timeouts=Timeouts(total_s=timeout_s), offline=offline)
+    http = Http(
+        key.text,
+        key.variable,
+        timeouts=Timeouts(total_s=timeout_s),
+        offline=offline,
+        proxy=options.proxy,
+        ca_file=os.path.expanduser(options.ca_file),
+        verify=not options.insecure,
+    )
     http.check_host(base)
     return base, http
 
 
-def _key(url: str, env: str, given: str | None) -> tuple[str, str]:
-    """Choose the key and the name of the variable that holds it; OpenAI's own key goes to no other host."""
-    name = env or (OPENAI_KEY if urlsplit(url).hostname == OPENAI_HOST else ANY_KEY)
+def _key(url: str, kind: str, env: str, given: str | None) -> Key:
     if given is not None:
-        return given, name
-    if env and not os.environ.get(env):
+        return Key(given, env or key_for(url, kind).variable)
+    if not env:
+        return key_for(url, kind)
+    if not os.environ.get(env):
         raise ConfigError(f"the environment variable {env} of the key for {url} is not set", hint="set it")
-    return os.environ.get(name, ""), name
-
-
-def identify(url: str, http: Http) -> Identified:
-    """Find out what kind of server has an address, by routes that only one kind answers.
-
-    Raises:
-        Unreachable: when nothing answers there at all.
-    """
-    from bridle.endpoints.http import HttpCall, Timeouts
-    from bridle.endpoints.json_paths import value_at
-
-    root = url.removesuffix("/v1")
-    probe = replace(http, timeouts=Timeouts(connect_s=3.0, first_byte_s=5.0, idle_s=5.0), retries=0)
-    signs = (("webui", "/v1/internal/model/info", "model_name"), ("lmstudio", "/api/v0/models", "data"))
-    try:
-        for kind, route, member in signs:
-            try:
-                body = probe.ask(HttpCall(root + route))
-            except Unreachable:
-                raise
-            except EndpointError:
-                continue  # the server is there and has no such route
-            if value_at(body, member) is not None:
-                return Identified(kind, f"it answers {route} with {member!r}")
-    finally:
-        probe.close()
-    return Identified("openai", "it has no route of another kind that is known")
+    return Key(os.environ[env], env)

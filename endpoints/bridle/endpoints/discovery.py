@@ -1,0 +1,226 @@
+"""What model servers run here: looked for at the usual ports, and at the addresses that are configured.
+
+Plain sockets are tried first, all at once; only where one opens is HTTP spoken, so that nothing large is
+imported while nothing runs. A port says nothing about what listens there: `bridle.endpoints.recognise` asks.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from bridle.endpoints.config import EndpointConfig
+from bridle.endpoints.connect import open_http, open_server
+from bridle.endpoints.http import is_loopback
+from bridle.endpoints.kinds import KINDS
+from bridle.endpoints.places import Place, listening, local_address, places
+from bridle.endpoints.specs import spec_of
+from bridle.errors import BridleError, ConfigError, EndpointError, TimedOut, Unreachable
+
+if TYPE_CHECKING:
+    from bridle.endpoints.base import Endpoint, ModelInfo, Supports
+    from bridle.endpoints.http import Http
+    from bridle.endpoints.recognise import Identified
+
+__all__ = ["Discovered", "Server", "discover", "first_server"]
+
+FOREIGN_HOST_S = 1.5
+"""How long another machine is waited for."""
+THREADS = 12
+NOTHING = "nothing answers there"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that was found. `problem` says why it could not be asked just now; empty when it could.
+
+    `reason` says by what its kind was seen. `models` lists the loaded ones first. `context_tokens` is the
+    window in force and `trained_tokens` the one that the model was made for; None where the server does not
+    say. `holds` names the constraints that this kind of server, or this very one, claims to hold.
+    """
+
+    kind: str
+    url: str
+    reason: str
+    named_by: str = ""
+    version: str = ""
+    model: str = ""
+    models: tuple[ModelInfo, ...] = ()
+    context_tokens: int | None = None
+    trained_tokens: int | None = None
+    wrapper: str = ""
+    wrapper_reason: str = ""
+    holds: tuple[str, ...] = ()
+    problem: str = ""
+    hint: str = ""
+    named_model: bool = field(default=False, repr=False)
+
+    @property
+    def entry(self) -> EndpointConfig:
+        """The entry that opens this server; the model is named where no other way leads to it."""
+        usual = KINDS[self.kind].default_url
+        url = "" if _same_place(self.url, usual) else self.url.removesuffix("/v1")
+        return EndpointConfig(self.kind, url, model=self.model if self.named_model else "")
+
+    @property
+    def spec(self) -> str:
+        """The spec that opens this server."""
+        return spec_of(self.entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """What was found: the servers in the order of the places, and words about what else listens, by URL."""
+
+    servers: tuple[Server, ...] = ()
+    others: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def discover(given: Sequence[str] = (), *, offline: bool = False) -> Discovered:
+    """Look for model servers, by default wherever one is likely; else at the URLs that are `given`.
+
+    Addresses where nothing listens are left out unless they are given. With `offline` only this machine is
+    asked.
+
+    Raises:
+        ConfigError: for what is no address, and for a bad config file.
+    """
+    wanted = [Place(_checked(url), "given") for url in given] or places(offline=offline)
+    open_places = [place for place in listening(wanted) if not offline or is_loopback(place.url)]
+    if not open_places:
+        return Discovered(others={place.url: NOTHING for place in wanted} if given else {})
+    from concurrent.futures import ThreadPoolExecutor
+
+    def look(place: Place) -> Server | str:
+        return _look(place, bool(given), offline)
+
+    with ThreadPoolExecutor(min(THREADS, len(open_places))) as pool:
+        seen = list(pool.map(look, open_places))
+    words = {place.url: NOTHING for place in wanted if given and place not in open_places}
+    words |= {place.url: one for place, one in zip(open_places, seen, strict=True) if isinstance(one, str)}
+    servers = tuple(one for one in seen if isinstance(one, Server))
+    return Discovered(servers, {url: one for url, one in words.items() if one})
+
+
+def first_server(*, offline: bool = False) -> Server:
+    """Find the first server that can be asked.
+
+    Raises:
+        Unreachable: when there is none.
+    """
+    servers = discover(offline=offline).servers
+    able = [one for one in servers if not one.problem and one.model] or [s for s in servers if not s.problem]
+    if able:
+        return able[0]
+    if servers:
+        one = servers[0]
+        raise Unreachable(f"{one.url} ({one.kind}) cannot be asked: {one.problem}", hint=one.hint)
+    raise Unreachable(
+        "no model server was found on this machine",
+        hint="`bridle discover` tells how to start one; the endpoint embedded needs none",
+    )
+
+
+def _look(place: Place, given: bool, offline: bool) -> Server | str:
+    """Look at one address: a server, or words about what else listens there; no words when nothing does."""
+    from bridle.endpoints.http import Timeouts
+    from bridle.endpoints.recognise import QUICK, Identified, identify
+
+    timeouts = QUICK if given else Timeouts(FOREIGN_HOST_S, 3.0, 3.0)
+    key = None if given or place.named_by else ""  # a key is for an address that somebody named
+    entry = place.entry
+    try:
+        url, http = open_http(
+            place.url,
+            kind=entry.kind,
+            api_key_env=entry.api_key_env,
+            api_key=key,
+            offline=offline,
+            options=entry,
+        )
+        seen = identify(url, http, timeouts=timeouts)
+        if seen is None and entry.model:
+            seen = Identified(entry.kind, f"{place.named_by} says so", url)
+    except Unreachable:
+        return NOTHING if given else ""
+    except TimedOut:
+        return "something listens there and does not answer"
+    except BridleError as error:
+        return f"{error.message}" + (f" ({error.hint})" if error.hint else "")
+    if seen is None:
+        return "a server that is no model server of a kind that is known"
+    return _described(place, seen, http)
+
+
+def _described(place: Place, seen: Identified, http: Http) -> Server:
+    entry = replace(place.entry, kind=seen.kind, url=seen.url)
+    found = Server(seen.kind, seen.url, seen.reason, place.named_by)
+    http.timeouts = replace(http.timeouts, connect_s=3.0, first_byte_s=10.0, idle_s=10.0)
+    endpoint = open_server(entry, http)
+    try:
+        endpoint.discover()
+        return _with_facts(found, endpoint)
+    except EndpointError as error:
+        return replace(found, problem=error.message, hint=error.hint)
+    finally:
+        endpoint.close()
+
+
+def _with_facts(server: Server, endpoint: Endpoint) -> Server:
+    from bridle.endpoints.base import ListsModels
+    from bridle.endpoints.choose import choose_wrapper
+    from bridle.endpoints.http_endpoint import HttpEndpoint
+
+    models: tuple[ModelInfo, ...] = ()
+    try:
+        models = endpoint.models() if isinstance(endpoint, ListsModels) else ()
+    except EndpointError as error:
+        _log.info("%s: the models were not listed: %s", endpoint.name, error)
+    models = tuple(sorted(models, key=lambda one: (not one.loaded, one.embedding)))
+    told = endpoint.found if isinstance(endpoint, HttpEndpoint) else None
+    wrapper, reason = choose_wrapper(endpoint)
+    talkers = [one for one in models if not one.embedding]
+    return replace(
+        server,
+        version=told.version if told else "",
+        model=endpoint.model,
+        models=models,
+        context_tokens=endpoint.context_tokens,
+        trained_tokens=told.trained_tokens if told else None,
+        wrapper=wrapper.name,
+        wrapper_reason=reason,
+        holds=_holds(endpoint.supports),
+        named_model=len(talkers) > 1 and sum(one.loaded is True for one in talkers) != 1,
+    )
+
+
+def _holds(supports: Supports) -> tuple[str, ...]:
+    """Say what can be held, the surest first."""
+    schema = (supports.prompt_schema and "with our prompt") or (supports.json_schema and "in its chat")
+    words = (
+        (supports.grammar, "a grammar of the whole turn"),
+        (bool(schema), f"a JSON Schema {schema}"),
+        (supports.regex, "a regular expression"),
+        (supports.tools and supports.forced, "a forced tool call"),
+        (supports.tools and not supports.forced, "native tools, not forced"),
+        (supports.json_mode, "any JSON object"),
+    )
+    return tuple(text for is_held, text in words if is_held)
+
+
+def _checked(url: str) -> str:
+    if "://" not in url:
+        url = f"http://{url}"
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError(f"{url!r} is no address of a server", hint="write http://HOST:PORT")
+    return url
+
+
+def _same_place(url: str, usual: str) -> bool:
+    return bool(usual) and is_loopback(usual) and local_address(url) == local_address(usual)
