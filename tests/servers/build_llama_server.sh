@@ -29,7 +29,7 @@ tar -xzf "$work"/llama_cpp_python-"$version".tar.gz -C "$work"
 source=$work/llama_cpp_python-$version/vendor/llama.cpp
 cmake -S "$source" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF \
   -DLLAMA_CURL=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF \
-  -DLLAMA_BUILD_UI=OFF -DGGML_NATIVE=ON >&2
+  -DLLAMA_BUILD_UI=OFF -DGGML_NATIVE=OFF >&2
 cmake --build "$work/build" --target llama-server -j "${JOBS:-$(nproc)}" >&2
 mkdir -p "$cache"
 cp "$work/build/bin/llama-server" "$cache/llama-server.new"

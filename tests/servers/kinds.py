@@ -17,6 +17,8 @@ FAKES: Mapping[str, str] = {
     "openai": "servers.fake:ModelServer",
     "webui": "servers.fake:ModelServer",
     "lmstudio": "servers.fake:ModelServer",
+    "llama-server": "servers.fake_llama_server:FakeLlamaServer",
+    "llama-cpp-python": "servers.fake_llama_cpp_server:FakeLlamaCppServer",
 }
 """`module:class` by kind; `ModelServer` itself is made with the kind's name."""
 

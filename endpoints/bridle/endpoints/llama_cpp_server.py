@@ -154,7 +154,7 @@ class LlamaCppServer(OpenAICompat):
         if not request.prompt:
             return None
         self.before(request, model, ask)
-        body: dict[str, JSON] = {"input": self.prompt_text(request)} | ({"model": model} if model else {})
+        body = _input(self.prompt_text(request), model)
         return integer_at(ask(HttpCall(f"{self.root}/extras/tokenize/count", body)), "count")
 
     def chat_template(self, ask: Ask, model: str) -> str | None:
@@ -162,8 +162,11 @@ class LlamaCppServer(OpenAICompat):
         return None
 
     def _tokens(self, text: str, ask: Ask, model: str) -> list[JSON]:
-        body: dict[str, JSON] = {"input": text} | ({"model": model} if model else {})
-        return list_at(ask(HttpCall(f"{self.root}/extras/tokenize", body)), "tokens")
+        return list_at(ask(HttpCall(f"{self.root}/extras/tokenize", _input(text, model))), "tokens")
+
+
+def _input(text: str, model: str) -> dict[str, JSON]:
+    return {"input": text, "model": model} if model else {"input": text}
 
 
 def _first_marks(request: Request) -> list[str]:
