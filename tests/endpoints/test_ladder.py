@@ -10,7 +10,7 @@ import pytest
 from bridle.endpoints.base import Answer, NativeCall, Request, Supports
 from bridle.endpoints.ladder import forget
 from bridle.endpoints.observing import Observation, observed_by
-from bridle.endpoints.respond import respond
+from bridle.endpoints.responding import respond
 from bridle.endpoints.scripted import Scripted
 from bridle.errors import (
     AuthError,
@@ -265,7 +265,7 @@ def test_arguments_of_a_native_call_are_checked_and_repaired_as_written_ones_are
     assert completion.message.calls == CALLED
     assert len(completion.repairs) >= 2
     wrong = Server([Answer("", calls=(NativeCall("fly", "{}"),))] * 3, supports)
-    completion = respond(wrong, USER, TOOLS)
+    completion = respond(wrong, USER, TOOLS, constraint="tools")
     assert completion.message.calls == ()
     assert "fly" in completion.refusals[0].reason
 

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from bridle.endpoints.llamacpp import LlamaCpp
-from bridle.endpoints.respond import respond
+from bridle.endpoints.responding import respond
 from bridle.errors import GrammarError, InputError, MissingExtra
 from bridle.grammars import (
     Alt,

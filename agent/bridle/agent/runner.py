@@ -37,7 +37,7 @@ from bridle.agent.tools import run_tool
 from bridle.endpoints.base import Endpoint, Request
 from bridle.endpoints.choose import choose_wrapper
 from bridle.endpoints.connect import connect
-from bridle.endpoints.respond import respond
+from bridle.endpoints.responding import respond
 from bridle.errors import ContextOverflow, StoreError
 from bridle.grammars import Bounds
 from bridle.messages import JSON, Completion, Message, ToolCall

@@ -1,7 +1,7 @@
 """What an endpoint is: something that turns a request into text.
 
 An endpoint knows how to reach a model and what it can enforce. It knows nothing about prompt formats or
-call syntaxes: `bridle.endpoints.respond` renders, asks, and reads. Drivers state their abilities in
+call syntaxes: `bridle.endpoints.responding` renders, asks, and reads. Drivers state their abilities in
 `Supports`, and callers ask those, never a kind's name.
 """
 

@@ -139,16 +139,19 @@ class _Asking:
         return self._send(rung, replace(plan, request=request))
 
     def _send(self, rung: Rung, plan: Plan) -> Completion:
+        streams = self._on_delta is not None or self._should_stop is not None
         feed = Feed(plan.reader, self._show if self._on_delta is not None else None)
         feed.take(plan.primed)
         begun, start = time.time(), time.perf_counter()
         seen = Observation(self._endpoint, self._question, self._reason, rung, plan.request, begun, 0.0)
         try:
-            answer = self._endpoint.complete(plan.request, feed.take, self._should_stop)
+            answer = self._endpoint.complete(plan.request, feed.take if streams else None, self._should_stop)
         except BridleError as error:
             tell(replace(seen, seconds=time.perf_counter() - start, error=error))
             raise
         took = time.perf_counter() - start
+        if not streams:
+            feed.take(answer.text)
         reading = read_answer(answer, plan, self._question, feed)
         seconds = time.perf_counter() - self._start
         completion = completion_of(answer, reading, plan, self._question, self._reason, seconds)
