@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 
 from bridle.grammars import for_schema, shortest
+from bridle.grammars.gbnf_dialects import Dialect
 from bridle.grammars.gbnf_matching import GbnfMatcher
 from bridle.grammars.gbnf_syntax import Item, Rule, read_gbnf
 from bridle.grammars.schema_keywords import validator_of
@@ -16,16 +17,16 @@ __all__ = ["held_by_gbnf", "held_by_schema"]
 LONG = "x" * 10_000
 
 
-def held_by_gbnf(gbnf: str, text: str) -> str:
+def held_by_gbnf(gbnf: str, text: str, dialect: Dialect = "llama.cpp") -> str:
     """Return the text if it is a sentence of the grammar, else a short one that is.
 
     Raises:
         GrammarError: for a grammar that cannot be read.
     """
-    matcher = GbnfMatcher(gbnf)
+    matcher = GbnfMatcher(gbnf, dialect)
     if matcher.matches(text):
         return text
-    found = _Shortest(read_gbnf(gbnf)).of_rule("root")
+    found = _Shortest(read_gbnf(gbnf, dialect)).of_rule("root")
     assert matcher.matches(found), found
     return found
 
@@ -44,7 +45,7 @@ class _Shortest:
     """Finds short sentences; rules that name each other are looked at until nothing gets shorter."""
 
     def __init__(self, rules: Mapping[str, Rule]) -> None:
-        self._known = {name: LONG for name in rules}
+        self._known = dict.fromkeys(rules, LONG)
         changed = True
         while changed:
             changed = False

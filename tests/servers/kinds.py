@@ -19,6 +19,9 @@ FAKES: Mapping[str, str] = {
     "lmstudio": "servers.fake:ModelServer",
     "llama-server": "servers.fake_llama_server:FakeLlamaServer",
     "llama-cpp-python": "servers.fake_llama_cpp_server:FakeLlamaCppServer",
+    "koboldcpp": "servers.fake_koboldcpp:FakeKoboldCpp",
+    "vllm": "servers.fake_vllm:FakeVLLM",
+    "sglang": "servers.fake_sglang:FakeSGLang",
 }
 """`module:class` by kind; `ModelServer` itself is made with the kind's name."""
 
