@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar
 
 from bridle.endpoints.abilities import refuse_dropped
 from bridle.endpoints.base import Answer, Embeddings, ModelInfo, Request, Supports
 from bridle.endpoints.deadline import Deadline
 from bridle.endpoints.driver import Driver, Found, Piece
 from bridle.endpoints.gathering import Gathered
-from bridle.endpoints.http import Http, Timeouts
+from bridle.endpoints.http import Http, HttpCall, Timeouts
 from bridle.endpoints.http_errors import bad_body, error_message, refusal
 from bridle.endpoints.http_reply import Reply
 from bridle.endpoints.overflow import Counted
@@ -23,6 +22,7 @@ from bridle.errors import (
     ContextOverflow,
     EndpointError,
     InputError,
+    RequestRefused,
     StreamTruncated,
 )
 from bridle.messages import JSON
@@ -32,9 +32,6 @@ __all__ = ["HttpEndpoint"]
 
 class HttpEndpoint:
     """An endpoint that reaches its model over HTTP, in the way that its driver knows."""
-
-    QUICK: ClassVar[Timeouts] = Timeouts(3.0, 5.0, 5.0)
-    """How long what is only nice to know is waited for."""
 
     def __init__(
         self, driver: Driver, http: Http, *, model: str = "", context_tokens: int | None = None
@@ -81,7 +78,7 @@ class HttpEndpoint:
         """The model's template where the server tells it; asked once, when it is first wanted."""
         if not self._template_asked:
             self._template_asked = True
-            quick = replace(self.http, timeouts=self.QUICK, retries=0)
+            quick = replace(self.http, timeouts=QUICK, retries=0)
             try:
                 self._template = self.driver.chat_template(quick.ask, self._model)
             except EndpointError:
@@ -123,11 +120,13 @@ class HttpEndpoint:
         gathered = Gathered(StopCutter(request.stop), on_text)
         cancelled = False
         try:
-            with self.http.open(call, limit.is_over if limit.watched else None) as reply:
-                self._receive(reply, gathered)
+            self._exchange(call, gathered, limit.is_over if limit.watched else None)
         except Cancelled:
             cancelled = True
             self._tell_cancelled(request)
+        except RequestRefused as error:
+            meant = self.driver.explain(error, self.http.ask)
+            raise meant from (error if meant is not error else error.__cause__)
         body = call.body or {}
         answer = gathered.answer(cancelled, dropped, body)
         answer = replace(answer, sent_as=tuple(n for n in self.driver.constraint_fields if n in body))
@@ -138,6 +137,20 @@ class HttpEndpoint:
             if self.driver.counts_prompt:
                 self._counted.check(fitted, answer, self.name, self._context_tokens)
         return answer
+
+    def _exchange(
+        self, call: HttpCall, gathered: Gathered, should_stop: Callable[[], bool] | None
+    ) -> None:
+        """Send a call and take the pieces of its answer; raises `Cancelled` when `should_stop` said so."""
+        with self.http.open(call, should_stop) as reply:
+            try:
+                self._receive(reply, gathered)
+            except Cancelled:
+                raise
+            except EndpointError as error:
+                gathered.close()
+                _keep(error, gathered.cutter.text)
+                raise
 
     def count_tokens(self, request: Request) -> int | None:
         """Count the prompt's tokens; see `bridle.endpoints.base.Endpoint`."""
@@ -202,13 +215,17 @@ class HttpEndpoint:
         call = self.driver.cancel_call(request)
         if call is None:
             return
-        quick = replace(self.http, timeouts=self.QUICK, retries=0)
+        quick = replace(self.http, timeouts=QUICK, retries=0)
         try:
             quick.ask(call)
         except EndpointError:
             return  # it may have seen the closed connection already
         finally:
             quick.close()
+
+    def _exchange(self, call: HttpCall, gathered: Gathered, should_stop: Callable[[], bool] | None) -> None:
+        with self.http.open(call, should_stop) as reply:
+            self._receive(reply, gathered)
 
     def _receive(self, reply: Reply, gathered: Gathered) -> None:
         if not reply.streams:
@@ -224,11 +241,9 @@ class HttpEndpoint:
             if body is not None and gathered.take(self._piece(body, reply)):
                 return
         if self.driver.marks_end and not gathered.is_ended:
-            gathered.answer(False, (), {})  # shows what is held back
             raise StreamTruncated(
                 f"the stream of {reply.url} ended before the answer did",
                 hint="the server may have failed: look at its log",
-                partial=gathered.cutter.text,
                 url=reply.url,
             )
 
@@ -247,10 +262,18 @@ class HttpEndpoint:
         failed = isinstance(body, dict) and (body.get("error") or body.get("object") == "error")
         text = json.dumps(body, ensure_ascii=False) if failed else ""
         if failed and error_message(text):
-            raise refusal(reply.status, reply.url, self.http.clean(text))
+            raise refusal(reply.status, reply.url, self.http.clean(text), key_env=self.http.key_env)
         piece = self.driver.read(body)
         if piece is None:
             shown = self.http.clean(json.dumps(body, ensure_ascii=False))
             hint = f"is it the API of a server of kind {self.driver.kind!r}?"
             raise bad_body(reply.status, reply.url, shown, hint=hint)
         return piece
+
+
+def _keep(error: EndpointError, partial: str) -> None:
+    """Note in an error what had come of the answer."""
+    error.facts.setdefault("partial", "")
+    error.facts["partial"] = error.facts["partial"] or partial
+    if isinstance(error, StreamTruncated):
+        error.partial = error.partial or partial
