@@ -42,7 +42,7 @@ def counts_after_cut(window: int, n_keep: int) -> frozenset[int]:
 
 @dataclass
 class Prompts:
-    """What was counted for the last prompt, to tell how many tokens the next one has at least."""
+    """The prompt by which is told how many tokens the next one has at least: mostly the last one."""
 
     text: str = ""
     n_tokens: int = 0
@@ -51,14 +51,16 @@ class Prompts:
         """Return how many tokens a prompt has at least: as many as words, and as the prompt it goes on."""
         words = len(text.split())
         least = int(SHARE * words) if words >= FEWEST_WORDS else 0
-        if is_silent and self.goes_on(text):
-            new = len(text[len(self.text) :].split())
-            least = max(least, self.n_tokens + int(SHARE * new) - SLACK)
-        return least
+        return max(least, self._grown(text) - SLACK) if is_silent else least
 
     def goes_on(self, text: str) -> bool:
-        """Whether a prompt begins with the whole of the last one."""
+        """Whether a prompt begins with the whole of an earlier one."""
         return self.n_tokens > 0 and text.startswith(self.text)
+
+    def _grown(self, text: str) -> int:
+        if not self.goes_on(text):
+            return 0
+        return self.n_tokens + int(SHARE * len(text[len(self.text) :].split()))
 
     def refuse(self, request: Request, window: int, name: str) -> None:
         """Refuse what is certainly too long.
@@ -105,4 +107,5 @@ class Prompts:
                 least_tokens=least,
                 context_tokens=window,
             )
-        self.text, self.n_tokens = text, counted
+        if counted >= self._grown(text):
+            self.text, self.n_tokens = text, counted  # else what is lost bit by bit would never be seen
