@@ -34,6 +34,8 @@ COMMANDS: Mapping[str, Entry] = {
     "chat": Entry("bridle.cli.chat:command", "Talk to an agent that remembers."),
     "ask": Entry("bridle.cli.ask:command", "Ask a model once; get text or valid tool calls."),
     "discover": Entry("bridle.cli.discover:command", "Find the model servers that run here."),
+    "configure": Entry("bridle.cli.configure:command", "Set up endpoint, model, wrapper and memory."),
+    "config": Entry("bridle.cli.config:command", "Show the settings in force and where they come from."),
     "agents": Entry("bridle.cli.agents:command", "List and delete agents."),
     "wrappers": Entry("bridle.cli.wrappers:command", "List, show, try and choose prompt formats."),
     "grammar": Entry("bridle.cli.grammar:command", "Make, check and try constraints on what is written."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -28,8 +29,9 @@ class EndpointCommand(click.Command):
 def open_endpoint(
     spec: str | None, *, model: str | None = None, wrapper: str | None = None, offline: bool = False
 ) -> tuple[Endpoint, str]:
-    """Open `spec`, else the configured default, else the embedded model; say which wrapper to use.
+    """Open `spec`, else what BRIDLE_ENDPOINT names, else the configured default, else the embedded model.
 
+    Returns it with the wrapper to use.
     The wrapper is the given one, else that of the endpoint's entry in the config file, else "auto". A wrapper
     that does not exist is refused before anything is opened.
 
@@ -40,10 +42,12 @@ def open_endpoint(
     from bridle.endpoints.choose import OWN
     from bridle.endpoints.config import load_config
     from bridle.endpoints.connect import connect, parse_spec
+    from bridle.endpoints.environment import ENDPOINT
     from bridle.wrappers import get_wrapper
 
     config = load_config()
-    entry = parse_spec((config.default_endpoint or EMBEDDED) if spec is None else spec, config)
+    usual = os.environ.get(ENDPOINT) or config.default_endpoint or EMBEDDED
+    entry = parse_spec(usual if spec is None else spec, config)
     chosen = wrapper or entry.wrapper
     if chosen not in ("", "auto", OWN):
         get_wrapper(chosen)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
+import textwrap
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import click
 
 from bridle.cli import output
+from bridle.endpoints.specs import short_url
 
 if TYPE_CHECKING:
     from bridle.endpoints.base import ModelInfo
@@ -74,13 +78,27 @@ def _print(found: Discovered, urls: tuple[str, ...]) -> None:
             click.echo()
         version = f" {server.version}" if server.version else ""
         named = f" ({server.named_by})" if server.named_by not in ("", "given") else ""
-        click.echo(output.printable(f"{server.kind}{version} at {server.url.removesuffix('/v1')}{named}"))
+        click.echo(output.printable(f"{server.kind}{version} at {short_url(server.url)}{named}"))
         for label, text in lines_of(server):
-            click.echo(f"  {label:<10}{output.printable(text)}")
+            click.echo(_hanging(f"  {label:<10}", output.printable(text)))
     for url, words in found.others.items():
         output.print_note(f"{url}: {words}")
     if not found.servers and not urls:
         _print_ways()
+
+
+def _hanging(label: str, text: str) -> str:
+    """In a terminal, break the lines of a long text beside its label; a command stays on one line."""
+    if not sys.stdout.isatty() or "next" in label:
+        return label + text
+    width = max(shutil.get_terminal_size().columns, 40)
+    return textwrap.fill(
+        label + text,
+        width,
+        subsequent_indent=" " * len(label),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _print_ways() -> None:
@@ -143,7 +161,7 @@ def _save(found: Discovered, name: str) -> str:
     if not able:
         return ""
     server = able[0]
-    file = save_endpoint(name, replace(server.entry, url=server.url.removesuffix("/v1")))
+    file = save_endpoint(name, replace(server.entry, url=short_url(server.url)))
     others = " Others are saved with `bridle discover URL --save NAME`." if len(able) > 1 else ""
-    output.print_note(f"{server.url.removesuffix('/v1')} is kept as {name} in {file}.{others}")
+    output.print_note(f"{short_url(server.url)} is kept as {name} in {file}.{others}")
     return str(file)

@@ -17,7 +17,7 @@ from bridle.endpoints.connect import open_http, open_server
 from bridle.endpoints.http import is_loopback
 from bridle.endpoints.kinds import KINDS
 from bridle.endpoints.places import Place, listening, local_address, places
-from bridle.endpoints.specs import spec_of
+from bridle.endpoints.specs import short_url, spec_of
 from bridle.errors import BridleError, ConfigError, EndpointError, TimedOut, Unreachable
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Server:
     def entry(self) -> EndpointConfig:
         """The entry that opens this server; the model is named where no other way leads to it."""
         usual = KINDS[self.kind].default_url
-        url = "" if _same_place(self.url, usual) else self.url.removesuffix("/v1")
+        url = "" if _same_place(self.url, usual) else short_url(self.url)
         return EndpointConfig(self.kind, url, model=self.model if self.named_model else "")
 
     @property
@@ -207,7 +207,7 @@ def _holds(supports: Supports) -> tuple[str, ...]:
         (bool(schema), f"a JSON Schema {schema}"),
         (supports.regex, "a regular expression"),
         (supports.tools and supports.forced, "a forced tool call"),
-        (supports.tools and not supports.forced, "native tools, not forced"),
+        (supports.tools and not supports.forced, "native tools (not forced)"),
         (supports.json_mode, "any JSON object"),
     )
     return tuple(text for is_held, text in words if is_held)

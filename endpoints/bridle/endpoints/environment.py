@@ -14,11 +14,15 @@ from urllib.parse import urlsplit
 from bridle.endpoints.kinds import KINDS
 
 __all__ = [
+    "ADDRESSES",
     "ANY_KEY",
+    "ENDPOINT",
     "OPENAI_HOST",
+    "VALUES",
     "VARIABLES",
     "Address",
     "Key",
+    "address_of",
     "addresses",
     "key_for",
     "usual_url",
@@ -27,6 +31,8 @@ __all__ = [
 
 OPENAI_HOST = "api.openai.com"
 ANY_KEY = "BRIDLE_API_KEY"
+ENDPOINT = "BRIDLE_ENDPOINT"
+"""The variable that names the endpoint to use where none is given."""
 
 ADDRESSES: Mapping[str, tuple[str, ...]] = {
     "openai": ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
@@ -101,13 +107,13 @@ class Key:
 
 def addresses() -> tuple[Address, ...]:
     """List the addresses that the environment names."""
-    found = (_address(kind) for kind in ADDRESSES)
+    found = (address_of(kind) for kind in ADDRESSES)
     return tuple(one for one in found if one is not None)
 
 
 def usual_url(kind: str) -> str:
     """Name the address of a kind where none is given: the environment's, else the usual one; may be empty."""
-    found = _address(kind)
+    found = address_of(kind)
     return found.url if found else KINDS[kind].default_url
 
 
@@ -135,7 +141,8 @@ def key_for(url: str, kind: str = "") -> Key:
     return Key(os.environ.get(ANY_KEY, ""), ANY_KEY)
 
 
-def _address(kind: str) -> Address | None:
+def address_of(kind: str) -> Address | None:
+    """Name the address that the environment gives for a kind; None when it gives none."""
     text, variable = _first(ADDRESSES.get(kind, ()))
     if not text.strip():
         return None

@@ -10,7 +10,7 @@ from bridle.endpoints.config import Config, EndpointConfig, load_config
 from bridle.endpoints.kinds import KINDS
 from bridle.errors import ConfigError
 
-__all__ = ["AUTO", "parse_spec", "spec_help", "spec_of"]
+__all__ = ["AUTO", "parse_spec", "short_url", "spec_help", "spec_of"]
 
 AUTO = "auto"
 """The spec, and the kind, of what is found first on this machine."""
@@ -77,6 +77,17 @@ def spec_of(entry: EndpointConfig) -> str:
     model = f":{entry.model}" if entry.model else ""
     at = f"@{entry.url}" if entry.url and entry.kind else entry.url
     return f"{entry.kind}{model}{at}"
+
+
+def short_url(url: str) -> str:
+    """Leave out the `/v1` of an address that has no other path; it is added where it belongs.
+
+    >>> short_url("http://h:1/v1/"), short_url("https://h/api/v1")
+    ('http://h:1', 'https://h/api/v1')
+    """
+    url = url.rstrip("/")
+    short = url.removesuffix("/v1")
+    return short if short.count("/") == 2 else url
 
 
 def _names_a_kind(text: str) -> bool:

@@ -1,0 +1,56 @@
+"""Questions to a person, or to lines in a pipe: each with a default, asked again until the answer will do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import click
+
+from bridle.errors import BridleError
+
+__all__ = ["Questions"]
+
+
+class Questions:
+    """Asks on standard error, and reads standard input. With `defaults` nothing is asked."""
+
+    def __init__(self, *, defaults: bool = False) -> None:
+        self._defaults = defaults
+
+    def text(
+        self, question: str, default: str = "", *, shown: str = "", check: Callable[[str], str] | None = None
+    ) -> str:
+        """Ask for a text; nothing means the default, which is `shown` in other words where these are given.
+
+        `check` returns the answer as it is to be kept, or raises a `BridleError` that is shown.
+        """
+
+        def checked(answer: str) -> str:
+            answer = answer.strip() or default
+            try:
+                return check(answer) if check is not None else answer
+            except BridleError as error:
+                raise click.UsageError(f"{error.message}\n  {error.hint}") from error
+
+        if self._defaults:
+            return check(default) if check is not None else default
+        return str(
+            click.prompt(
+                f"{question} [{shown or default}]" if shown or default else question,
+                default="",
+                show_default=False,
+                value_proc=checked,
+                err=True,
+            )
+        )
+
+    def choice(self, question: str, choices: Sequence[str], default: str) -> str:
+        """Ask for one of some words."""
+        if self._defaults:
+            return default
+        kind = click.Choice(list(choices), case_sensitive=False)
+        return str(click.prompt(question, default=default, type=kind, err=True))
+
+    def confirmed(self, question: str) -> bool:
+        """Ask for a yes; nothing means yes."""
+        return self._defaults or click.confirm(question, default=True, err=True)
