@@ -131,6 +131,7 @@ def _ask(question: str, options: Options) -> tuple[str, Completion]:
     gbnf = read_text(grammar, "--grammar") if grammar is not None else None
 
     from bridle.endpoints import respond
+    from bridle.endpoints.recorder import recording
     from bridle.grammars import choice_grammar
 
     system = options["system"]
@@ -141,26 +142,27 @@ def _ask(question: str, options: Options) -> tuple[str, Completion]:
         options["endpoint"], model=options["model"], wrapper=options["wrapper"], offline=options["offline"]
     )
     try:
-        return opened.name, respond(
-            opened,
-            messages,
-            tools,
-            tool_choice=options["tool_choice"],
-            wrapper=wrapper,
-            constraint=options["constraint"],
-            schema=schema_body,
-            gbnf=gbnf,
-            grammar=choices,
-            parallel=options["parallel"],
-            think=options["think"],
-            max_tokens=options["max_tokens"],
-            max_seconds=options["max_seconds"],
-            retries=options["retries"],
-            strict=options["strict"],
-            temperature=options["temperature"],
-            seed=options["seed"],
-            on_delta=None if options["as_json"] else _show,
-        )
+        with recording():
+            return opened.name, respond(
+                opened,
+                messages,
+                tools,
+                tool_choice=options["tool_choice"],
+                wrapper=wrapper,
+                constraint=options["constraint"],
+                schema=schema_body,
+                gbnf=gbnf,
+                grammar=choices,
+                parallel=options["parallel"],
+                think=options["think"],
+                max_tokens=options["max_tokens"],
+                max_seconds=options["max_seconds"],
+                retries=options["retries"],
+                strict=options["strict"],
+                temperature=options["temperature"],
+                seed=options["seed"],
+                on_delta=None if options["as_json"] else _show,
+            )
     finally:
         opened.close()
 

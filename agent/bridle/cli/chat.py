@@ -89,7 +89,9 @@ def _open(
 ) -> Agent:
     from bridle.agent import Agent, Store
     from bridle.endpoints.config import home
+    from bridle.endpoints.recorder import recording
 
+    stack.enter_context(recording())
     store = stack.enter_context(Store(home()))
     opened, chosen = open_endpoint(endpoint, model=model, wrapper=wrapper, offline=offline)
     stack.callback(opened.close)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -11,9 +12,10 @@ from bridle.endpoints.asking import Question
 from bridle.endpoints.base import Endpoint, Sampling
 from bridle.endpoints.completing import Feed, completion_of, read_answer
 from bridle.endpoints.ladder import HELD, Rung, remember, rungs, steps_down
-from bridle.endpoints.observing import Observation, tell
+from bridle.endpoints.observing import Observation, is_observed, tell
 from bridle.endpoints.planning import Plan, plan_for
 from bridle.endpoints.planning_values import plan_value, value_rungs
+from bridle.endpoints.wire import Tap, tapped
 from bridle.errors import BridleError, EndpointError, SchemaError
 from bridle.messages import Attempt, Completion, Delta, Message, Usage
 
@@ -144,18 +146,22 @@ class _Asking:
         feed.take(plan.primed)
         begun, start = time.time(), time.perf_counter()
         seen = Observation(self._endpoint, self._question, self._reason, rung, plan.request, begun, 0.0)
-        try:
-            answer = self._endpoint.complete(plan.request, feed.take if streams else None, self._should_stop)
-        except BridleError as error:
-            tell(replace(seen, seconds=time.perf_counter() - start, error=error))
-            raise
+        with tapped() if is_observed() else nullcontext(Tap()) as arrived:
+            try:
+                answer = self._endpoint.complete(
+                    plan.request, feed.take if streams else None, self._should_stop
+                )
+            except BridleError as error:
+                took = time.perf_counter() - start
+                tell(replace(seen, seconds=took, wire=arrived.bytes, error=error))
+                raise
         took = time.perf_counter() - start
         if not streams:
             feed.take(answer.text)
         reading = read_answer(answer, plan, self._question, feed)
         seconds = time.perf_counter() - self._start
         completion = completion_of(answer, reading, plan, self._question, self._reason, seconds)
-        tell(replace(seen, seconds=took, answer=answer, completion=completion))
+        tell(replace(seen, seconds=took, wire=arrived.bytes, answer=answer, completion=completion))
         return completion
 
     def _show(self, delta: Delta) -> None:

@@ -16,7 +16,7 @@ from bridle.endpoints.base import Answer, Endpoint, Request
 from bridle.errors import BridleError
 from bridle.messages import Completion
 
-__all__ = ["Observation", "observed_by", "tell"]
+__all__ = ["Observation", "is_observed", "observed_by", "tell"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class Observation:
     request: Request
     started: float
     seconds: float
+    wire: bytes = b""
+    """What a server sent, as it came; empty for a model in this process."""
     answer: Answer | None = None
     completion: Completion | None = None
     error: BridleError | None = None
@@ -51,6 +53,11 @@ def observed_by(observer: Observer) -> Generator[None, None, None]:
         yield
     finally:
         _observers.reset(token)
+
+
+def is_observed() -> bool:
+    """Whether anybody watches."""
+    return bool(_observers.get())
 
 
 def tell(observation: Observation) -> None:
