@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-import requests
 
 from bridle.endpoints.http import Http, HttpCall, Timeouts, is_loopback
-from bridle.endpoints.http_reply import Exchange
-from bridle.errors import BadResponse, Cancelled, ConfigError, RequestRefused, Unreachable
-from servers.fake import Response, Server, events, json_response, server, unused_url
+from bridle.endpoints.http_reply import Exchange, Head, Reply
+from bridle.errors import (
+    BadResponse,
+    Cancelled,
+    ConfigError,
+    EndpointError,
+    RequestRefused,
+    ServerCrashed,
+    TimedOut,
+    Unreachable,
+)
+from servers.connections import open_http, raw_server
+from servers.fake import Response, Server, events, json_response, server, unused_url, wait_until
 
 __all__ = ["server"]
 
 KEY = "sk-very-secret"
+TLS = Path(__file__).parent.parent / "data" / "tls"
 
 
 @pytest.fixture
@@ -79,29 +88,6 @@ def test_waiting_to_try_again_can_be_stopped(server: Server, http: Http) -> None
     assert time.monotonic() - start < 2
 
 
-@contextmanager
-def raw_server(answer: bytes) -> Generator[tuple[str, list[bytes]]]:
-    """A listener that reads once, sends these bytes and hangs up."""
-    asked: list[bytes] = []
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            while True:
-                try:
-                    one, _ = listener.accept()
-                except OSError:
-                    return
-                with one:
-                    asked.append(one.recv(65536))
-                    one.sendall(answer)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}", asked
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join(2)
-
-
 def test_a_connection_that_drops_before_the_answer_is_tried_again(http: Http) -> None:
     with raw_server(b"") as (url, asked), pytest.raises(BadResponse, match="broke off") as caught:
         http.ask(HttpCall(url))
@@ -142,26 +128,31 @@ def held(server: Server) -> Response:
 
 def test_the_first_byte_has_a_deadline(server: Server) -> None:
     server.routes["*"] = lambda _: held(server)
-    with pytest.raises(Unreachable, match=r"did not answer within 0\.2 s"):
+    with pytest.raises(TimedOut, match=r"did not answer within 0\.2 s") as caught:
         Http(timeouts=Timeouts(first_byte_s=0.2)).ask(HttpCall(server.url))
+    assert (caught.value.facts["limit"], caught.value.facts["seconds"]) == ("first_byte", 0.2)
+    assert len(server.seen) == 1
 
 
 def test_a_pause_has_a_deadline(server: Server) -> None:
-    server.routes["*"] = lambda _: events([b"data: 1\n\n"] * 3, pause_s=1.5)
+    server.routes["*"] = lambda _: events([b"data: 1\n\n"] * 3, pause_s=0.5)
     http = Http(timeouts=Timeouts(idle_s=0.2))
     with (
-        pytest.raises(BadResponse, match=r"nothing for 0\.2 s") as caught,
+        pytest.raises(TimedOut, match=r"nothing for 0\.2 s") as caught,
         http.open(HttpCall(server.url)) as reply,
     ):
         list(reply.events())
+    assert (caught.value.facts["limit"], caught.value.facts["seconds"]) == ("idle", 0.2)
     assert caught.value.retryable
 
 
 def test_the_whole_has_a_deadline(server: Server) -> None:
     server.routes["*"] = lambda _: events([b"data: 1\n\n"] * 100, pause_s=0.05)
     start = time.monotonic()
-    with pytest.raises(BadResponse), Http(timeouts=Timeouts(total_s=0.4)).open(HttpCall(server.url)) as reply:
+    http = Http(timeouts=Timeouts(total_s=0.4))
+    with pytest.raises(TimedOut) as caught, http.open(HttpCall(server.url)) as reply:
         list(reply.events())
+    assert (caught.value.facts["limit"], caught.value.facts["seconds"]) == ("total", 0.4)
     assert 0.3 < time.monotonic() - start < 1.5
 
 
@@ -300,19 +291,92 @@ def test_a_long_refusal_is_read_in_part(server: Server, http: Http) -> None:
     assert http.ask(HttpCall(server.url)) == 1
 
 
-def test_an_answer_to_a_call_that_was_given_up_is_closed() -> None:
-    released, closed = threading.Event(), threading.Event()
+class Slow(Exchange):
+    """An exchange on a thread, as a library would do it."""
 
-    class Late(requests.Response):
-        def close(self) -> None:
-            closed.set()
+    def _run(self, transmit: Callable[[], Any]) -> None:
+        try:
+            self._items.put(Head(200, {"content-type": "application/json"}))
+            self._items.put(transmit())
+            self._items.put(None)
+        except OSError as error:
+            self._items.put(error)
 
-    def transmit() -> requests.Response:
+
+def test_an_exchange_on_a_thread_is_watched_all_the_same() -> None:
+    released = threading.Event()
+
+    def late() -> bytes:
         released.wait(5)
-        return Late()
+        return b"1"
 
-    exchange = Exchange(transmit)
-    threading.Timer(0.05, released.set).start()
-    exchange.give_up()
-    assert closed.wait(5)
-    assert not exchange.over
+    with Reply(Http(), "http://h", Slow(lambda: b"[1]"), None, None) as reply:
+        assert reply.json() == [1]
+    threading.Timer(0.3, released.set).start()
+    timeouts = Timeouts(first_byte_s=0.1)
+    with pytest.raises(TimedOut), Reply(Http(), "http://h", Slow(late), None, None, timeouts) as reply:
+        reply.json()
+
+    def broken() -> bytes:
+        raise ConnectionResetError("reset")
+
+    with pytest.raises(ServerCrashed), Reply(Http(), "http://h", Slow(broken), None, None) as reply:
+        reply.json()
+
+
+def test_lines_of_json_are_events(server: Server, http: Http) -> None:
+    lines = '{"a": "ü\u2028"}\n\n{"b": 1}\r\n{"done"'.encode()
+    for size in (1, 2, 3, 1000):
+        cut = [lines[at : at + size] for at in range(0, len(lines), size)]
+        server.routes["*"] = lambda _, cut=cut: Response(200, cut, "application/x-ndjson", framing="chunked")
+        with http.open(HttpCall(server.url)) as reply:
+            assert reply.streams
+            found = [(event.data, event.complete) for event in reply.events()]
+        assert found == [('{"a": "ü\u2028"}', True), ('{"b": 1}', True), ('{"done"', False)]
+
+
+def test_a_stream_is_known_by_its_beginning_where_its_type_says_nothing(server: Server, http: Http) -> None:
+    server.routes["*"] = lambda _: Response(200, [b"da", b"ta: 1\n\n"], "text/plain", framing="chunked")
+    with http.open(HttpCall(server.url)) as reply:
+        assert not reply.streams  # too little to know
+    server.routes["*"] = lambda _: Response(200, [b"data", b": 1\n\n"], "text/plain")
+    with http.open(HttpCall(server.url)) as reply:
+        assert reply.streams
+        assert [event.data for event in reply.events()] == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        ('"Grüße"'.encode(), "application/json"),
+        ('"Grüße"'.encode(), "application/json; charset=ISO-8859-1"),
+        ('"Grüße"'.encode("latin-1"), "application/json; charset=ISO-8859-1"),
+        (b"\xef\xbb\xbf" + '"Grüße"'.encode(), "application/json"),
+    ],
+)
+def test_text_is_read_whatever_is_said_of_it(
+    server: Server, http: Http, body: bytes, content_type: str
+) -> None:
+    server.routes["*"] = lambda _: Response(200, (body,), content_type)
+    assert http.ask(HttpCall(server.url)) == "Grüße"
+
+
+def test_an_end_of_the_connection_is_heard_in_all_threads(server: Server) -> None:
+    server.routes["*"] = lambda _: held(server)
+    raised: list[type[BaseException]] = []
+    with open_http() as http:
+
+        def ask() -> None:
+            try:
+                http.ask(HttpCall(server.url))
+            except EndpointError as error:
+                raised.append(type(error))
+
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        assert wait_until(lambda: len(server.seen) == 3)
+        http.close()
+        for thread in threads:
+            thread.join(5)
+    assert raised == [Cancelled] * 3

@@ -10,7 +10,14 @@ import requests.exceptions
 import urllib3.exceptions
 
 from bridle.endpoints.http_errors import error_message, from_foreign, is_foreign, overflow, refusal
-from bridle.errors import BadResponse, ContextOverflow, EndpointError, RequestRefused, Unreachable
+from bridle.errors import (
+    BadResponse,
+    ConstraintRejected,
+    ContextOverflow,
+    EndpointError,
+    RequestRefused,
+    Unreachable,
+)
 from servers.fake import recorded
 
 URL = "http://127.0.0.1:1/v1/completions"
@@ -101,14 +108,14 @@ def test_the_message_is_found_in_each_shape(body: str, message: str) -> None:
         ),
         (
             "llama-cpp-python-server-0.3.36/18_chat_json_schema_openai_style",
-            RequestRefused,
+            ConstraintRejected,
             "response_format",
         ),
         ("llama-cpp-python-server-0.3.36/29_not_json", RequestRefused, "Internal Server Error"),
         ("llama-cpp-python-server-0.3.36/30_nopath", RequestRefused, "Not Found"),
         ("llama-server-0.3.36src/33_v1_completions_overflow", ContextOverflow, "2002"),
         ("llama-server-0.3.36src/47_chat_overflow", ContextOverflow, "2028"),
-        ("llama-server-0.3.36src/36_chat_json_schema", RequestRefused, "initialize samplers"),
+        ("llama-server-0.3.36src/36_chat_json_schema", ConstraintRejected, "initialize samplers"),
         ("text-generation-webui-v4.7.3/25_completion_bad_type", RequestRefused, "body.max_tokens"),
         ("text-generation-webui-v4.7.3/46_host_header", RequestRefused, "Invalid host header"),
         ("text-generation-webui-v4.7.3/50_completion_no_model", RequestRefused, "Internal Server Error"),
@@ -169,7 +176,7 @@ def test_every_foreign_error_has_a_meaning_here(error: Exception) -> None:
     [
         (requests.exceptions.ConnectTimeout("slow"), "in time"),
         (requests.exceptions.SSLError("wrong version number"), "secure"),
-        (requests.exceptions.ProxyError("no proxy"), "nothing listens"),
+        (requests.exceptions.ProxyError("no proxy"), "the proxy gives no way"),
     ],
 )
 def test_unreachable_has_its_kinds(error: Exception, says: str) -> None:

@@ -7,6 +7,7 @@ it has a text to say, ends it at a stop string or a limit, and says it whole or 
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -84,6 +85,10 @@ class Server:
         path = seen.path.partition("?")[0]
         found = self.routes.get(f"{seen.method} {path}") or self.routes.get("*")
         return found(seen) if found else json_response({"detail": "Not Found"}, 404)
+
+    def speak_tls(self, context: ssl.SSLContext) -> None:
+        """Serve with TLS from the next connection on."""
+        self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
 
     def hold(self, seconds: float) -> None:
         """Wait, but not beyond the server's own end."""

@@ -17,6 +17,7 @@ from bridle.endpoints.abilities import unsupported
 from bridle.endpoints.addresses import base_url
 from bridle.endpoints.base import Answer, Embeddings, ModelInfo, Request, Sampling, Scored, Supports
 from bridle.endpoints.http import HttpCall
+from bridle.errors import EndpointError
 from bridle.grammars import to_gbnf
 from bridle.messages import JSON, Usage
 from bridle.wrappers import flatten
@@ -141,6 +142,10 @@ class Driver(ABC):
 
     def check(self, request: Request, answer: Answer) -> None:  # noqa: B027 - most servers hide nothing
         """Raise an `EndpointError` for an answer in which this server hides a failure."""
+
+    def explain(self, error: EndpointError, ask: Ask) -> EndpointError:
+        """Say what a refusal means where this server's own words do not tell; else return it as it is."""
+        return error
 
     def embedding_call(self, texts: Sequence[str], model: str) -> HttpCall | None:
         """Write the call that makes embeddings; None where this kind makes none."""

@@ -56,7 +56,7 @@ class Gathered:
 
     def answer(self, cancelled: bool, dropped: tuple[str, ...], sent: Mapping[str, JSON]) -> Answer:
         """Close the answer. One that ended for no known reason counts as not complete."""
-        self._show(self.cutter.close())
+        self.close()
         reason = "stop" if self.cutter.found else self.reason or ""
         finish: Finish = "length" if not self.is_ended or reason in CUT_REASONS else "stop"
         if cancelled:
@@ -73,6 +73,10 @@ class Gathered:
             sent=sent,
         )
 
+    def close(self) -> None:
+        """Show what was held back because it might have become a stop string."""
+        self._show(self.cutter.close())
+
     def _show(self, text: str) -> None:
         if text and self.on_text is not None:
             self.on_text(text)
@@ -83,12 +87,15 @@ class _Call:
     name: str = ""
     id: str = ""
     index: int | None = None
-    whole: bool = False
-    arguments: list[str] = field(default_factory=list[str])
+    parts: list[str] = field(default_factory=list[str])
+
+    @property
+    def arguments(self) -> str:
+        return "".join(self.parts).strip()
 
     @property
     def is_complete(self) -> bool:
-        return self.whole or _is_json("".join(self.arguments))
+        return bool(_objects(self.arguments))
 
 
 def gather_calls(pieces: list[CallPiece]) -> tuple[NativeCall, ...]:
@@ -99,14 +106,24 @@ def gather_calls(pieces: list[CallPiece]) -> tuple[NativeCall, ...]:
     """
     calls: list[_Call] = []
     for piece in pieces:
-        call = None if piece.whole else _continued(calls, piece)
+        call = _continued(calls, piece)
         if call is None:
-            call = _Call(index=piece.index, whole=piece.whole)
+            call = _Call(index=piece.index)
             calls.append(call)
+        if piece.whole:
+            call.parts.clear()  # some servers repeat at the end what they sent in fragments
         call.name = call.name or piece.name
         call.id = call.id or _id(piece)
-        call.arguments.append(piece.arguments)
-    return tuple(NativeCall(c.name, "".join(c.arguments).strip() or "{}", c.id) for c in calls if c.name)
+        call.parts.append(piece.arguments)
+    return tuple(one for call in calls if call.name or call.arguments for one in _native(call))
+
+
+def _native(call: _Call) -> list[NativeCall]:
+    """Make the call; two of them where their arguments were run together for want of index and id."""
+    objects = _objects(call.arguments)
+    if len(objects) < 2:
+        return [NativeCall(call.name, call.arguments or "{}", call.id)]
+    return [NativeCall(call.name, text, "" if at else call.id) for at, text in enumerate(objects)]
 
 
 def _id(piece: CallPiece) -> str:
@@ -114,22 +131,44 @@ def _id(piece: CallPiece) -> str:
 
 
 def _continued(calls: list[_Call], piece: CallPiece) -> _Call | None:
-    """The call that a fragment goes on with; None where it begins another one."""
-    last = calls[-1] if calls else None
-    same = last
-    if piece.index is not None:
-        same = next((call for call in reversed(calls) if call.index == piece.index), None)
-    if same is None:
+    """The call that a piece goes on with; None where it begins another one."""
+    own = _id(piece)
+    known = next((call for call in calls if own and call.id == own), None)
+    if known is not None:
+        return known
+    if piece.index is None:
+        last = calls[-1] if calls else None
+    else:
+        last = next((call for call in reversed(calls) if call.index == piece.index), None)
+    if last is None or (own and last.id) or (piece.whole and (piece.name or last.arguments)):
         return None
-    if _id(piece) and same.id and _id(piece) != same.id:
-        return next((call for call in calls if call.id == _id(piece)), None)
-    begins = piece.name and same.name and not _id(piece) and same.is_complete and bool(piece.arguments)
-    return None if begins and not same.id else same
+    return None if _begins(piece, last) else last
 
 
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
+def _begins(piece: CallPiece, last: _Call) -> bool:
+    """Whether a piece without an id begins a call, by its name, which some servers repeat in each piece."""
+    if not piece.name or not last.name:
         return False
-    return True
+    if piece.name != last.name:
+        return last.is_complete or not last.arguments
+    return last.is_complete and bool(piece.arguments.strip())
+
+
+def _objects(text: str) -> list[str]:
+    """Cut a text into the JSON objects that it is made of; empty where it is not made of objects alone.
+
+    >>> _objects('{"a": 1} {"a": 2}'), _objects('{"a": 1} {"a"')
+    (['{"a": 1}', '{"a": 2}'], [])
+    """
+    found: list[str] = []
+    decoder, at = json.JSONDecoder(), 0
+    while at < len(text):
+        try:
+            value, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            return []
+        if not isinstance(value, dict):
+            return []
+        found.append(text[at:end])
+        at = end + len(text[end:]) - len(text[end:].lstrip())
+    return found

@@ -1,6 +1,6 @@
-"""Move bytes over HTTP: one pooled session per endpoint, deadlines, careful retries, cancellation.
+"""Move bytes over HTTP: pooled connections per endpoint, deadlines, careful retries, cancellation.
 
-A call can be stopped while the server is still reading the prompt: the socket is shut down, and the server
+A call can be stopped while the server is still reading the prompt: its connection is closed, and the server
 sees it. Nothing here knows what a model is, and `requests` is imported with the first session, never with
 this module.
 """
@@ -8,49 +8,54 @@ this module.
 from __future__ import annotations
 
 import ipaddress
-import random
-import socket
+import os
+import re
+import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
-from weakref import WeakSet
+from urllib.parse import unquote, urljoin, urlsplit
 
 from bridle.endpoints.http_errors import bad_body, refusal
-from bridle.endpoints.http_reply import POLL_S, Exchange, Reply
+from bridle.endpoints.http_reply import DirectExchange, Reply
+from bridle.endpoints.http_retries import Patience
+from bridle.endpoints.http_watch import OnWait, Timeouts, Watch
 from bridle.errors import BadResponse, Cancelled, ConfigError, EndpointError, RequestRefused
 from bridle.messages import JSON
 
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["Http", "HttpCall", "Timeouts", "is_loopback"]
+    from bridle.endpoints.http_session import Sockets
+
+__all__ = ["QUICK", "Http", "HttpCall", "Timeouts", "is_loopback"]
 
 MAX_REDIRECTS = 3
-LONGEST_WAIT_S = 60.0
-"""A server that asks to wait longer (Retry-After) is not waited for."""
+REFUSAL_BYTES = 1 << 16
+"""How much of a body that explains an error is read."""
+SECRET_CHARS = 6
+"""Values of extra headers that are shorter are not masked in texts: they may be any word."""
 
+QUICK = Timeouts(3.0, 5.0, 5.0)
+"""How long what is only nice to know is waited for."""
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Limits in seconds: to connect, until the first byte of the answer, between two bytes, and altogether.
-
-    The first byte may take minutes: a server reads the whole prompt, or loads the model, before it answers.
-    """
-
-    connect_s: float = 5.0
-    first_byte_s: float = 600.0
-    idle_s: float = 120.0
-    total_s: float | None = None
+_ACCEPT = "application/json, text/event-stream, application/x-ndjson"
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class HttpCall:
-    """One request as a value: GET without a body, else POST with a JSON body."""
+    """One request as a value: GET without a body, else POST with a JSON body.
+
+    `aside` is for a neighbour of the endpoint's own service: it is asked quickly, once, and as a stranger.
+    A `foreign` call carries neither the key nor the endpoint's extra headers.
+    """
 
     url: str
     body: Mapping[str, JSON] | None = None
+    aside: bool = False
+    foreign: bool = False
 
 
 def is_loopback(url: str) -> bool:
@@ -70,22 +75,54 @@ def is_loopback(url: str) -> bool:
 
 @dataclass
 class Http:
-    """One endpoint's connection. Use it from one thread at a time.
+    """One endpoint's connections. Several threads may use it at once.
 
-    `key` goes out as a bearer token and appears in no error and no repr; `key_env` is the name of the
-    variable that would hold it. `offline` refuses every host but this machine. `retries` counts further
-    attempts after an answer that says "later", or after a connection that broke before the answer began.
+    `key` goes out as a bearer token, or as it is in the header that `key_header` names; it appears in no
+    error and no repr, and neither do the values of the extra `headers`. `key_env` is the name of the variable
+    that would hold the key. `offline` refuses every host but this machine. `retries` counts further attempts
+    after an answer that says "later", or after a connection that broke before the answer began; at 0 a call
+    is made just once. A server that is loading its model is waited for up to `loading_s` seconds, and
+    `on_wait` is told of every wait. `proxy` is used for all calls; without it the environment's, but not for
+    this machine. `ca_file` holds the certificates that are trusted; `verify` False trusts any.
+
+    Raises:
+        ConfigError: for headers, a proxy or a file that cannot be.
     """
 
     key: str = field(default="", repr=False)
     key_env: str = ""
     start_hint: str = ""
-    timeouts: Timeouts = Timeouts()
+    timeouts: Timeouts = field(default_factory=Timeouts)
     retries: int = 2
     limit_bytes: int = 64 << 20
     offline: bool = False
-    _session: requests.Session | None = field(default=None, init=False, repr=False)
-    _sockets: WeakSet[socket.socket] = field(default_factory=WeakSet[socket.socket], init=False, repr=False)
+    key_header: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    proxy: str = field(default="", repr=False)
+    ca_file: str = ""
+    verify: bool = True
+    loading_s: float = 300.0
+    on_wait: OnWait | None = field(default=None, repr=False, compare=False)
+    _sessions: dict[bool, requests.Session] = field(
+        default_factory=dict[bool, "requests.Session"], init=False, repr=False, compare=False
+    )
+    _sockets: Sockets | None = field(default=None, init=False, repr=False, compare=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
+    _n_closed: int = field(default=0, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for name, value in self._own_headers().items():
+            if not _HEADER_NAME.fullmatch(name) or not (value.isascii() and value.isprintable()):
+                raise ConfigError(
+                    f"the header {name!r}, or its value, has a character that no header may have",
+                    hint="give its name and value as plain text on one line",
+                )
+        if self.proxy and not urlsplit(self.proxy).hostname:
+            raise ConfigError("the proxy is no URL", hint="write http://HOST:PORT")
+        if self.ca_file and not os.path.exists(self.ca_file):
+            raise ConfigError(
+                f"there is no file of certificates {self.ca_file!r}", hint="give a PEM file of authorities"
+            )
 
     def ask(self, call: HttpCall) -> JSON:
         """Do one call and return the JSON that came back.
@@ -100,82 +137,97 @@ class Http:
         """Begin one call; the reply has a good status and its body has not been read yet.
 
         Raises:
-            Cancelled: when `should_stop` said so.
+            Cancelled: when `should_stop` said so, or the connection was closed meanwhile.
             EndpointError: and its other kinds.
         """
         until = time.monotonic() + self.timeouts.total_s if self.timeouts.total_s else None
-        attempt = 0
+        retries = 0 if call.aside else self.retries
+        patience = Patience(call.url, retries, self.loading_s, should_stop, until, self.on_wait)
+        n_closed = self._n_closed
         while True:
             try:
                 return self._follow(call, should_stop, until)
             except EndpointError as error:
-                wait_s = self._wait_s(error, attempt)
-                if wait_s is None:
-                    raise
-            _sleep(wait_s, should_stop)
-            attempt += 1
+                if self._n_closed != n_closed and not isinstance(error, Cancelled):
+                    raise Cancelled(f"the connection to {call.url} was closed", url=call.url) from error
+                patience.wait(error)
 
     def close(self) -> None:
-        """End all connections, also one that is in use."""
+        """End all connections, also those that are in use."""
+        self._n_closed += 1
         self.abort()
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        with self._lock:
+            sessions = list(self._sessions.values())
+            self._sessions.clear()
+        for session in sessions:
+            session.close()
 
     def abort(self) -> None:
-        """Shut the sockets down, so that reads on them end at once and the server stops generating."""
-        for one in list(self._sockets):
-            try:
-                one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue  # it was closed already
-        self._sockets.clear()
+        """Shut all sockets down, so that reads on them end at once and the server stops generating."""
+        if self._sockets is not None:
+            self._sockets.shut_down()
 
     def clean(self, text: str) -> str:
-        """Take the key out of a text that a server sent back."""
-        return text.replace(self.key, "***") if self.key else text
+        """Take the key and other secrets out of a text that a server sent back."""
+        for secret in self._secrets():
+            text = text.replace(secret, "***")
+        return text
 
-    def _wait_s(self, error: EndpointError, attempt: int) -> float | None:
-        later = isinstance(error, RequestRefused) and error.retryable
-        if attempt >= self.retries or not (later or error.facts.get("dropped")):
-            return None
-        asked = error.facts.get("retry_after_s")
-        if isinstance(asked, float):
-            return asked if asked <= LONGEST_WAIT_S else None
-        return min(8.0, 0.4 * 2.0**attempt) * random.uniform(0.5, 1.0)
+    def check_host(self, url: str) -> None:
+        """Refuse a host that is not this machine while offline.
+
+        Raises:
+            ConfigError: for such a host.
+        """
+        for one in filter(None, (url, self.proxy)):
+            if self.offline and not is_loopback(one):
+                raise ConfigError(
+                    f"offline: the host {urlsplit(one).hostname!r} is not this machine",
+                    hint="leave offline mode, or use an endpoint on 127.0.0.1",
+                    url=url,
+                )
+
+    def _secrets(self) -> list[str]:
+        password = urlsplit(self.proxy).password or ""
+        others = [
+            one for one in (*self.headers.values(), password, unquote(password)) if len(one) >= SECRET_CHARS
+        ]
+        return sorted(filter(None, (self.key, *others)), key=len, reverse=True)
+
+    def _own_headers(self) -> dict[str, str]:
+        """The headers that belong to the endpoint alone, the key among them."""
+        headers = dict(self.headers)
+        if self.key and self.key_header:
+            headers[self.key_header] = self.key
+        elif self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
+        return headers
 
     def _follow(self, call: HttpCall, should_stop: Callable[[], bool] | None, until: float | None) -> Reply:
-        url, key = call.url, self.key
+        here = replace(call, foreign=call.foreign or call.aside)
         for _ in range(MAX_REDIRECTS + 1):
-            self.check_host(url)
-            reply = self._send(HttpCall(url, call.body), key, should_stop, until)
-            if reply.status < 300:
+            self.check_host(here.url)
+            reply = self._send(here, "" if here.foreign else self.key, should_stop, until)
+            if 200 <= reply.status < 300:
                 return reply
             with reply:
                 target = reply.headers.get("location", "")
-                if reply.status >= 400 or not target:
+                if not 300 <= reply.status < 400 or not target:
                     raise self._refused(reply)
+            target = urljoin(here.url, target)
             if call.body is not None and reply.status not in (307, 308):
-                target = urljoin(url, target)
                 raise RequestRefused(
-                    f"{url} has moved to {target}", hint="use that address", url=url, status=reply.status
+                    f"{here.url} has moved to {target}",
+                    hint="use that address",
+                    url=here.url,
+                    status=reply.status,
                 )
-            there = urljoin(url, target)
-            if _origin(there) != _origin(url):
-                key = ""
-            url = there
+            leaves = _origin(target) != _origin(here.url)
+            here = replace(here, url=target, foreign=here.foreign or leaves)
         raise BadResponse(f"{call.url} redirects for ever", hint="check the URL", url=call.url)
 
-    def check_host(self, url: str) -> None:
-        if self.offline and not is_loopback(url):
-            raise ConfigError(
-                f"offline: the host {urlsplit(url).hostname!r} is not this machine",
-                hint="leave offline mode, or use an endpoint on 127.0.0.1",
-                url=url,
-            )
-
     def _refused(self, reply: Reply) -> EndpointError:
-        body = reply.text(limit=1 << 16)
+        body = reply.text(limit=REFUSAL_BYTES)
         if reply.status < 400:
             return bad_body(reply.status, reply.url, body)
         return refusal(
@@ -184,56 +236,65 @@ class Http:
             body,
             key_env=self.key_env,
             has_key=bool(self.key),
-            wait=reply.headers.get("retry-after"),
+            headers=reply.headers,
         )
 
     def _send(
         self, call: HttpCall, key: str, should_stop: Callable[[], bool] | None, until: float | None
     ) -> Reply:
-        session = self._open_session()
-        # A proxy of the environment can't reach this machine, and its netrc holds no key for a local server.
-        session.trust_env = not (self.offline or is_loopback(call.url))
-        return Reply(self, call.url, Exchange(lambda: self._transmit(session, call, key)), should_stop, until)
+        from bridle.endpoints.http_session import body_chunks
 
-    def _transmit(self, session: requests.Session, call: HttpCall, key: str) -> requests.Response:
+        timeouts = QUICK if call.aside else self.timeouts
+        exchange = DirectExchange(lambda watch: self._transmit(call, key, timeouts, watch), body_chunks)
+        return Reply(self, call.url, exchange, should_stop, until, timeouts)
+
+    def _transmit(self, call: HttpCall, key: str, timeouts: Timeouts, watch: Watch) -> requests.Response:
         import requests
 
-        def authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
-            if key:
-                request.headers["Authorization"] = f"Bearer {key}"
-            return request
-
-        headers = {"Accept": "application/json, text/event-stream", "Accept-Encoding": "identity"}
+        # A proxy of the environment can't reach this machine, and its netrc holds no key for a local server.
+        session = self._session(trust_env=not (self.proxy or self.offline or is_loopback(call.url)))
+        own = {} if call.foreign else self._own_headers()
         request = requests.Request(
             "GET" if call.body is None else "POST",
             call.url,
-            headers=headers,
+            headers={"Accept": _ACCEPT, "Accept-Encoding": "identity"} | own,
             json=None if call.body is None else dict(call.body),
-            auth=authorize,
+            auth=_unchanged,
         )
         prepared = session.prepare_request(request)
+        proxies = {"http": self.proxy, "https": self.proxy} if self.proxy else {}
         settings: dict[str, Any] = {
-            **session.merge_environment_settings(prepared.url or call.url, {}, True, None, None)
+            **session.merge_environment_settings(
+                prepared.url or call.url, proxies, True, self._trusted(), None
+            )
         }
-        limits = (self.timeouts.connect_s, self.timeouts.first_byte_s + self.timeouts.idle_s)
-        return session.send(prepared, timeout=limits, allow_redirects=False, **settings)
+        limits = (timeouts.connect_s, timeouts.first_byte_s)
+        assert self._sockets is not None
+        with self._sockets.watched(watch):
+            return session.send(prepared, timeout=limits, allow_redirects=False, **settings)
 
-    def _open_session(self) -> requests.Session:
-        if self._session is None:
-            from bridle.endpoints.http_session import watched_session
+    def _trusted(self) -> bool | str | None:
+        """What requests calls `verify`; None leaves it to its defaults and the environment."""
+        if not self.verify:
+            return False
+        return self.ca_file or None
 
-            self._session = watched_session(self._sockets)
-        return self._session
+    def _session(self, *, trust_env: bool) -> requests.Session:
+        with self._lock:
+            if trust_env not in self._sessions:
+                from bridle.endpoints.http_session import Sockets, watched_session
+
+                self._sockets = self._sockets or Sockets()
+                self._sessions[trust_env] = watched_session(self._sockets, trust_env=trust_env)
+            return self._sessions[trust_env]
+
+
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Add nothing: without this, requests would look for a login in the URL and in netrc."""
+    return request
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port
-
-
-def _sleep(wait_s: float, should_stop: Callable[[], bool] | None) -> None:
-    end = time.monotonic() + wait_s
-    while (left_s := end - time.monotonic()) > 0:
-        if should_stop is not None and should_stop():
-            raise Cancelled("the request was stopped while waiting to try again")
-        time.sleep(min(left_s, POLL_S))
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, parts.hostname, parts.port or usual

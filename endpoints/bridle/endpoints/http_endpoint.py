@@ -11,7 +11,7 @@ from bridle.endpoints.base import Answer, Embeddings, ModelInfo, Request, Suppor
 from bridle.endpoints.deadline import Deadline
 from bridle.endpoints.driver import Driver, Found, Piece
 from bridle.endpoints.gathering import Gathered
-from bridle.endpoints.http import Http, HttpCall, Timeouts
+from bridle.endpoints.http import QUICK, Http, HttpCall
 from bridle.endpoints.http_errors import bad_body, error_message, refusal
 from bridle.endpoints.http_reply import Reply
 from bridle.endpoints.overflow import Counted
@@ -138,9 +138,7 @@ class HttpEndpoint:
                 self._counted.check(fitted, answer, self.name, self._context_tokens)
         return answer
 
-    def _exchange(
-        self, call: HttpCall, gathered: Gathered, should_stop: Callable[[], bool] | None
-    ) -> None:
+    def _exchange(self, call: HttpCall, gathered: Gathered, should_stop: Callable[[], bool] | None) -> None:
         """Send a call and take the pieces of its answer; raises `Cancelled` when `should_stop` said so."""
         with self.http.open(call, should_stop) as reply:
             try:
@@ -223,10 +221,6 @@ class HttpEndpoint:
         finally:
             quick.close()
 
-    def _exchange(self, call: HttpCall, gathered: Gathered, should_stop: Callable[[], bool] | None) -> None:
-        with self.http.open(call, should_stop) as reply:
-            self._receive(reply, gathered)
-
     def _receive(self, reply: Reply, gathered: Gathered) -> None:
         if not reply.streams:
             gathered.take(self._piece(reply.json(), reply))
@@ -273,7 +267,6 @@ class HttpEndpoint:
 
 def _keep(error: EndpointError, partial: str) -> None:
     """Note in an error what had come of the answer."""
-    error.facts.setdefault("partial", "")
-    error.facts["partial"] = error.facts["partial"] or partial
+    error.facts["partial"] = error.facts.get("partial") or partial
     if isinstance(error, StreamTruncated):
         error.partial = error.partial or partial

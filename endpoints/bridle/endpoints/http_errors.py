@@ -1,19 +1,26 @@
 """What went wrong on the wire, as errors of ours: by status and body, or from an exception of requests.
 
-Servers spell the same failure differently. The shapes and phrases here were recorded from
-text-generation-webui 4.7.3, llama-cpp-python 0.3.36 and llama.cpp's server of August 2026, or read in the
-sources of LM Studio's clients, Ollama 0.33, vLLM and SGLang (mid 2026).
+What servers mean by their words stands in `bridle.endpoints.refusals`.
 """
 
 from __future__ import annotations
 
-import json
-import re
+import time
 from collections.abc import Mapping
-from http.client import HTTPException, RemoteDisconnected
-from typing import cast
+from email.utils import parsedate_to_datetime
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
+from types import MappingProxyType
 
-from bridle.errors import BadResponse, ContextOverflow, EndpointError, RequestRefused, Unreachable
+from bridle.endpoints.refusals import Refused, error_message, overflow, understood
+from bridle.errors import (
+    AuthError,
+    BadResponse,
+    EndpointError,
+    ModelNotFound,
+    ServerCrashed,
+    StreamTruncated,
+    Unreachable,
+)
 
 __all__ = ["bad_body", "error_message", "from_foreign", "is_foreign", "overflow", "refusal"]
 
@@ -21,131 +28,88 @@ _URLLIB3 = "urllib3.exceptions"
 
 SHOWN_CHARS = 200
 """How much of a server's answer an error message quotes; `body` in the facts holds ten times as much."""
-
-OVERFLOW_PHRASES: tuple[str, ...] = (
-    r"\((?P<n>\d+) tokens\) exceeds the available context size \((?P<ctx>\d+)",
-    r"exceeds? the available context size|exceed_context_size",
-    r"maximum context length is (?P<ctx>\d+) tokens(?:.*?(?:requested|has|contains) (?:about )?(?P<n>\d+))?",
-    r"tokens \((?P<n>\d+)\) exceed context window of (?P<ctx>\d+)",
-    r"input \((?P<n>\d+) tokens\) is longer than the model's context length \((?P<ctx>\d+)",
-    r"longer than the (?:model's )?context length",
-    r"keep the first (?P<n>\d+) tokens.*?context length of only (?P<ctx>\d+)",
-    r"keep the first (?P<n>\d+) tokens",
-    r"n_keep \((?P<n>\d+)\) >= n_ctx \((?P<ctx>\d+)\)",
-    r"input length exceeds the context length",
-    r"context size has been exceeded",
-    r"context_length_exceeded",
-)
-"""How servers say that a prompt is too long; `n` is the prompt's length and `ctx` the window, in tokens."""
-
-_OVERFLOW = tuple(re.compile(phrase, re.IGNORECASE | re.DOTALL) for phrase in OVERFLOW_PHRASES)
-
-
-def overflow(text: str) -> Mapping[str, int] | None:
-    """Find out whether a server's words mean that the prompt is too long, and which numbers they name.
-
-    >>> overflow("Requested tokens (1024) exceed context window of 512")
-    {'prompt_tokens': 1024, 'context_tokens': 512}
-    """
-    for phrase in _OVERFLOW:
-        if found := phrase.search(text):
-            named = {"prompt_tokens": "n", "context_tokens": "ctx"}
-            groups = found.groupdict()
-            return {fact: int(groups[g]) for fact, g in named.items() if groups.get(g)}
-    return None
-
-
-def error_message(body: str) -> str:
-    """Take the message out of an error body in any of the known shapes; empty when it has none of them.
-
-    >>> error_message('{"detail": [{"loc": ["body", "max_tokens"], "msg": "too small"}]}')
-    'body.max_tokens: too small'
-    """
-    try:
-        value: object = json.loads(body)
-    except ValueError:
-        return ""
-    return _message(value)
-
-
-def _message(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        return "; ".join(filter(None, (_message(one) for one in cast("list[object]", value))))
-    if not isinstance(value, dict):
-        return ""
-    shape = cast("dict[str, object]", value)
-    for key in ("error", "detail", "message", "msg"):
-        if found := _message(shape.get(key)):
-            where = shape.get("loc")
-            path = ".".join(map(str, cast("list[object]", where))) if isinstance(where, list) else ""
-            return f"{path}: {found}" if path else found
-    return ""
+GATEWAY_STATUSES = (502, 503, 504)
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 def refusal(
-    status: int, url: str, body: str, *, key_env: str = "", has_key: bool = False, wait: str | None = None
+    status: int,
+    url: str,
+    body: str,
+    *,
+    key_env: str = "",
+    has_key: bool = False,
+    headers: Mapping[str, str] = NO_HEADERS,
 ) -> EndpointError:
-    """Build the error for an answer of status 400 or above; `wait` is the value of Retry-After."""
-    said = error_message(body)
-    numbers = overflow(body) if status not in (401, 403, 404, 429) else None
-    error: EndpointError
-    if numbers is not None:
-        error = ContextOverflow(
-            f"{url} says that the prompt is too long: {_shown(said or body)}",
-            hint="shorten the conversation, or load the model with a larger context",
-        )
-        error.facts.update(numbers)
-    elif status not in (401, 403) and not said and body.lstrip().startswith("<"):
+    """Build the error for an answer that declines; `headers` have names in lower case.
+
+    The status is 400 or above, or 200 where the body has an error in it all the same.
+    """
+    refused = Refused.read(status, body)
+    if refused.status not in (401, 403) and not refused.message and body.lstrip().startswith("<"):
         return bad_body(status, url, body)
-    else:
-        error = RequestRefused(
-            f"{url} answered {status}: {_shown(said or body) or 'nothing else'}",
-            hint=_hint(status, url, said, key_env or "BRIDLE_API_KEY", has_key),
-            retryable=_helps_again(status, body),
-            retry_after_s=_seconds(wait),
-        )
-    error.facts.update(url=url, status=status, body=body[: 10 * SHOWN_CHARS])
+    kind, hint, facts = understood(refused)
+    told = _told(headers)
+    retryable = told.pop("should_retry", facts.pop("retryable", None))
+    said = _shown(refused.message or body) or "nothing else"
+    error = kind(
+        f"{url} answered {status}{' with an error' if status < 400 else ''}: {said}",
+        hint=hint or _hint(kind, refused, url, key_env or "BRIDLE_API_KEY", has_key),
+        retryable=retryable if isinstance(retryable, bool) else None,
+        **facts,
+    )
+    error.facts.update(told, url=url, status=status, body=body[: 10 * SHOWN_CHARS])
     return error
 
 
-def _helps_again(status: int, body: str) -> bool:
-    # llama-cpp-python's server reports a request that it could not validate as a failure of its own (500).
-    if "insufficient_quota" in body or "validation error" in body or status == 501:
-        return False
-    return status in (408, 429) or status >= 500
+def _told(headers: Mapping[str, str]) -> dict[str, object]:
+    """Read what headers say of a failure: when to come again, whether at all, and its number in the log."""
+    facts: dict[str, object] = {"retry_after_s": _retry_after_s(headers)}
+    if headers.get("x-should-retry") in ("true", "false"):
+        facts["should_retry"] = headers["x-should-retry"] == "true"
+    for name in ("x-request-id", "apim-request-id"):
+        if name in headers:
+            facts["request_id"] = headers[name]
+    return facts
 
 
-def _hint(status: int, url: str, said: str, key_env: str, has_key: bool) -> str:
-    if status in (401, 403):
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    for name, per_second in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        try:
+            return max(0.0, float(headers[name]) / per_second)
+        except (KeyError, ValueError):
+            continue
+    try:
+        return max(0.0, parsedate_to_datetime(headers["retry-after"]).timestamp() - time.time())
+    except (KeyError, ValueError, OverflowError):
+        return None
+
+
+def _hint(kind: type[EndpointError], refused: Refused, url: str, key_env: str, has_key: bool) -> str:
+    if kind is AuthError:
         given = "the key was not accepted" if has_key else "no key was sent"
-        return f"{given}; put the right one into the environment variable {key_env}"
-    if status == 404 and "model" in said.lower():
-        return "ask for a model that the server has"
-    if status == 404:
+        signin = "; or run: ollama signin" if "signin_url" in refused.body else ""
+        return f"{given}; put the right one into the environment variable {key_env}{signin}"
+    if refused.status == 404 and kind is not ModelNotFound:
+        if "resource not found" in refused.message.lower():
+            return "check the path and, on Azure, the api-version"
         inside = "check the kind of the endpoint and the path of its URL"
         return inside if "/v1/" in url else f"OpenAI-compatible servers answer below /v1: {inside}"
-    if status == 429:
-        return "wait, or ask less often"
-    if status >= 500:
+    if "invalid host header" in refused.message.lower():
+        return "use localhost or 127.0.0.1 in the URL, or start the server with --listen"
+    if refused.status >= 500:
         return "look at the server's log; a server without a loaded model answers so, too"
     return "the server declined the request; its own words say why"
 
 
-def _seconds(wait: str | None) -> float | None:
-    try:
-        return max(0.0, float(wait)) if wait is not None else None
-    except ValueError:
-        return None
-
-
 def bad_body(status: int, url: str, body: str, *, hint: str = "") -> BadResponse:
     """Build the error for an answer that is not of the shape that such a server answers."""
-    kind = "a web page" if body.lstrip()[:1] == "<" else "something that is not the expected JSON"
+    start = body.lstrip()[:1]
+    kind = {"<": "a web page", "": "nothing"}.get(start, "something that is not the expected JSON")
     return BadResponse(
-        f"{url} answered {status} with {kind}: {_shown(body)!r}",
+        f"{url} answered {status} with {kind}{f': {_shown(body)!r}' if start else ''}",
         hint=hint or "check that host, port and path are those of a model server's API",
+        retryable=True if status in GATEWAY_STATUSES else None,
         url=url,
         status=status,
         body=body[: 10 * SHOWN_CHARS],
@@ -162,9 +126,21 @@ def is_foreign(error: Exception) -> bool:
     return isinstance(error, (OSError, HTTPException, UnicodeError)) or type(error).__module__ == _URLLIB3
 
 
-def from_foreign(error: Exception, url: str, start_hint: str = "") -> EndpointError:
-    """Turn an exception of requests, urllib3 or the socket layer into one of ours (raise it `from` that)."""
-    chain = " ".join(f"{type(e).__name__} {e}" for e in _causes(error))
+def from_foreign(error: Exception, url: str, start_hint: str = "", *, begun: bool = False) -> EndpointError:
+    """Turn an exception of requests, urllib3 or the socket layer into one of ours (raise it `from` that).
+
+    `begun` says that a part of the answer had arrived. The request is taken out of requests' exceptions: its
+    headers hold the key.
+    """
+    causes = _causes(error)
+    for one in causes:
+        vars(one).pop("request", None)
+    chain = " ".join(f"{type(one).__name__} {one}" for one in causes)
+    return _no_connection(error, chain, url, start_hint) or _broken(error, causes, url, begun)
+
+
+def _no_connection(error: Exception, chain: str, url: str, start_hint: str) -> EndpointError | None:
+    """The error for a connection that did not come about, by the names and words of a chain of exceptions."""
     start = start_hint or "start the server, or correct host and port"
     address = "/".join(url.split("/", 3)[:3])
     if "SSLError" in chain or "CertificateError" in chain:
@@ -174,25 +150,40 @@ def from_foreign(error: Exception, url: str, start_hint: str = "") -> EndpointEr
             retryable=False,
             url=url,
         )
-    if "InvalidURL" in chain or "LocationParseError" in chain:
+    if any(name in chain for name in ("InvalidURL", "LocationParseError", "InvalidSchema", "MissingSchema")):
         return Unreachable(
             f"no host can have that name: {url}", hint="check the spelling", retryable=False, url=url
         )
+    if "ProxyError" in chain:
+        return Unreachable(f"the proxy gives no way to {address}", hint="check the proxy's address", url=url)
     if "NameResolutionError" in chain or "gaierror" in chain:
         return Unreachable(f"no host of that name: {url}", hint="check the spelling of the host", url=url)
     if "Timeout" in chain and "ReadTimeout" not in chain:
         return Unreachable(f"nothing answers at {address} in time", hint=start, url=url)
-    if "NewConnectionError" in chain or "ConnectionRefusedError" in chain or "ProxyError" in chain:
+    if "NewConnectionError" in chain or "ConnectionRefusedError" in chain:
         return Unreachable(f"nothing listens at {address}", hint=start, url=url)
-    if "BadStatusLine" in chain:
+    if "BadStatusLine" in chain and "RemoteDisconnected" not in chain:
         return BadResponse(f"what listens at {url} does not speak HTTP", hint="check the port", url=url)
-    dropped = any(isinstance(e, (RemoteDisconnected, ConnectionError)) for e in _causes(error))
+    return None
+
+
+def _broken(error: Exception, causes: list[BaseException], url: str, begun: bool) -> EndpointError:
+    """The error for a connection that ended where it should not."""
+    hint = "the server may have crashed or restarted: look at its log"
+    said = _shown(str(error))
+    if any(isinstance(one, (RemoteDisconnected, ConnectionError)) for one in causes):
+        found = ServerCrashed(
+            f"the connection to {url} broke off: {said}", hint=hint, retryable=True, url=url
+        )
+        found.facts.update({} if begun else {"dropped": True})
+        return found
+    if any(isinstance(one, IncompleteRead) for one in causes):
+        return StreamTruncated(f"the answer of {url} ended before its end: {said}", hint=hint, url=url)
     return BadResponse(
-        f"the connection to {url} broke off: {_shown(str(error))}",
-        hint="the server may have crashed or restarted: look at its log",
-        retryable=dropped or "ProtocolError" in chain,
+        f"the connection to {url} broke off: {said}",
+        hint=hint,
+        retryable=any(type(one).__name__ == "ProtocolError" for one in causes),
         url=url,
-        dropped=dropped,
     )
 
 

@@ -1,22 +1,25 @@
-"""An answer that is arriving over HTTP: waiting for its parts with a deadline, and giving up on it.
+"""An answer that is arriving over HTTP: its parts in order, each waited for with a deadline.
 
-The exchange runs on a thread of its own and hands over what it gets; the caller waits, looks at the clock and
-asks whether to stop. Giving up shuts the socket down, which ends the thread.
+What brings them is an exchange. `DirectExchange` reads in the thread that waits. `Exchange` runs on a thread
+of its own, for libraries whose sockets cannot be watched; giving up leaves that thread to end by itself.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from bridle.endpoints.framing import Event, Framer, decode
 from bridle.endpoints.http_errors import bad_body, from_foreign, is_foreign
-from bridle.endpoints.sse import Event, EventFramer
-from bridle.errors import BadResponse, Cancelled, EndpointError, Unreachable
+from bridle.endpoints.http_watch import POLL_S, Timeouts, Watch
+from bridle.endpoints.ndjson import NDJSON_TYPES, LineFramer
+from bridle.endpoints.sse import EventFramer, begins_events
+from bridle.errors import BadResponse, EndpointError, TimedOut
 from bridle.messages import JSON
 
 if TYPE_CHECKING:
@@ -24,12 +27,37 @@ if TYPE_CHECKING:
 
     from bridle.endpoints.http import Http
 
-__all__ = ["POLL_S", "Exchange", "Reply"]
+__all__ = ["POLL_S", "DirectExchange", "Exchange", "Exchanging", "Head", "Reply"]
 
-POLL_S = 0.05
-"""How often `should_stop` is asked while nothing arrives."""
 LAST_BYTES_S = 0.1
 """How long a server may take to end a stream after it said that the stream is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The beginning of an answer; header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
+Item = Head | bytes | None
+"""What arrives, in this order: the head, pieces of the body, and None for its end."""
+
+
+class Exchanging(Protocol):
+    """What brings an answer. `over` says that nothing more will come."""
+
+    @property
+    def over(self) -> bool: ...
+
+    def take(self, watch: Watch) -> Item:
+        """Wait for the next item; raises what the watch or the library raises."""
+        ...
+
+    def give_up(self) -> None:
+        """End the exchange, wherever it stands."""
+        ...
 
 
 class Reply:
@@ -39,22 +67,23 @@ class Reply:
         self,
         http: Http,
         url: str,
-        exchange: Exchange,
+        exchange: Exchanging,
         should_stop: Callable[[], bool] | None,
         until: float | None,
+        timeouts: Timeouts | None = None,
     ) -> None:
+        """Wait for the head. `until` is a time of `time.monotonic`; `timeouts` replace the connection's."""
         self.url = url
         self._http = http
         self._exchange = exchange
-        self._should_stop = should_stop
-        self._until = until
-        self._begun = False
+        self._watch = Watch(url, timeouts or http.timeouts, should_stop, until, http.on_wait)
+        self._first: bytes | None = None
         try:
             head = self._next()
         except BaseException:
             self.close()
             raise
-        assert isinstance(head, _Head)
+        assert isinstance(head, Head)
         self.status = head.status
         self.headers = head.headers
 
@@ -65,29 +94,48 @@ class Reply:
         self.close()
 
     @property
+    def content_type(self) -> str:
+        """The media type without its parameters, in lower case."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def charset(self) -> str:
+        """The charset that the server declared, if any."""
+        _, _, value = self.headers.get("content-type", "").lower().partition("charset=")
+        return value.partition(";")[0].strip(" \"'")
+
+    @property
     def streams(self) -> bool:
-        """Whether the body is a stream of events; else it is one document."""
-        return self.headers.get("content-type", "").startswith("text/event-stream")
+        """Whether the body is a stream of events; else it is one document.
+
+        Where the content type says neither, the first bytes are waited for: some proxies change the type.
+        """
+        if self.content_type == "application/json":
+            return False
+        known = self.content_type == "text/event-stream" or self.content_type in NDJSON_TYPES
+        return known or begins_events(self._peek())
 
     def close(self) -> None:
         """End the exchange; a body that has not been read to its end costs the connection."""
-        if not self._exchange.over:
-            self._http.abort()
         self._exchange.give_up()
 
     def finish(self) -> None:
         """Read the little that stands after the end of the last event, so that the connection can be kept."""
+        self._watch.hurry(LAST_BYTES_S)
         try:
             while not self._exchange.over:
-                self._exchange.take(LAST_BYTES_S)
-        except Empty:
+                self._exchange.take(self._watch)
+        except TimedOut:
             return
+        except Exception as error:
+            if not is_foreign(error):
+                raise
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the body's bytes as they arrive."""
         size = 0
-        while isinstance(chunk := self._next(), bytes):
-            self._begun = True
+        chunk = self._peek()
+        while chunk:
             size += len(chunk)
             if size > self._http.limit_bytes:
                 raise BadResponse(
@@ -95,23 +143,33 @@ class Reply:
                     hint="ask for fewer tokens",
                     url=self.url,
                 )
+            self._first = b""
             yield chunk
+            chunk = self._next_chunk()
 
     def events(self) -> Iterator[Event]:
         """Yield the events of a stream; the very last may be cut short when the stream was."""
-        framer = EventFramer()
+        lines = self.content_type in NDJSON_TYPES
+        framer: Framer = LineFramer(self.charset) if lines else EventFramer(self.charset)
         for chunk in self.chunks():
             yield from framer.feed(chunk)
         yield from framer.close()
 
     def text(self, limit: int | None = None) -> str:
-        """Read the body as text without the key in it, up to about `limit` bytes."""
+        """Read the body as text without the key in it, up to about `limit` bytes.
+
+        With a limit it is content with what had come when the connection failed.
+        """
         body = bytearray()
-        for chunk in self.chunks():
-            body += chunk
-            if limit is not None and len(body) >= limit:
-                break
-        return self._http.clean(body.decode("utf-8", "replace"))
+        try:
+            for chunk in self.chunks():
+                body += chunk
+                if limit is not None and len(body) >= limit:
+                    break
+        except (BadResponse, TimedOut):
+            if limit is None:
+                raise
+        return self._http.clean(decode(bytes(body), self.charset).removeprefix("\ufeff"))
 
     def json(self) -> JSON:
         """Read the body as one JSON value."""
@@ -121,88 +179,112 @@ class Reply:
         except (ValueError, RecursionError) as error:
             raise bad_body(self.status, self.url, text) from error
 
-    def _next(self) -> _Head | bytes | None:
-        limits = self._http.timeouts
-        now = time.monotonic()
-        patience_s = limits.idle_s if self._begun else limits.first_byte_s
-        late = now + patience_s
-        until = late if self._until is None else min(late, self._until)
-        while True:
-            if self._should_stop is not None and self._should_stop():
-                raise Cancelled(f"the request to {self.url} was stopped", url=self.url)
-            left_s = until - time.monotonic()
-            if left_s <= 0:
-                raise self._too_late(patience_s if until == late else limits.total_s or 0.0)
-            try:
-                item = self._exchange.take(left_s if self._should_stop is None else min(left_s, POLL_S))
-            except Empty:
-                continue
-            if isinstance(item, Exception):
-                raise self._foreign(item) from item
-            return item
+    @property
+    def _begun(self) -> bool:
+        return self._watch.begun
+
+    def _peek(self) -> bytes:
+        if self._first is None:
+            self._first = self._next_chunk()
+        return self._first
+
+    def _next_chunk(self) -> bytes:
+        item = None if self._exchange.over else self._next()
+        return item if isinstance(item, bytes) else b""
+
+    def _next(self) -> Item:
+        try:
+            item = self._exchange.take(self._watch)
+        except EndpointError:
+            raise
+        except Exception as error:
+            raise self._foreign(error) from error
+        if isinstance(item, bytes):
+            self._watch.arrived()
+        return item
 
     def _foreign(self, error: Exception) -> Exception:
         if not is_foreign(error):
             return error
-        ours = from_foreign(error, self.url, self._http.start_hint)
-        if self._begun:
-            ours.facts.pop("dropped", None)
-        return ours
-
-    def _too_late(self, waited_s: float) -> EndpointError:
-        if self._begun:
-            return BadResponse(
-                f"{self.url} stopped in the middle of its answer: nothing for {waited_s:g} s",
-                hint="look at the server's log, or allow more time",
-                retryable=True,
-                url=self.url,
-            )
-        return Unreachable(
-            f"{self.url} accepted the request and did not answer within {waited_s:g} s",
-            hint="the model may still be loading, or the prompt is long: allow more time",
-            url=self.url,
-        )
+        return from_foreign(error, self.url, self._http.start_hint, begun=self._begun)
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
-    status: int
-    headers: Mapping[str, str]
+class DirectExchange:
+    """One request over sockets that are watched, read in the thread that waits for it."""
+
+    def __init__(
+        self,
+        transmit: Callable[[Watch], requests.Response],
+        body: Callable[[requests.Response], Iterator[bytes]],
+    ) -> None:
+        """Take what sends the request and returns its head, and what yields the body then."""
+        self.over = False
+        self._transmit = transmit
+        self._body = body
+        self._response: requests.Response | None = None
+        self._chunks: Iterator[bytes] = iter(())
+
+    def take(self, watch: Watch) -> Item:
+        """Wait for the next item; see `Exchanging`."""
+        try:
+            item = self._take(watch)
+        except BaseException:
+            self.over = True
+            raise
+        self.over = item is None
+        return item
+
+    def give_up(self) -> None:
+        """Close the connection, unless the answer was read to its end."""
+        self.over = True
+        if self._response is not None:
+            self._response.close()
+
+    def _take(self, watch: Watch) -> Item:
+        if self._response is None:
+            self._response = self._transmit(watch)
+            self._chunks = self._body(self._response)
+            return Head(self._response.status_code, _lower(self._response.headers))
+        watch.left_s()  # also where more is here already than has been taken
+        return next(self._chunks, None)
 
 
-class Exchange:
-    """One request on a thread: its head, the body's chunks, then None; or an exception in their place."""
+class Exchange(ABC):
+    """One request on a thread of its own, by a library whose sockets cannot be watched.
 
-    def __init__(self, transmit: Callable[[], requests.Response]) -> None:
+    A subclass's `_run` puts the head, the body's chunks and None into `_items`, or an exception in their
+    place; `_given_up` says that nobody will take them any more.
+    """
+
+    def __init__(self, transmit: Callable[[], Any]) -> None:
+        """Begin at once, with what sends the request."""
         self.over = False
         self._given_up = False
-        self._items: SimpleQueue[_Head | bytes | Exception | None] = SimpleQueue()
+        self._items: SimpleQueue[Item | Exception] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, args=(transmit,), daemon=True, name="bridle-http")
         self._thread.start()
 
-    def take(self, timeout_s: float) -> _Head | bytes | Exception | None:
-        """Return the next item; raises `queue.Empty` when there is none in time."""
-        item = self._items.get(timeout=timeout_s)
-        self.over = self.over or item is None or isinstance(item, Exception)
-        return item
+    def take(self, watch: Watch) -> Item:
+        """Wait for the next item; see `Exchanging`."""
+        while True:
+            try:
+                item = self._items.get(timeout=watch.left_s())
+            except Empty:
+                continue
+            self.over = self.over or item is None or isinstance(item, Exception)
+            if isinstance(item, Exception):
+                raise item
+            return item
 
     def give_up(self) -> None:
         """Let the thread end; one that is still connecting ends by itself later and sends nothing on."""
         self._given_up = True
         self._thread.join(timeout=1.0)
 
-    def _run(self, transmit: Callable[[], requests.Response]) -> None:
-        from bridle.endpoints.http_session import body_chunks
+    @abstractmethod
+    def _run(self, transmit: Callable[[], Any]) -> None:
+        """Do the exchange; runs on the thread."""
 
-        try:
-            # A socket that is shut down but not closed swallows what the server sends: it would never notice.
-            with transmit() as response:
-                if self._given_up:
-                    return
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                self._items.put(_Head(response.status_code, headers))
-                for chunk in body_chunks(response):
-                    self._items.put(chunk)
-            self._items.put(None)
-        except Exception as error:  # noqa: BLE001 - it is raised again where the caller waits
-            self._items.put(error)
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}

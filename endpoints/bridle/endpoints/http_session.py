@@ -1,16 +1,21 @@
 """The part of `bridle.endpoints.http` that touches requests and urllib3; imported with the first session.
 
-It adds one thing to them: the sockets of a session are known, so that a call can be ended from another thread
-while it waits for the first byte.
+It adds one thing to them: each exchange reads through its own `Watch`, so that it can be ended while it waits
+for a byte, in the thread that waits, whatever other exchanges of the session do. All its sockets are known,
+so that the whole session can be ended, too.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+import ssl
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from functools import partial
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, cast
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -18,23 +23,71 @@ from urllib3 import HTTPConnectionPool
 from urllib3.connection import HTTPConnection
 from urllib3.response import HTTPResponse
 
-__all__ = ["body_chunks", "watched_session"]
+from bridle.endpoints.http_watch import Watch
+
+__all__ = ["Sockets", "body_chunks", "watched_session"]
 
 CHUNK_BYTES = 1 << 16
+MOST_CONNECTIONS = 16
+"""How many connections to one host are kept for later requests."""
 
 
-def watched_session(sockets: WeakSet[socket.socket]) -> requests.Session:
-    """Open a session that notes each of its sockets in `sockets`."""
+class Sockets:
+    """The sockets of a session, and for each thread the watch of its present exchange."""
+
+    def __init__(self) -> None:
+        self._open: WeakSet[socket.socket] = WeakSet()
+        self._lock = threading.Lock()
+        self._present = threading.local()
+
+    @property
+    def watch(self) -> Watch | None:
+        """The watch of this thread's exchange."""
+        return getattr(self._present, "watch", None)
+
+    @contextmanager
+    def watched(self, watch: Watch) -> Generator[None]:
+        """Let the requests that this thread sends meanwhile be read through a watch."""
+        self._present.watch = watch
+        try:
+            yield
+        finally:
+            self._present.watch = None
+
+    def add(self, one: socket.socket) -> None:
+        """Note an open socket."""
+        with self._lock:
+            self._open.add(one)
+
+    def shut_down(self) -> None:
+        """Shut all sockets down, so that reads on them end at once and the servers stop."""
+        with self._lock:
+            found = list(self._open)
+            self._open.clear()
+        for one in found:
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue  # it was closed already
+
+
+def watched_session(sockets: Sockets, *, trust_env: bool) -> requests.Session:
+    """Open a session whose sockets are watched; `trust_env` lets it read proxies from the environment.
+
+    It keeps no cookies: they would be one thread's business in another thread's request.
+    """
     session = requests.Session()
+    session.trust_env = trust_env
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     for scheme in ("http://", "https://"):
         session.mount(scheme, _WatchedAdapter(sockets))
     return session
 
 
 class _WatchedAdapter(HTTPAdapter):
-    def __init__(self, sockets: WeakSet[socket.socket]) -> None:
+    def __init__(self, sockets: Sockets) -> None:
         self._watched = sockets
-        super().__init__(pool_connections=2, pool_maxsize=2, max_retries=0)
+        super().__init__(pool_connections=4, pool_maxsize=MOST_CONNECTIONS, max_retries=0)
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
         pool = super().get_connection_with_tls_context(*args, **kwargs)
@@ -45,14 +98,68 @@ class _WatchedAdapter(HTTPAdapter):
         return pool
 
 
-def _watched(plain: type[HTTPConnection], sockets: WeakSet[socket.socket]) -> type[HTTPConnection]:
+class _Slot:
+    """Holds the watch of the exchange that a connection is used for."""
+
+    watch: Watch | None = None
+
+
+class _PlainSocket(socket.socket):
+    """A socket that can be given a method of its own: one of the standard library has no place for it."""
+
+
+def _watched(plain: type[HTTPConnection], sockets: Sockets) -> type[HTTPConnection]:
     def connect(self: HTTPConnection) -> None:
         plain.connect(self)
+        if type(self.sock) is socket.socket:
+            self.sock = _own(self.sock)
+        assert self.sock is not None
+        if sockets.watch is not None:
+            self.sock.settimeout(sockets.watch.first_byte_s)  # to send may take longer than to connect
+        slot = vars(self)["slot"] = _Slot()
+        slot.watch = sockets.watch
+        vars(self.sock)["recv_into"] = _receiving(self.sock, slot)
         # TLS to a server through TLS to a proxy has no socket of its own.
         if isinstance(self.sock, socket.socket):  # pragma: no branch
             sockets.add(self.sock)
+        if getattr(self, "cert_reqs", None) in ("CERT_NONE", ssl.CERT_NONE):
+            self.is_verified = True  # else urllib3 warns of what the caller has asked for, in each request
 
-    return type("Watched" + plain.__name__, (plain,), {"connect": connect, "watched_by_bridle": True})
+    def request(self: HTTPConnection, *args: Any, **kwargs: Any) -> None:
+        if self.sock is not None and sockets.watch is not None:
+            vars(self)["slot"].watch = sockets.watch
+            self.timeout = sockets.watch.first_byte_s
+        plain.request(self, *args, **kwargs)
+
+    members = {"connect": connect, "request": request, "watched_by_bridle": True}
+    return type("Watched" + plain.__name__, (plain,), members)
+
+
+def _own(one: socket.socket) -> _PlainSocket:
+    timeout_s = one.gettimeout()
+    own = _PlainSocket(one.family, one.type, one.proto, one.detach())
+    own.settimeout(timeout_s)
+    return own
+
+
+def _receiving(one: socket.socket, slot: _Slot) -> Callable[..., int]:
+    """Make the `recv_into` of a socket, plain or with TLS, that waits in slices and looks at its watch."""
+    receive: Callable[..., int] = type(one).recv_into
+    itself = cast("Callable[[], Any]", ref(one))  # not the socket: it would keep itself alive
+
+    def recv_into(*args: Any) -> int:
+        this, watch = itself(), slot.watch
+        if watch is None:
+            return receive(this, *args)
+        while True:
+            this.settimeout(watch.left_s())
+            try:
+                return receive(this, *args)
+            except TimeoutError as error:
+                if error.errno is not None:
+                    raise  # the network's own: the other side is gone
+
+    return recv_into
 
 
 def body_chunks(response: requests.Response) -> Iterator[bytes]:
@@ -61,7 +168,7 @@ def body_chunks(response: requests.Response) -> Iterator[bytes]:
     `iter_content` would wait for the end of a body that has neither a length nor chunks.
     """
     raw = cast("HTTPResponse", response.raw)  # requests leaves it untyped
-    if raw.chunked or "content-length" in raw.headers:
+    if raw.chunked:
         yield from raw.stream(CHUNK_BYTES, decode_content=True)
         return
     yield from iter(partial(raw.read1, CHUNK_BYTES, decode_content=True), b"")

@@ -22,6 +22,8 @@ class StopCutter:
     def __init__(self, stops: Sequence[str]) -> None:
         self.found = False
         self._stops = tuple(stop for stop in stops if stop)
+        self._beginnings = frozenset(stop[:n] for stop in self._stops for n in range(1, len(stop)))
+        self._longest = max(map(len, self._beginnings), default=0)
         self._parts: list[str] = []
         self._held = ""
 
@@ -52,9 +54,7 @@ class StopCutter:
 
     def _doubtful(self) -> int:
         """Count the characters at the end that may be the beginning of a stop string."""
-        longest = max((len(stop) for stop in self._stops), default=1) - 1
-        for n_chars in range(min(longest, len(self._held)), 0, -1):
-            end = self._held[-n_chars:]
-            if any(stop.startswith(end) for stop in self._stops):
+        for n_chars in range(min(self._longest, len(self._held)), 0, -1):
+            if self._held[-n_chars:] in self._beginnings:
                 return n_chars
         return 0
