@@ -362,11 +362,15 @@ def test_models_are_listed_with_what_is_known_of_them(server: FakeOllama) -> Non
     }
     server.loaded = {"m:latest": 8192}
     endpoint = opened(server)
+    gone = FakeModel("nomic-bert").listed("gone:latest")
+    tags = [model.listed(name) for name, model in server.models.items()]
+    server.routes["GET /api/tags"] = lambda _: json_response({"models": [*tags, gone]})
     listed = [(m.name, m.loaded, m.context_tokens, m.trained_tokens, m.embedding) for m in endpoint.models()]
     assert listed == [
         ("m:latest", True, 8192, 32768, False),
         ("nomic-embed-text:latest", False, None, 2048, True),
         ("all-minilm:33m", False, None, 512, True),
+        ("gone:latest", False, None, None, True),
     ]
     endpoint.close()
 

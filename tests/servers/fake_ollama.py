@@ -11,11 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jsonschema import ValidationError, validate
-
-from bridle.grammars import for_schema, shortest
 from servers.fake import Response, Seen, Server, json_response
 from servers.fake_ollama_models import CREATED, FakeModel
+from servers.holding import held_by_schema
 
 __all__ = ["FakeModel", "FakeOllama"]
 
@@ -218,10 +216,7 @@ class FakeOllama(Server):
         form = body.get("format")
         if not form or model.remote:
             return self.text
-        schema = {"type": "object"} if form == "json" else form
-        if _is_valid(self.text, schema):
-            return self.text
-        return "{}" if form == "json" else shortest(for_schema(schema, loosen=True))
+        return held_by_schema({"type": "object"} if form == "json" else form, self.text)
 
     def _send(self, body: Mapping[str, Any], said: _Said) -> Response:
         is_chat = "messages" in body
@@ -278,14 +273,6 @@ def _part(
         return {"response": text, **thinking}
     called = {"tool_calls": list(calls)} if calls else {}
     return {"message": {"role": "assistant", "content": text, **thinking, **called}}
-
-
-def _is_valid(text: str, schema: Mapping[str, Any]) -> bool:
-    try:
-        validate(json.loads(text), schema)
-    except (ValueError, ValidationError):
-        return False
-    return True
 
 
 def _latest(messages: list[dict[str, Any]], window: int) -> list[dict[str, Any]]:

@@ -178,11 +178,16 @@ def ask_shown(ask: Ask, root: str, model: str) -> Shown:
 def ask_models(ask: Ask, root: str) -> tuple[ModelInfo, ...]:
     """List the models that were pulled, the newest first, and what is known of each."""
     running = ask_running(ask, root)
-    names = [name for one in list_at(ask(HttpCall(f"{root}/api/tags")), "models") if (name := _name(one))]
-    return tuple(_info(ask_shown(ask, root, name), name, running) for name in names)
+    listed = list_at(ask(HttpCall(f"{root}/api/tags")), "models")
+    return tuple(_info(ask, root, one, running) for one in listed if _name(one))
 
 
-def _info(shown: Shown, name: str, running: Sequence[JSON]) -> ModelInfo:
+def _info(ask: Ask, root: str, listed: JSON, running: Sequence[JSON]) -> ModelInfo:
+    name = _name(listed)
+    try:
+        shown = ask_shown(ask, root, name)
+    except ModelNotFound:
+        shown = read_shown(listed, name)  # it was deleted this moment, or a proxy made the list
     loaded = any(is_same_model(_name(one), name) for one in running)
     context = loaded_context(running, name)
     return ModelInfo(name, loaded, context, shown.trained_tokens, shown.is_embedding)
