@@ -44,18 +44,18 @@ NOT_SPOKEN = {
     "/detokenize": "no tokens are sent, so none come back",
     "/v1/responses": "the chat route does the same",
 }
-DONE = "data: [DONE]"
+Body = dict[str, Any]
 
 
 class Exchange:
     """One recorded exchange: what was asked, and what came back in whatever form."""
 
     def __init__(self, path: Path) -> None:
-        whole: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        self.asked: dict[str, Any] = whole["request"]["json"] or {}
-        self.method: str = whole["request"]["method"]
-        self.route = urlsplit(whole["request"]["url"]).path
-        self.answered: dict[str, Any] | None = whole.get("response")
+        whole: Body = json.loads(path.read_text("utf-8"))
+        self.asked: Body = whole["request"]["json"] or {}
+        url: str = whole["request"]["url"]
+        self.route = urlsplit(url).path
+        self.answered: Body | None = whole.get("response")
         self.is_python = "llama_cpp" in whole["server"]["name"]
 
     @property
@@ -75,7 +75,7 @@ class Exchange:
         return self.answered is not None and "client_aborted_after_lines" in self.answered
 
     @property
-    def parts(self) -> list[dict[str, Any]]:
+    def parts(self) -> list[Body]:
         """The documents that came back: one, or the events of a stream."""
         assert self.answered is not None
         if self.is_stream:
@@ -89,9 +89,10 @@ class Exchange:
     def said(self) -> str:
         """The server's own words for a failure."""
         assert self.answered is not None
-        body: Any = self.parts[0] if self.parts else self.answered["text"]
-        found = body.get("error", body.get("detail", "")) if isinstance(body, dict) else body
-        return str(found.get("message", found) if isinstance(found, dict) else found)
+        if not self.parts:
+            return str(self.answered["text"])
+        body = self.parts[0]
+        return str(body["error"]["message"] if "error" in body else body["detail"])
 
     def response(self) -> Response:
         assert self.answered is not None
@@ -125,73 +126,76 @@ def replayed(exchange: Exchange) -> Generator[tuple[HttpEndpoint, Server]]:
 def request_of(exchange: Exchange) -> Request:
     """The request whose answer was recorded, as far as our side would put it."""
     asked = exchange.asked
-    limit = next((asked[name] for name in ("n_predict", "max_tokens") if name in asked), 16)
-    limit = limit if isinstance(limit, int) and limit > 0 else 16
+    wanted = asked.get("n_predict", asked.get("max_tokens", 16))
+    limit = wanted if isinstance(wanted, int) and wanted > 0 else 16
     if "chat" not in exchange.route:
-        constraint = {"gbnf": asked.get("grammar"), "schema": asked.get("json_schema")}
-        if "grammar" in asked or exchange.is_python:
-            constraint["schema"] = None
+        grammar_wins = "grammar" in asked or exchange.is_python
         return Request(
             prompt=(Segment(str(asked.get("prompt", "x"))),),
             max_tokens=limit,
             stop=tuple(asked.get("stop", ())),
             logprobs=asked.get("n_probs", asked.get("logprobs", 0)),
-            **constraint,
+            gbnf=asked.get("grammar"),
+            schema=None if grammar_wins else asked.get("json_schema"),
         )
-    choice = asked.get("tool_choice", "auto")
-    listed = asked.get("messages") or [{"role": "user", "content": "x"}]
-    listed = [{"role": "user", "content": "x"}] if isinstance(listed, str) else listed
+    choice: Any = asked.get("tool_choice", "auto")
+    listed: list[Body] = [{"role": "user", "content": "x"}]
+    if isinstance(asked.get("messages"), list) and asked["messages"]:
+        listed = asked["messages"]
     return Request(
         messages=tuple(_message(one) for one in listed),
         tools=tuple(_tool(one["function"]) for one in asked.get("tools", ())),
-        tool_choice=choice["function"]["name"] if isinstance(choice, dict) else choice,
+        tool_choice=choice if isinstance(choice, str) else choice["function"]["name"],
         max_tokens=limit,
         logprobs=asked.get("top_logprobs", 0),
     )
 
 
-def _message(one: dict[str, Any]) -> Message:
+def _message(one: Body) -> Message:
     if one["role"] == "function":
         return Message("user", one["content"])
     return message_from_dict(one)
 
 
-def _tool(function: dict[str, Any]) -> ToolSpec:
+def _tool(function: Body) -> ToolSpec:
     return ToolSpec(function["name"], function.get("description", ""), function.get("parameters", {}))
 
 
-def text_of(parts: Sequence[dict[str, Any]]) -> str:
+def choice_of(part: Body) -> Body:
+    return next(iter(part.get("choices") or ()), None) or {}
+
+
+def message_of(part: Body) -> Body:
+    choice = choice_of(part)
+    found: Body | None = choice.get("message") or choice.get("delta")
+    return found or {}
+
+
+def text_of(parts: Sequence[Body]) -> str:
     """The text that was recorded, found in the plainest way."""
-    found: list[str] = []
-    for part in parts:
-        choice = (part.get("choices") or [{}])[0]
-        said = choice.get("message") or choice.get("delta") or {}
-        found.append(part.get("content") or choice.get("text") or said.get("content") or "")
-    return "".join(found)
+    return "".join(
+        part.get("content") or choice_of(part).get("text") or message_of(part).get("content") or ""
+        for part in parts
+    )
 
 
-def calls_of(parts: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+def calls_of(parts: Sequence[Body]) -> list[tuple[str, str]]:
     names: dict[int, str] = {}
     arguments: dict[int, str] = {}
-    for part in parts:
-        choice = (part.get("choices") or [{}])[0]
-        said = choice.get("message") or choice.get("delta") or {}
-        for at, call in enumerate(said.get("tool_calls") or ()):
-            at = call.get("index", at)
-            names[at] = names.get(at) or call["function"].get("name", "")
-            arguments[at] = arguments.get(at, "") + call["function"].get("arguments", "")
+    calls = [(at, one) for part in parts for at, one in enumerate(message_of(part).get("tool_calls") or ())]
+    for place, call in calls:
+        at: int = call.get("index", place)
+        names[at] = names.get(at) or call["function"].get("name", "")
+        arguments[at] = arguments.get(at, "") + call["function"].get("arguments", "")
     return [(names[at], arguments[at]) for at in names]
 
 
-def reason_of(parts: Sequence[dict[str, Any]]) -> str:
-    for part in reversed(parts):
-        choice = (part.get("choices") or [{}])[0]
-        if found := part.get("stop_type") or choice.get("finish_reason"):
-            return str(found)
-    return ""
+def reason_of(parts: Sequence[Body]) -> str:
+    found = [part.get("stop_type") or choice_of(part).get("finish_reason") for part in parts]
+    return next((str(reason) for reason in reversed(found) if reason), "")
 
 
-def usage_of(parts: Sequence[dict[str, Any]]) -> tuple[int, int]:
+def usage_of(parts: Sequence[Body]) -> tuple[int, int]:
     for part in reversed(parts):
         if part.get("usage"):
             return part["usage"]["prompt_tokens"], part["usage"]["completion_tokens"]
@@ -200,12 +204,12 @@ def usage_of(parts: Sequence[dict[str, Any]]) -> tuple[int, int]:
     return 0, 0
 
 
-def scores_of(parts: Sequence[dict[str, Any]]) -> list[float]:
+def scores_of(parts: Sequence[Body]) -> list[float]:
     found: list[float] = []
     for part in parts:
-        found += [one["logprob"] for one in part.get("completion_probabilities", ())]
-        logprobs = (part.get("choices") or [{}])[0].get("logprobs") or {}
-        found += [one["logprob"] for one in logprobs.get("content", ())]
+        logprobs: Body = choice_of(part).get("logprobs") or {}
+        listed: list[Body] = [*part.get("completion_probabilities", ()), *logprobs.get("content", ())]
+        found += [one["logprob"] for one in listed]
         found += logprobs.get("token_logprobs", ())
     return found
 
@@ -293,9 +297,9 @@ def check_route(exchange: Exchange, endpoint: HttpEndpoint, server: Server) -> N
 
 def check_count(exchange: Exchange, endpoint: HttpEndpoint) -> None:
     found = exchange.parts[0]
-    counted = found["tokens"] if "tokens" in found else range(found.get("input_tokens", found.get("count")))
-    request = request_of(exchange)
-    assert endpoint.count_tokens(request) == len(counted)
+    told: list[int] = [found[name] for name in ("input_tokens", "count") if name in found]
+    told += [len(found["tokens"])] if "tokens" in found else []
+    assert [endpoint.count_tokens(request_of(exchange))] == told
 
 
 def check_props(exchange: Exchange, endpoint: HttpEndpoint, server: Server) -> None:
