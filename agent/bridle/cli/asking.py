@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 
 import click
 
-from bridle.errors import BridleError
+from bridle.errors import BridleError, InputError
 
 __all__ = ["Questions"]
 
@@ -34,23 +35,41 @@ class Questions:
 
         if self._defaults:
             return check(default) if check is not None else default
-        return str(
-            click.prompt(
-                f"{question} [{shown or default}]" if shown or default else question,
-                default="",
-                show_default=False,
-                value_proc=checked,
-                err=True,
+        shown = shown or default
+        with _told_at_the_end():
+            return str(
+                click.prompt(
+                    f"{question} [{shown}]" if shown else question,
+                    default="",
+                    show_default=False,
+                    value_proc=checked,
+                    err=True,
+                )
             )
-        )
 
     def choice(self, question: str, choices: Sequence[str], default: str) -> str:
         """Ask for one of some words."""
         if self._defaults:
             return default
         kind = click.Choice(list(choices), case_sensitive=False)
-        return str(click.prompt(question, default=default, type=kind, err=True))
+        with _told_at_the_end():
+            return str(click.prompt(question, default=default, type=kind, err=True))
 
     def confirmed(self, question: str) -> bool:
         """Ask for a yes; nothing means yes."""
-        return self._defaults or click.confirm(question, default=True, err=True)
+        with _told_at_the_end():
+            return self._defaults or click.confirm(question, default=True, err=True)
+
+
+@contextmanager
+def _told_at_the_end() -> Generator[None, None, None]:
+    """Say what is missing where the input ends; Ctrl-C needs no words."""
+    try:
+        yield
+    except click.Abort as error:
+        if not isinstance(error.__context__, EOFError):
+            raise
+        click.echo(err=True)
+        raise InputError(
+            "the input ended before the last question", hint="with --yes all defaults are taken"
+        ) from error

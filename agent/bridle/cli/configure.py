@@ -114,7 +114,7 @@ def _meant(answer: str, config: Config, servers: tuple[Server, ...], offline: bo
 
     for number, server in enumerate(servers, 1):
         if answer in (str(number), server.spec):
-            return Chosen(replace(server.entry, url=short_url(server.url)), server)
+            return _saved(server, config)
     entry = parse_spec(answer, config)
     name = answer if answer in config.endpoints else ""
     if entry.path or entry.kind in (EMBEDDED, "auto", "azure"):
@@ -130,6 +130,14 @@ def _meant(answer: str, config: Config, servers: tuple[Server, ...], offline: bo
         )
     kind = entry.kind or (server.kind if server else "")
     return Chosen(replace(entry, kind=kind, url=short_url(url)), server, name)
+
+
+def _saved(server: Server, config: Config) -> Chosen:
+    """The entry that a server has in the config file, else a new one."""
+    for name, entry in config.endpoints.items():
+        if entry.kind == server.kind and short_url(entry.url) == short_url(server.url):
+            return Chosen(entry, server, name)
+    return Chosen(replace(server.entry, url=short_url(server.url)), server)
 
 
 def _model(chosen: Chosen, ask: Questions) -> str:
