@@ -140,7 +140,10 @@ class WebUI(OpenAICompat):
         Raises:
             ModelNotFound: when none is loaded.
         """
-        info = ask(self._info_call())
+        try:
+            info = ask(self._info_call())
+        except RequestRefused as error:
+            raise self.explain(error, ask) from error.__cause__
         loaded = text_at(info, "model_name")
         if loaded in ("", "None"):
             raise self._nothing_loaded()
@@ -279,7 +282,7 @@ class WebUI(OpenAICompat):
     def explain(self, error: EndpointError, ask: Ask) -> EndpointError:
         """Say more of a refusal that has no words: the server fails alike for many reasons."""
         url, status = str(error.facts.get("url", "")), error.facts.get("status")
-        if status == 400 and "Invalid host header" in str(error.facts.get("body", "")):
+        if "Invalid host header" in str(error.facts.get("body", "")):
             error.hint = "reach it as 127.0.0.1 or localhost, or start it with --listen"
         if status != 500:
             return error
@@ -334,7 +337,7 @@ class WebUI(OpenAICompat):
         if self._loader != "llama.cpp" or not is_loopback(self.inner):
             return None
         try:
-            props = ask(HttpCall(f"{self.inner}/props"))
+            props = ask(HttpCall(f"{self.inner}/props", aside=True))
         except EndpointError:
             return None  # it may listen elsewhere: at another port when this one was taken
         path = text_at(props, "model_path").replace("\\", "/")

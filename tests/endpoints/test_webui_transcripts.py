@@ -1,0 +1,254 @@
+"""What a real text-generation-webui answered, replayed by a local server and read by the driver.
+
+All files of the folders `text-generation-webui-*` are taken, and each is judged by what was asked and
+answered in it, so that other recordings of the same server can be laid beside them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bridle.endpoints.base import Answer, Request, Sampling
+from bridle.endpoints.http import Http, HttpCall
+from bridle.endpoints.http_endpoint import HttpEndpoint
+from bridle.endpoints.json_paths import text_at
+from bridle.endpoints.openai_compat import OpenAICompat
+from bridle.endpoints.webui import WebUI
+from bridle.errors import (
+    AuthError,
+    BadResponse,
+    ConstraintRejected,
+    ContextOverflow,
+    EndpointError,
+    GrammarError,
+    ModelNotFound,
+    RequestRefused,
+    StreamTruncated,
+)
+from bridle.grammars import check_gbnf
+from bridle.messages import JSON, message_from_dict, tool_from_dict
+from bridle.wrappers import Segment
+from servers.fake import TRANSCRIPTS, Server, json_response
+from servers.webui_exchanges import FILES, NAMES, Body, Exchange
+
+INFO = "/v1/internal/model/info"
+NOT_SPOKEN = {
+    "/v1/internal/health": "the loaded model is asked for instead",
+    "/v1/internal/stop-generation": "it stops everybody's generation: the connection is closed instead",
+    "/v1/messages": "the chat route does the same",
+}
+NOTHING: Body = {}
+
+
+@contextmanager
+def replaying(exchange: Exchange) -> Generator[tuple[HttpEndpoint, WebUI, Server]]:
+    """An endpoint at a server that gives one recorded answer, and knows the name of its model."""
+    server = Server()
+    server.routes[f"GET {INFO}"] = lambda _: json_response({"model_name": "m", "loader": "llama.cpp"})
+    server.routes[f"{exchange.method} {exchange.route}"] = lambda _: exchange.response()
+    driver = WebUI(server.url)
+    endpoint = HttpEndpoint(driver, Http(retries=0))
+    try:
+        yield endpoint, driver, server
+    finally:
+        endpoint.close()
+        server.close()
+
+
+@pytest.mark.parametrize("path", FILES, ids=NAMES)
+def test_every_recorded_exchange_is_read(path: Path) -> None:
+    exchange = Exchange(path)
+    if exchange.route in NOT_SPOKEN:
+        pytest.skip(f"{exchange.route} is not used: {NOT_SPOKEN[exchange.route]}")
+    with replaying(exchange) as (endpoint, driver, _):
+        if exchange.status >= 400:
+            _is_refused(exchange, endpoint)
+        elif exchange.route in READERS:
+            READERS[exchange.route](exchange, endpoint, driver)
+        else:
+            pytest.skip(f"{exchange.route} is a route that is not known here")
+
+
+def _is_refused(exchange: Exchange, endpoint: HttpEndpoint) -> None:
+    """A refusal is an error with the server's own words and status."""
+    body = exchange.asked if exchange.method == "POST" else None
+    with pytest.raises(EndpointError) as caught:
+        endpoint.http.ask(HttpCall(endpoint.driver.root + exchange.route, body))
+    error = caught.value
+    assert isinstance(error, AuthError if exchange.status in (401, 403) else RequestRefused)
+    assert error.facts["status"] == exchange.status
+    said = json.dumps(exchange.said) if exchange.said is not None else "Internal Server Error"
+    words = [word for word in ("Internal Server Error", *_messages(exchange.said)) if word in said]
+    assert any(word in error.message for word in words), (words, error.message)
+
+
+def _messages(said: JSON) -> list[str]:
+    """The words in an error body, whatever its shape."""
+    if isinstance(said, dict):
+        found = [text_at(said, key) for key in ("message", "msg", "detail")]
+        return [text for text in found if text] + [one for value in said.values() for one in _messages(value)]
+    return [text for one in said for text in _messages(one)] if isinstance(said, list) else []
+
+
+def _read_completion(exchange: Exchange, endpoint: HttpEndpoint, driver: WebUI) -> None:
+    request = _request(exchange.asked)
+    shown: list[str] = []
+    stream = bool(exchange.asked.get("stream"))
+    if exchange.answered is None:
+        with pytest.raises(BadResponse):
+            endpoint.complete(request, shown.append)
+        return
+    choices = exchange.choices
+    reasons = [choice["finish_reason"] for choice in choices if choice["finish_reason"]]
+    said: list[Body] = [choice.get("message") or choice.get("delta") or NOTHING for choice in choices]
+    text = "".join(c.get("text") or m.get("content") or "" for c, m in zip(choices, said, strict=True))
+    written: list[list[Body]] = [message.get("tool_calls") or [] for message in said]
+    calls = [call["function"] for some in written for call in some]
+    if not reasons:
+        with pytest.raises(StreamTruncated) as cut:
+            endpoint.complete(request, shown.append)
+        assert cut.value.partial == "".join(shown) == text
+        return
+    if not text and not calls and (reasons[0] == "length" or request.gbnf):
+        expected = ContextOverflow if reasons[0] == "length" else ConstraintRejected
+        with pytest.raises(expected) as caught:
+            endpoint.complete(request, shown.append if stream else None)
+        if expected is ContextOverflow:
+            assert caught.value.facts["prompt_tokens"] == exchange.parts[-1]["usage"]["prompt_tokens"]
+        return
+    answer = endpoint.complete(request, shown.append if stream else None)
+    assert (answer.text, answer.finish_reason) == (text, reasons[0])
+    assert "".join(shown) == (text if stream else "")
+    assert [(call.name, call.arguments) for call in answer.calls] == [
+        (call["name"], call["arguments"]) for call in calls
+    ]
+    _check_numbers(exchange, answer)
+
+
+def _check_numbers(exchange: Exchange, answer: Answer) -> None:
+    usage: Body = exchange.parts[-1].get("usage") or NOTHING
+    assert answer.usage.prompt_tokens == usage.get("prompt_tokens", 0)
+    assert answer.usage.completion_tokens == usage.get("completion_tokens", 0)
+    assert answer.finish == ("length" if answer.finish_reason == "length" else "stop")
+    logprobs: Body = exchange.choices[0].get("logprobs") or NOTHING
+    assert [token.text for token in answer.tokens] == logprobs.get("tokens", [])
+    assert [token.logprob for token in answer.tokens] == logprobs.get("token_logprobs", [])
+
+
+def _request(asked: Body) -> Request:
+    """The request that would have asked it; a grammar that cannot be read is replaced by one that can."""
+    gbnf = asked.get("grammar_string")
+    if gbnf is not None:
+        try:
+            check_gbnf(gbnf)
+        except GrammarError:
+            gbnf = 'root ::= "x"'
+    stop: str | list[str] = asked.get("stop") or []
+    return Request(
+        prompt=(Segment(str(asked["prompt"])),) if "prompt" in asked else (),
+        messages=tuple(message_from_dict(message) for message in asked.get("messages", ())),
+        stop=(stop,) if isinstance(stop, str) else tuple(stop),
+        max_tokens=asked.get("max_tokens"),
+        sampling=Sampling(seed=asked.get("seed")),
+        gbnf=gbnf,
+        tools=tuple(tool_from_dict(tool) for tool in asked.get("tools", ())),
+        logprobs=int(asked.get("logprobs") or 0),
+    )
+
+
+def _read_info(exchange: Exchange, endpoint: HttpEndpoint, driver: WebUI) -> None:
+    driver.inner = driver.root  # where nobody answers such a question
+    if exchange.said["model_name"] == "None":
+        with pytest.raises(ModelNotFound, match="no model is loaded"):
+            endpoint.discover()
+        return
+    endpoint.discover()
+    assert (endpoint.model, endpoint.context_tokens) == (exchange.said["model_name"], None)
+    assert endpoint.supports.grammar == (exchange.said["loader"] == "llama.cpp")
+
+
+def _read_rendering(exchange: Exchange, endpoint: HttpEndpoint, driver: WebUI) -> None:
+    """A rendering without the first turn shows that the server would cut the chat."""
+    request = _request(exchange.asked)
+    prompt: str = exchange.said["prompt"]
+    assert driver.rendered(request, endpoint.http.ask) == prompt
+    first = next(m["content"] for m in exchange.asked["messages"] if m["role"] == "user")
+    if " ".join(first.split()[:8]) in prompt:
+        driver.before(request, "", endpoint.http.ask)
+    else:
+        with pytest.raises(ContextOverflow, match="would cut this conversation"):
+            driver.before(request, "", endpoint.http.ask)
+
+
+def _read_models(exchange: Exchange, endpoint: HttpEndpoint, driver: WebUI) -> None:
+    listed = OpenAICompat(driver.root).models(endpoint.http.ask)
+    assert [one.name for one in listed] == [one["id"] for one in exchange.said["data"]]
+
+
+def _read_list(exchange: Exchange, endpoint: HttpEndpoint, driver: WebUI) -> None:
+    assert [one.name for one in endpoint.models()] == exchange.said["model_names"]
+
+
+def _read_count(exchange: Exchange, endpoint: HttpEndpoint, driver: WebUI) -> None:
+    request = Request(prompt=(Segment(exchange.asked["text"]),))
+    assert endpoint.count_tokens(request) == exchange.said["length"]
+
+
+def _read_tokens(exchange: Exchange, endpoint: HttpEndpoint, driver: WebUI) -> None:
+    ask = endpoint.http.ask
+    if exchange.route.endswith("/decode"):
+        assert driver.decode(exchange.asked["tokens"], ask) == exchange.said["text"]
+    elif exchange.route.endswith("/encode"):
+        assert list(driver.encode(exchange.asked["text"], ask)) == exchange.said["tokens"]
+    else:
+        assert driver.next_tokens(exchange.asked["prompt"], ask) == exchange.said
+
+
+def _read_loading(exchange: Exchange, endpoint: HttpEndpoint, driver: WebUI) -> None:
+    if exchange.route.endswith("/unload"):
+        assert endpoint.http.ask(driver.unload_call()) == "OK"
+        return
+    arguments = dict(exchange.asked.get("args") or {})
+    call = driver.load_call(exchange.asked["model_name"], arguments.pop("ctx_size", None), arguments)
+    assert call.body == exchange.asked
+    assert endpoint.http.ask(call) == "OK"
+
+
+def _read_embeddings(exchange: Exchange, endpoint: HttpEndpoint, driver: WebUI) -> None:
+    given = exchange.asked["input"]
+    found = endpoint.embed([given] if isinstance(given, str) else given)
+    assert [list(vector) for vector in found.vectors] == [one["embedding"] for one in exchange.said["data"]]
+
+
+READERS: Mapping[str, Callable[[Exchange, HttpEndpoint, WebUI], None]] = {
+    "/v1/completions": _read_completion,
+    "/v1/chat/completions": _read_completion,
+    "/v1/embeddings": _read_embeddings,
+    "/v1/models": _read_models,
+    INFO: _read_info,
+    "/v1/internal/model/list": _read_list,
+    "/v1/internal/model/load": _read_loading,
+    "/v1/internal/model/unload": _read_loading,
+    "/v1/internal/token-count": _read_count,
+    "/v1/internal/encode": _read_tokens,
+    "/v1/internal/decode": _read_tokens,
+    "/v1/internal/logits": _read_tokens,
+    "/v1/internal/chat-prompt": _read_rendering,
+}
+
+
+def test_a_server_without_a_model_is_told_from_one_that_fails() -> None:
+    exchange = Exchange(TRANSCRIPTS / "text-generation-webui-v4.7.3" / "50_completion_no_model.json")
+    with replaying(exchange) as (endpoint, _, server):
+        request = Request(prompt=(Segment("x"),), max_tokens=2)
+        with pytest.raises(RequestRefused, match="Internal Server Error"):
+            endpoint.complete(request)
+        info = json_response({"model_name": "None", "lora_names": [], "loader": None})
+        server.routes[f"GET {INFO}"] = lambda _: info
+        with pytest.raises(ModelNotFound):
+            endpoint.complete(request)
