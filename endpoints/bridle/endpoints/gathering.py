@@ -20,7 +20,7 @@ __all__ = ["CUT_REASONS", "Gathered", "gather_calls"]
 
 CUT_REASONS = frozenset(
     {"length", "limit", "max_tokens", "model_length", "contextLengthReached", "maxPredictedTokensReached",
-     "abort", "content_filter", "userStopped", "modelUnloaded", "failed"}
+     "abort", "error", "repetition", "content_filter", "userStopped", "modelUnloaded", "failed"}
 )  # fmt: skip
 """Spellings of a finish reason that mean: the answer is not complete."""
 

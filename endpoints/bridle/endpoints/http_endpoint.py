@@ -125,8 +125,7 @@ class HttpEndpoint:
             cancelled = True
             self._tell_cancelled(request)
         except RequestRefused as error:
-            meant = self.driver.explain(error, self.http.ask)
-            raise meant from (error if meant is not error else error.__cause__)
+            raise self._explained(error) from error.__cause__
         body = call.body or {}
         answer = gathered.answer(cancelled, dropped, body)
         answer = replace(answer, sent_as=tuple(n for n in self.driver.constraint_fields if n in body))
@@ -137,6 +136,13 @@ class HttpEndpoint:
             if self.driver.counts_prompt:
                 self._counted.check(fitted, answer, self.name, self._context_tokens)
         return answer
+
+    def _explained(self, error: EndpointError) -> EndpointError:
+        """Ask the driver what a refusal means."""
+        meant = self.driver.explain(error, self.http.ask)
+        if meant is not error:
+            meant.facts = {**error.facts, **meant.facts}
+        return meant
 
     def _exchange(self, call: HttpCall, gathered: Gathered, should_stop: Callable[[], bool] | None) -> None:
         """Send a call and take the pieces of its answer; raises `Cancelled` when `should_stop` said so."""
@@ -161,7 +167,10 @@ class HttpEndpoint:
             raise InputError(f"{self.name} makes no embeddings", hint="use an endpoint that does")
         if not texts:
             return Embeddings((), self._model)
-        body = self.http.ask(call)
+        try:
+            body = self.http.ask(call)
+        except RequestRefused as error:
+            raise self._explained(error) from error.__cause__
         found = self.driver.read_embeddings(body)
         if found is None or len(found.vectors) != len(texts) or len({len(v) for v in found.vectors}) != 1:
             shown = self.http.clean(json.dumps(body, ensure_ascii=False))

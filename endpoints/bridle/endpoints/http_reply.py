@@ -19,6 +19,7 @@ from bridle.endpoints.http_errors import bad_body, from_foreign, is_foreign
 from bridle.endpoints.http_watch import POLL_S, Timeouts, Watch
 from bridle.endpoints.ndjson import NDJSON_TYPES, LineFramer
 from bridle.endpoints.sse import EventFramer, begins_events
+from bridle.endpoints.wire import tap
 from bridle.errors import BadResponse, EndpointError, TimedOut
 from bridle.messages import JSON
 
@@ -144,6 +145,7 @@ class Reply:
                     url=self.url,
                 )
             self._first = b""
+            tap(chunk)
             yield chunk
             chunk = self._next_chunk()
 
