@@ -14,7 +14,17 @@ from bridle.endpoints.connect import connect
 from bridle.endpoints.http import Http, HttpCall
 from bridle.endpoints.ollama import Ollama, OllamaEndpoint
 from bridle.endpoints.ollama_models import GO_TEMPLATE
-from bridle.errors import EndpointError, InputError, ModelNotFound, RequestRefused
+from bridle.errors import (
+    AuthError,
+    ConstraintRejected,
+    EndpointError,
+    InputError,
+    ModelNotFound,
+    RequestRefused,
+    ServerBusy,
+    ServerCrashed,
+    UnsupportedParameter,
+)
 from bridle.messages import JSON, Message, ToolCall, ToolSpec
 from bridle.wrappers import Segment, detect
 from servers.fake import Response, json_response
@@ -402,6 +412,10 @@ def test_the_template_in_go_tells_the_family(server: FakeOllama) -> None:
     assert isinstance(template, str)
     assert detect(go_template=template).format == "chatml"
     endpoint.close()
+    server.models["m:latest"] = FakeModel(template="{{ .Prompt }}")
+    endpoint = opened(server)
+    assert GO_TEMPLATE not in endpoint.metadata
+    endpoint.close()
 
 
 @pytest.mark.parametrize(
@@ -427,22 +441,35 @@ def test_it_is_told_from_servers_that_answer_some_of_its_routes(
 
 
 @pytest.mark.parametrize(
-    ("status", "text"),
+    ("status", "text", "kind", "retryable"),
     [
-        (400, '"m" does not support chat'),
-        (400, "registry.ollama.ai/library/m does not support tools"),
-        (404, "model 'm' not found"),
-        (500, "model requires more system memory (9.1 GiB) than is available (4.4 GiB)"),
+        (400, '"m" does not support chat', RequestRefused, False),
+        (400, "registry.ollama.ai/library/m does not support tools", ConstraintRejected, False),
+        (400, '"m" does not support thinking', UnsupportedParameter, False),
+        (404, "model 'm' not found", ModelNotFound, False),
+        (404, 'model "m" not found, try pulling it first', ModelNotFound, False),
+        (500, "model requires more system memory (9.1 GiB) than is available", RequestRefused, False),
+        (500, "model runner has unexpectedly stopped, check ollama server logs", ServerCrashed, False),
+        (503, "server busy, please try again. maximum pending requests exceeded", ServerBusy, True),
+        (500, "prediction aborted, token repeat limit reached", RequestRefused, False),
+        (401, "unauthorized", AuthError, False),
+        (400, "invalid JSON schema in format", ConstraintRejected, False),
     ],
 )
-def test_a_refusal_says_what_the_server_said(server: FakeOllama, status: int, text: str) -> None:
+def test_a_refusal_says_what_the_server_said(
+    server: FakeOllama, status: int, text: str, kind: type[EndpointError], retryable: bool
+) -> None:
     endpoint = opened(server)
     endpoint.http.retries = 0
     server.routes["POST /api/generate"] = lambda _: json_response({"error": text}, status)
-    with pytest.raises(RequestRefused) as caught:
-        endpoint.complete(PROMPT)
-    assert caught.value.facts["status"] == status
-    assert text[:40] in caught.value.message
+    for on_text in (None, nothing):
+        with pytest.raises(kind) as caught:
+            endpoint.complete(PROMPT, on_text)
+        assert caught.value.facts["status"] == status
+        assert text[:40] in str(caught.value.facts["body"]).replace("\\", "")
+        assert caught.value.retryable is retryable
+        if kind is ModelNotFound:
+            assert "ollama pull m" in caught.value.hint
     endpoint.close()
 
 

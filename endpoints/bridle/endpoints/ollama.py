@@ -29,9 +29,11 @@ from bridle.endpoints.ollama_models import (
     ask_version,
     first_model,
     loaded_context,
+    no_model,
 )
 from bridle.endpoints.ollama_overflow import Prompts
 from bridle.endpoints.ollama_words import read_answer, read_embeddings, write_messages
+from bridle.errors import EndpointError, ModelNotFound
 from bridle.messages import JSON, tool_to_dict
 
 __all__ = ["Ollama", "OllamaEndpoint", "open_ollama"]
@@ -84,6 +86,7 @@ class Ollama(Driver):
         json_mode=True,
         embed=True,
         seed=True,
+        parallel=True,
     )
     sampling_names = MappingProxyType(
         {
@@ -253,7 +256,7 @@ class Ollama(Driver):
             ContextOverflow: for a prompt that is certainly too long.
             ModelNotFound: when the server does not have the model.
         """
-        self._ask = ask
+        self._ask, self._model = ask, model or self._model
         if self.window is None and not self.is_cloud:
             self.discover(ask, model)
         if self.window is not None and self._is_silent and self.version >= COUNTS_ALL:
@@ -289,6 +292,12 @@ class Ollama(Driver):
             if self._loaded < asked:
                 _log.warning("%s has a window of %d tokens, not %d", self._called, self._loaded, asked)
         return asked if self._loaded is None else min(asked, self._loaded)
+
+    def explain(self, error: EndpointError, ask: Ask) -> EndpointError:
+        """Say how to get a model that the server does not have."""
+        if not isinstance(error, ModelNotFound):
+            return error
+        return no_model(self.root, self._model, **error.facts)
 
     def models(self, ask: Ask) -> tuple[ModelInfo, ...]:
         """List the models that were pulled, and what is known of each."""

@@ -27,12 +27,15 @@ __all__ = [
     "ask_version",
     "first_model",
     "loaded_context",
+    "no_model",
     "read_shown",
     "read_version",
 ]
 
 GO_TEMPLATE = "ollama.template"
 """The key under which `Shown.metadata` holds the model's template in Go, besides the keys of a GGUF file."""
+NO_TEMPLATE = "{{.Prompt}}"
+"""What stands for a template, without blanks, where the server's own code or the file's Jinja renders."""
 EMBEDDING_FAMILIES = ("bert", "nomic-bert", "jina-bert-v2")
 """Families that only make embeddings; versions before 0.6.4 do not tell a model's capabilities."""
 CLOUD_TAG = re.compile(r"[:-]cloud$")
@@ -74,8 +77,9 @@ def read_shown(body: JSON, model: str) -> Shown:
     if family and not text_at(metadata, "general.architecture"):
         metadata["general.architecture"] = family
     architecture = text_at(metadata, "general.architecture")
-    if text_at(body, "template"):
-        metadata[GO_TEMPLATE] = text_at(body, "template")
+    template = text_at(body, "template")
+    if "".join(template.split()) not in ("", NO_TEMPLATE):
+        metadata[GO_TEMPLATE] = template
     told = value_at(body, "capabilities")
     parameters = _parameters(text_at(body, "parameters"))
     return Shown(
@@ -168,11 +172,17 @@ def ask_shown(ask: Ask, root: str, model: str) -> Shown:
         return read_shown(ask(HttpCall(url, {"model": model, "name": model})), model)
     except RequestRefused as error:
         if error.facts.get("status") == 404 and "not found" in str(error.facts.get("body")):
-            hint = f"get it with: ollama pull {model}"
-            raise ModelNotFound(f"{root} has no model {model!r}", hint=hint, url=url, model=model) from error
+            raise no_model(root, model, **error.facts) from error
         return read_shown(None, model)  # it may be able to run it all the same
     except BadResponse:
         return read_shown(None, model)
+
+
+def no_model(root: str, model: str, **facts: object) -> ModelNotFound:
+    """Build the error for a model that was not pulled."""
+    error = ModelNotFound(f"{root} has no model {model!r}", hint=f"get it with: ollama pull {model}")
+    error.facts.update(facts)
+    return error
 
 
 def ask_models(ask: Ask, root: str) -> tuple[ModelInfo, ...]:

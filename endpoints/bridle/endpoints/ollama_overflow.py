@@ -8,26 +8,19 @@ llama.cpp's own (0.30), about half of it (`contextShiftPromptLimit` in llm/llama
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridle.endpoints.base import Request
 from bridle.endpoints.overflow import FEWEST_WORDS, SHARE
 from bridle.errors import ContextOverflow, PromptTruncated
 
-__all__ = ["HINT", "Prompts", "counts_after_cut", "text_of"]
+__all__ = ["HINT", "Prompts", "counts_after_cut"]
 
 HINT = "give a larger context_tokens (it goes to Ollama as num_ctx), or shorten the conversation"
 SLACK = 32
 """Tokens that the same messages may have more or less in a later prompt: what surrounds the last one."""
 BYTES_PER_TOKEN = 4.0
 """What a prompt has at least when half of it, or more, was not counted; whole ones are mostly below."""
-
-
-def text_of(request: Request) -> str:
-    """Return the text of a request of which the words are certainly in the prompt."""
-    if request.prompt:
-        return "".join(segment.text for segment in request.prompt)
-    return "\n".join(f"{m.role} {m.content}" for m in request.messages)
 
 
 def counts_after_cut(window: int, n_keep: int) -> frozenset[int]:
@@ -40,27 +33,44 @@ def counts_after_cut(window: int, n_keep: int) -> frozenset[int]:
     return frozenset({window, window - 1} | half | {min(half) + 1})
 
 
-@dataclass
-class Prompts:
-    """The prompt by which is told how many tokens the next one has at least: mostly the last one."""
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    """A text of which the words are certainly in the prompt, and what else decides about its length."""
 
-    text: str = ""
+    text: str
+    others: tuple[object, ...]
     n_tokens: int = 0
 
-    def least(self, text: str, *, is_silent: bool) -> int:
-        """Return how many tokens a prompt has at least: as many as words, and as the prompt it goes on."""
-        words = len(text.split())
-        least = int(SHARE * words) if words >= FEWEST_WORDS else 0
-        return max(least, self._grown(text) - SLACK) if is_silent else least
+    @classmethod
+    def of(cls, request: Request) -> _Prompt:
+        if request.prompt:
+            return cls("".join(segment.text for segment in request.prompt), ())
+        text = "\n".join(f"{m.role} {m.content}" for m in request.messages)
+        has_thoughts = any(m.thoughts for m in request.messages)  # templates leave old ones out
+        return cls(text, (request.tools, request.think, object() if has_thoughts else None))
 
-    def goes_on(self, text: str) -> bool:
-        """Whether a prompt begins with the whole of an earlier one."""
-        return self.n_tokens > 0 and text.startswith(self.text)
-
-    def _grown(self, text: str) -> int:
-        if not self.goes_on(text):
+    def grown_from(self, known: _Prompt | None) -> int:
+        """Return how many tokens it has at least where it goes on from a known one; 0 where it does not."""
+        if known is None or known.others != self.others or not self.text.startswith(known.text):
             return 0
-        return self.n_tokens + int(SHARE * len(text[len(self.text) :].split()))
+        return known.n_tokens + int(SHARE * len(self.text[len(known.text) :].split()))
+
+
+class Prompts:
+    """The prompt by which is told how many tokens the next one has at least: mostly the last one.
+
+    Several threads may use it at once: what is known is replaced as a whole.
+    """
+
+    def __init__(self) -> None:
+        self._known: _Prompt | None = None
+
+    def least(self, request: Request, *, is_silent: bool) -> int:
+        """Return how many tokens a prompt has at least: as many as words, and as the prompt it goes on."""
+        prompt = _Prompt.of(request)
+        words = len(prompt.text.split())
+        least = int(SHARE * words) if words >= FEWEST_WORDS else 0
+        return max(least, prompt.grown_from(self._known) - SLACK) if is_silent else least
 
     def refuse(self, request: Request, window: int, name: str) -> None:
         """Refuse what is certainly too long.
@@ -68,7 +78,7 @@ class Prompts:
         Raises:
             ContextOverflow: when the prompt has more tokens than the window.
         """
-        least = self.least(text_of(request), is_silent=True)
+        least = self.least(request, is_silent=True)
         if least >= window:
             raise ContextOverflow(
                 f"a prompt of at least {least} tokens exceeds the window of {window} of {name}, "
@@ -88,14 +98,15 @@ class Prompts:
         Raises:
             PromptTruncated: when a part of the prompt was left out.
         """
-        text = text_of(request)
-        least = self.least(text, is_silent=is_silent)
+        prompt = replace(_Prompt.of(request), n_tokens=counted)
+        least = self.least(request, is_silent=is_silent)
+        grown = prompt.grown_from(self._known)
         looks_cut = is_silent and (
             counted == window - 1
             or (
                 counted in counts_after_cut(window, n_keep)
-                and not self.goes_on(text)
-                and len(text.encode()) > BYTES_PER_TOKEN * counted
+                and not grown
+                and len(prompt.text.encode()) > BYTES_PER_TOKEN * counted
             )
         )
         if counted >= window or looks_cut or counted < least:
@@ -107,5 +118,5 @@ class Prompts:
                 least_tokens=least,
                 context_tokens=window,
             )
-        if counted >= self._grown(text):
-            self.text, self.n_tokens = text, counted  # else what is lost bit by bit would never be seen
+        if counted >= grown:
+            self._known = prompt  # else what is lost bit by bit would never be seen
