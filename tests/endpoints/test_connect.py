@@ -11,10 +11,14 @@ from pathlib import Path
 import pytest
 
 from bridle.endpoints.base import Request
+from bridle.endpoints.choose import choose_wrapper
 from bridle.endpoints.config import EndpointConfig
-from bridle.endpoints.connect import KINDS, connect, identify, parse_spec, spec_help
+from bridle.endpoints.connect import KINDS, connect, parse_spec, spec_help
+from bridle.endpoints.environment import VARIABLES
 from bridle.endpoints.http import Http
-from bridle.errors import ConfigError, RequestRefused, Unreachable
+from bridle.endpoints.http_endpoint import HttpEndpoint
+from bridle.endpoints.recognise import identify
+from bridle.errors import BadResponse, ConfigError, RequestRefused, Unreachable
 from bridle.messages import Message
 from project import run_python
 from servers.fake import ModelServer, Server, json_response, model_server, server, unused_url
@@ -36,7 +40,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "config.toml"
     file.write_text(SAVED)
     monkeypatch.setenv("BRIDLE_CONFIG", str(file))
-    for name in ("BRIDLE_HOME", "BRIDLE_API_KEY", "OPENAI_API_KEY"):
+    for name in ("BRIDLE_HOME", *VARIABLES):
         monkeypatch.delenv(name, raising=False)
     return file
 
@@ -124,7 +128,7 @@ def test_every_kind_is_described_and_can_be_loaded() -> None:
         assert kind.about in spec_help()
         module, attribute = kind.opens.split(":")
         assert callable(getattr(import_module(module), attribute))
-        assert (kind.takes == "url") == bool(kind.default_url)
+        assert (kind.takes == "url") == (bool(kind.default_url) or name == "azure")
 
 
 def test_an_address_with_its_kind(openai: ModelServer) -> None:
@@ -137,6 +141,32 @@ def test_an_address_with_its_kind(openai: ModelServer) -> None:
         assert endpoint.name == f"openai:m@{openai.url}/v1"
         assert endpoint.complete(Request(messages=(Message("user", "hi"),))).text == openai.text
         endpoint.close()
+
+
+@pytest.mark.parametrize("end", ["", "/", "/v1", "/v1/", "/api", "/api/v1", "/v1/completions"])
+def test_a_server_is_opened_by_whatever_end_of_its_address_is_pasted(end: str) -> None:
+    with model_server("webui") as one:
+        endpoint = connect(f"webui@{one.url}{end}")
+        assert endpoint.name == f"webui:m@{one.url}/v1"
+        endpoint.close()
+
+
+def test_a_proxy_and_trust_of_an_entry_are_used(openai: ModelServer, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="proxy"):
+        connect(EndpointConfig("openai", openai.url, proxy="nonsense"))
+    with pytest.raises(ConfigError, match=r"none\.pem"):
+        connect(EndpointConfig("openai", openai.url, ca_file=str(tmp_path / "none.pem")))
+    endpoint = connect(EndpointConfig("openai", openai.url, insecure=True))
+    assert isinstance(endpoint, HttpEndpoint)
+    assert endpoint.http.verify is False
+    endpoint.close()
+
+
+def test_a_wrapper_of_an_entry_is_what_auto_means(openai: ModelServer) -> None:
+    endpoint = connect(EndpointConfig("openai", openai.url, wrapper="zephyr"))
+    assert choose_wrapper(endpoint)[1] == "named in the endpoint's configuration"
+    assert choose_wrapper(endpoint)[0].name == choose_wrapper(endpoint, "zephyr")[0].name
+    endpoint.close()
 
 
 def test_arguments_go_before_the_spec(openai: ModelServer) -> None:
@@ -162,7 +192,8 @@ def test_a_bare_url_is_looked_at(kind: str, caplog: pytest.LogCaptureFixture) ->
             endpoint.close()
         assert f"is of kind {kind}: it" in caplog.text
         seen = identify(one.url + "/v1", Http())
-        assert seen.kind == kind
+        assert seen is not None
+        assert (seen.kind, seen.url) == (kind, one.url + "/v1")
         assert seen.reason
 
 
@@ -171,9 +202,14 @@ def test_a_bare_url_where_nothing_listens_is_said() -> None:
         connect(unused_url())
 
 
-def test_a_server_that_answers_200_to_everything_is_no_other_kind(server: Server) -> None:
+def test_a_server_that_answers_200_to_everything_is_of_no_kind(server: Server) -> None:
     server.routes["*"] = lambda _: json_response({"error": "Unexpected endpoint"})
-    assert identify(server.url, Http()).kind == "openai"
+    assert identify(server.url, Http()) is None
+    with pytest.raises(BadResponse, match="not as any model server"):
+        connect(server.url)
+    endpoint = connect(server.url, model="m")
+    assert endpoint.name == f"openai:m@{server.url}/v1"
+    endpoint.close()
 
 
 def sent_key(server: Server) -> str | None:
@@ -211,7 +247,7 @@ def test_openai_needs_a_key_and_a_model(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(ConfigError, match="OPENAI_API_KEY"):
         connect("openai:gpt-x")
     monkeypatch.setenv("OPENAI_API_KEY", "k")
-    with pytest.raises(ConfigError, match="openai:MODEL"):
+    with pytest.raises(ConfigError, match="openai:gpt"):
         connect("openai")
     endpoint = connect("openai:gpt-x")
     assert endpoint.name == "openai:gpt-x@https://api.openai.com/v1"

@@ -104,6 +104,7 @@ class Server:
 def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # else a body that follows its head waits 40 ms for the kernel
         timeout = 10
 
         def do_GET(self) -> None:

@@ -170,7 +170,7 @@ def _ollama_url(text: str) -> str:
         usual = "443" if scheme == "https" else usual
     place, slash, path = rest.partition("/")
     host, colon, port = place.rpartition(":")
-    if not colon or place.endswith("]"):
+    if not colon or place.endswith("]") or (":" in host and not host.startswith("[")):
         host, port = place, usual
     if not (port.isdecimal() and int(port) < 65536):
         port = usual
