@@ -63,10 +63,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             start="python server.py --api --model FILE.gguf",
         ),
         "webui-legacy": Kind(
-            "bridle.endpoints.webui_legacy:WebUILegacy",
+            "bridle.endpoints.webui_legacy:open_webui_legacy",
             "url",
             "text-generation-webui until November 2023",
             "http://127.0.0.1:5000",
+            "bridle.endpoints.webui_legacy:WebUILegacy",
+            "python server.py --api --model MODEL, of a version before 2023-11-10",
         ),
         "llama-server": Kind(
             "bridle.endpoints.llama_server:LlamaServer",

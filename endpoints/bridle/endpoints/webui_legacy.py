@@ -36,6 +36,7 @@ from bridle.errors import (
     TimedOut,
     Unreachable,
 )
+from bridle.grammars import check_gbnf
 from bridle.messages import JSON, Usage
 
 __all__ = ["LegacyEndpoint", "LegacyHttp", "WebUILegacy", "open_webui_legacy"]
@@ -118,6 +119,16 @@ class WebUILegacy(Driver):
             body.setdefault("add_bos_token", False)  # else there would be two of them
         return HttpCall(self.stream_url if stream else f"{self.root}/api/v1/generate", body)
 
+    def gbnf(self, request: Request) -> str:
+        """Write the request's grammar; a caller's own is read first, since a wrong one may end the server.
+
+        Raises:
+            GrammarError: for a text that the loader would not take.
+        """
+        if request.gbnf is not None:
+            check_gbnf(request.gbnf, dialect=self.supports.dialect)
+        return super().gbnf(request)
+
     def sampling(self, sampling: Sampling) -> dict[str, JSON]:
         """Write the sampling fields; the penalty always, since the server's own default is 1.1."""
         fields: dict[str, JSON] = {"repetition_penalty": sampling.repeat_penalty, "do_sample": True}
@@ -142,7 +153,7 @@ class WebUILegacy(Driver):
         info = self._info(ask)
         loaded = info if isinstance(info, str) else text_at(info, "model_name")
         if loaded in ("", "None"):
-            raise self.nothing_loaded()
+            raise self._nothing_loaded()
         arguments = value_at(info, "shared.args")
         loader = text_at(arguments, "loader")
         if loader:
@@ -158,7 +169,7 @@ class WebUILegacy(Driver):
         url = f"{self.root}/api/v1/model"
         try:
             return value_at(ask(HttpCall(url, {"action": "info"})), "result")
-        except RequestRefused:
+        except (RequestRefused, BadResponse):
             return value_at(ask(HttpCall(url)), "result")  # before June 2023 it told the name alone
 
     def models(self, ask: Ask) -> tuple[ModelInfo, ...]:
@@ -193,12 +204,27 @@ class WebUILegacy(Driver):
                 url=self.root,
             )
 
+    def explain(self, error: EndpointError, ask: Ask) -> EndpointError:
+        """Say what an answer without a body means: the server failed, and told its log alone."""
+        if error.facts.get("status") != 200 or error.facts.get("body") != "":
+            return error
+        try:
+            loaded = value_at(ask(HttpCall(f"{self.root}/api/v1/model")), "result")
+        except EndpointError:
+            return error
+        if loaded in (None, "None"):
+            return self._nothing_loaded()
+        return ServerCrashed(
+            f"{self.root} failed while it generated, and said nothing",
+            hint="its log tells why; a wrong grammar and a prompt beyond the loader's window fail so",
+            url=self.root,
+        )
+
     def cancel_call(self, request: Request) -> HttpCall | None:
         """Stop the generation, of which there is one at a time; over the socket, closing it has done that."""
         return None if self.by_socket else HttpCall(f"{self.root}/api/v1/stop-stream", {})
 
-    def nothing_loaded(self) -> ModelNotFound:
-        """Make the error for a server without a model."""
+    def _nothing_loaded(self) -> ModelNotFound:
         return ModelNotFound(
             f"{self.root} says that no model is loaded",
             hint="load one in the web UI's Model tab, or start it with --model",
@@ -290,7 +316,7 @@ class LegacyEndpoint(HttpEndpoint):
         try:
             answer = super().complete(request, on_text, should_stop)
         except BadResponse as error:
-            raise self._explained(error) from error
+            raise self._explained(error) from error.__cause__
         return answer if answer.finish == "cancelled" else self._judged(answer)
 
     def _judged(self, answer: Answer) -> Answer:
@@ -306,22 +332,6 @@ class LegacyEndpoint(HttpEndpoint):
         # The same text may have been written in a few more tokens than it is read in.
         finish = "length" if n_tokens + n_tokens // 50 >= limit else "stop"
         return replace(answer, finish=finish, finish_reason=finish)
-
-    def _explained(self, error: BadResponse) -> EndpointError:
-        """Say what an answer without a body means: the server failed and told its log alone."""
-        if error.facts.get("status") != 200 or error.facts.get("body") != "":
-            return error
-        try:
-            loaded = value_at(self.http.ask(HttpCall(f"{self.driver.root}/api/v1/model")), "result")
-        except EndpointError:
-            return error
-        if loaded in (None, "None"):
-            return self.driver.nothing_loaded()
-        return ServerCrashed(
-            f"{self.driver.root} failed while it generated, and said nothing",
-            hint="its log tells why; a wrong grammar and a prompt beyond the loader's window fail so",
-            url=self.driver.root,
-        )
 
 
 def open_webui_legacy(url: str, http: Http, entry: EndpointConfig) -> LegacyEndpoint:
