@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, Entry] = {
     "agents": Entry("bridle.cli.agents:command", "List and delete agents."),
     "wrappers": Entry("bridle.cli.wrappers:command", "List, show, try and choose prompt formats."),
     "grammar": Entry("bridle.cli.grammar:command", "Make, check and try constraints on what is written."),
+    "doctor": Entry("bridle.cli.doctor:command", "Prove what a server honours, and what to use it with."),
     "logs": Entry("bridle.cli.logs:command", "Show what was asked and answered lately."),
     "replay": Entry("bridle.cli.replay:command", "Ask a recorded question again in another way."),
     "version": Entry("bridle.cli.version:command", "Show versions, and what is installed."),

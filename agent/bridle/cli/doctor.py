@@ -1,0 +1,120 @@
+"""`bridle doctor`: prove by asking what a server honours, and what to use it with."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+import click
+
+from bridle.cli.connecting import EndpointCommand
+from bridle.cli.output import print_json, print_note, printable
+
+if TYPE_CHECKING:
+    from bridle.endpoints.base import Endpoint
+    from bridle.endpoints.config import EndpointConfig
+    from bridle.endpoints.doctor import Diagnosis, Finding
+
+__all__ = ["command"]
+
+FAILED = 1
+
+
+@click.command("doctor", cls=EndpointCommand)
+@click.argument("endpoint", metavar="SPEC", default="auto")
+@click.option("--model", metavar="NAME", help="The model, where the endpoint has several.")
+@click.option(
+    "--save", metavar="NAME", help="Write the endpoint and what to use it with into the config file."
+)
+@click.option("--offline", is_flag=True, help="Refuse addresses that are not this machine.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(endpoint: str, model: str | None, save: str | None, offline: bool, as_json: bool) -> int:
+    """Ask an endpoint a few short questions that show what it really does.
+
+    Each constraint is tried with a made-up word that is all that may be said: proven means that it came back,
+    violated that the server takes the constraint and does not hold it. Without SPEC the first server that
+    `bridle discover` finds is examined.
+
+    \b
+    bridle doctor http://127.0.0.1:8080
+    bridle doctor lmstudio --save studio
+    """
+    from bridle.endpoints.config import load_config, save_endpoint
+    from bridle.endpoints.connect import connect, parse_spec
+    from bridle.endpoints.doctor import examine
+
+    entry = parse_spec(endpoint, load_config())
+    opened = connect(entry, model=model, offline=offline)
+    try:
+        if not as_json:
+            _introduce(opened)
+        diagnosis = examine(opened, None if as_json else _show)
+        if as_json:
+            print_json(_as_json(opened, diagnosis))
+        else:
+            _show_rest(opened, diagnosis)
+        if save is not None:
+            file = save_endpoint(save, _entry(opened, entry, diagnosis))
+            print_note(f"saved as {save!r} in {file}: bridle chat --endpoint {save}")
+    finally:
+        opened.close()
+    return 0 if diagnosis.valid == diagnosis.asked else FAILED
+
+
+def _introduce(endpoint: Endpoint) -> None:
+    window = endpoint.context_tokens
+    print(printable(f"{endpoint.name}"))
+    print(printable(f"  model {endpoint.model or 'unknown'}, window {window or 'unknown'} tokens\n"))
+
+
+def _show(finding: Finding) -> None:
+    verdict = "-" if finding.verdict == "absent" else finding.verdict
+    print(printable(f"  {finding.name:<22}{verdict:<10}{finding.detail}"))
+
+
+def _show_rest(endpoint: Endpoint, diagnosis: Diagnosis) -> None:
+    route = ""
+    for one in diagnosis.fields:
+        if one.route != route:
+            route = one.route
+            print(f"\n  fields that {route} reads")
+        detail = "" if one.reading == "honoured" else f"  {one.detail[:70]}"
+        print(printable(f"    {one.field:<32}{one.reading:<10}{detail}".rstrip()))
+    chosen = diagnosis.chosen
+    print(printable(f"\nwrapper     {chosen.wrapper.name}: {chosen.reason}"))
+    print(f"constraint  {diagnosis.rung}")
+    print(f"calls       {diagnosis.valid} of {diagnosis.asked} valid so, {diagnosis.seconds:.1f} s in all")
+    if diagnosis.valid < diagnosis.asked:
+        print_note("calls fail here: load another model, or use a server that holds a grammar")
+
+
+def _entry(endpoint: Endpoint, entry: EndpointConfig, diagnosis: Diagnosis) -> EndpointConfig:
+    """The entry that is saved: what was opened, with what was found out about it."""
+    from bridle.endpoints.http_endpoint import HttpEndpoint
+
+    chosen = diagnosis.chosen
+    entry = replace(
+        entry,
+        model=endpoint.model if entry.path == "" else "",
+        wrapper=entry.wrapper if chosen.guessed else chosen.wrapper.name,
+        constraint=diagnosis.rung,
+    )
+    if isinstance(endpoint, HttpEndpoint):
+        entry = replace(entry, kind=endpoint.driver.kind, url=endpoint.driver.base)
+    return entry
+
+
+def _as_json(endpoint: Endpoint, diagnosis: Diagnosis) -> dict[str, object]:
+    return {
+        "endpoint": endpoint.name,
+        "model": endpoint.model,
+        "context_tokens": endpoint.context_tokens,
+        "findings": [asdict(finding) for finding in diagnosis.findings],
+        "fields": [asdict(field) for field in diagnosis.fields],
+        "wrapper": diagnosis.chosen.wrapper.name,
+        "wrapper_reason": diagnosis.chosen.reason,
+        "constraint": diagnosis.rung,
+        "valid_calls": diagnosis.valid,
+        "asked_calls": diagnosis.asked,
+        "seconds": round(diagnosis.seconds, 3),
+    }

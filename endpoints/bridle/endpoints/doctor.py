@@ -1,0 +1,139 @@
+"""Find out by asking what an endpoint really does: canaries that only a kept promise lets live.
+
+A constraint is asked for under which nothing but a made-up word can be said. If that word comes back, the
+constraint was held: no model says it by chance. Everything here is a few short answers, so an examination
+takes seconds. It asks the endpoint's own server and nobody else, and changes nothing but what the endpoint
+remembers of refused constraints.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from bridle.endpoints.asking import ConstraintChoice
+from bridle.endpoints.base import Endpoint
+from bridle.endpoints.choose import Chosen
+from bridle.endpoints.doctor_canaries import CANARIES, Outcome, Patient
+from bridle.endpoints.doctor_fields import FieldFinding, examine_fields
+from bridle.endpoints.http_endpoint import HttpEndpoint
+from bridle.endpoints.ladder import forget
+from bridle.endpoints.responding import respond
+from bridle.errors import AuthError, EndpointError, InputError, ModelNotFound, Unreachable
+from bridle.messages import JSON, Message, ToolSpec
+
+__all__ = ["Diagnosis", "Finding", "Verdict", "examine"]
+
+Verdict = Literal["proven", "claimed", "violated", "absent"]
+"""Seen to be so; said to be so and not tried; said to be so and seen not to be; neither said nor seen."""
+
+CALLS = 3
+FATAL = (AuthError, ModelNotFound, Unreachable)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one canary showed; `detail` says how, in words."""
+
+    name: str
+    verdict: Verdict
+    detail: str
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What was found, and what follows from it.
+
+    `rung` is what to hold calls with; `valid` of `asked` calls through it were valid.
+    """
+
+    findings: tuple[Finding, ...]
+    fields: tuple[FieldFinding, ...]
+    chosen: Chosen
+    rung: ConstraintChoice
+    valid: int
+    asked: int
+    seconds: float
+
+
+def examine(endpoint: Endpoint, on_finding: Callable[[Finding], None] | None = None) -> Diagnosis:
+    """Try everything that an endpoint may be able to do, and say what it can be trusted with.
+
+    Raises:
+        Unreachable, AuthError, ModelNotFound: when nothing can be asked at all.
+    """
+    start = time.perf_counter()
+    forget(endpoint)
+    patient = Patient(endpoint)
+    findings: list[Finding] = []
+    for name, canary in CANARIES.items():
+        began = time.perf_counter()
+        verdict, detail = _tried(lambda canary=canary: canary(patient), patient.claims(name))
+        findings.append(Finding(name, verdict, detail, time.perf_counter() - began))
+        if on_finding is not None:
+            on_finding(findings[-1])
+    fields = examine_fields(endpoint) if isinstance(endpoint, HttpEndpoint) else ()
+    rung = _best_rung({finding.name: finding.verdict for finding in findings})
+    valid = _valid_calls(endpoint, rung)
+    return Diagnosis(tuple(findings), fields, patient.chosen, rung, valid, CALLS, time.perf_counter() - start)
+
+
+def _tried(canary: Callable[[], Outcome], claimed: bool) -> tuple[Verdict, str]:
+    try:
+        seen, detail = canary()
+    except FATAL:
+        raise
+    except (EndpointError, InputError) as error:
+        seen, detail = False, error.message
+    if seen is None:
+        return "claimed" if claimed else "absent", detail
+    if seen:
+        return "proven", detail
+    return "violated" if claimed else "absent", detail
+
+
+_RUNG_NAMES: Mapping[str, ConstraintChoice] = {
+    "grammar": "grammar",
+    "schema in a prompt": "schema",
+    "schema in a chat": "schema",
+    "forced tool": "tool",
+}
+
+
+def _best_rung(verdicts: Mapping[str, Verdict]) -> ConstraintChoice:
+    for name, rung in _RUNG_NAMES.items():
+        if verdicts.get(name) == "proven":
+            return rung
+    return "auto"
+
+
+def _valid_calls(endpoint: Endpoint, constraint: ConstraintChoice) -> int:
+    """Ask for a few calls in the way that is recommended, and count the valid ones."""
+    level: JSON = {"type": "integer", "minimum": 0, "maximum": 100}
+    lamp = ToolSpec(
+        "set_lamp",
+        "Set the lamp.",
+        {"type": "object", "properties": {"level": level}, "required": ["level"]},
+    )
+    valid = 0
+    for number in range(CALLS):
+        asked = [Message("user", f"Set the lamp to {20 * number + 20}.")]
+        try:
+            completion = respond(
+                endpoint,
+                asked,
+                [lamp],
+                tool_choice="required",
+                constraint=constraint,
+                max_tokens=256,
+                retries=0,
+            )
+        except FATAL:
+            raise
+        except EndpointError:
+            continue
+        valid += bool(completion.message.calls) and completion.finish == "stop"
+    return valid

@@ -1,0 +1,112 @@
+"""Which fields of OpenAI's two routes a server reads: each is tried with a constraint that shows it.
+
+Servers take fields that they do not know without a word, so that status 200 says nothing. Here one made-up
+word is all that may be said; if it comes back, the field was read.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from bridle.endpoints.http import HttpCall
+from bridle.endpoints.http_endpoint import HttpEndpoint
+from bridle.endpoints.json_paths import list_at, text_at, value_at
+from bridle.errors import AuthError, EndpointError, RequestRefused, Unreachable
+from bridle.messages import JSON
+
+__all__ = ["FieldFinding", "examine_fields"]
+
+Reading = Literal["honoured", "ignored", "refused", "no route"]
+MAX_TOKENS = 48
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFinding:
+    """What a server does with a field of a route; `detail` is what came back."""
+
+    route: str
+    field: str
+    reading: Reading
+    detail: str
+
+
+_ROUTES: Mapping[str, dict[str, JSON]] = {
+    "/v1/completions": {"prompt": "Say hello."},
+    "/v1/chat/completions": {"messages": [{"role": "user", "content": "Say hello."}]},
+}
+
+
+def examine_fields(endpoint: HttpEndpoint) -> tuple[FieldFinding, ...]:
+    """Try every field that any server reads a constraint from, on both routes."""
+    word = "".join(random.sample("bcdfghjklmnpqrstvwxz", 5))
+    found: list[FieldFinding] = []
+    for route, start in _ROUTES.items():
+        for field, members in _fields(word, chat="messages" in start).items():
+            one = _try(endpoint, route, field, {**start, **members}, word)
+            found.append(one)
+            if one.reading == "no route":
+                break
+    return tuple(found)
+
+
+def _fields(word: str, *, chat: bool) -> dict[str, dict[str, JSON]]:
+    gbnf = f'root ::= "{word}"\n'
+    only: JSON = {"type": "string", "enum": [word]}
+    schema: JSON = {
+        "type": "object",
+        "properties": {"word": only},
+        "required": ["word"],
+        "additionalProperties": False,
+    }
+    form: JSON = {"name": "answer", "schema": schema, "strict": True}
+    tool: JSON = {
+        "type": "function",
+        "function": {"name": f"do_{word}", "parameters": {"type": "object", "properties": {}}},
+    }
+    fields: dict[str, dict[str, JSON]] = {
+        "grammar": {"grammar": gbnf},
+        "grammar_string": {"grammar_string": gbnf},
+        "ebnf": {"ebnf": gbnf},
+        "regex": {"regex": word},
+        "response_format (json_schema)": {"response_format": {"type": "json_schema", "json_schema": form}},
+        "response_format (json_object)": {"response_format": {"type": "json_object", "schema": schema}},
+        "json_schema": {"json_schema": schema},
+        "structured_outputs": {"structured_outputs": {"regex": word}},
+        "guided_regex": {"guided_regex": word},
+    }
+    if chat:
+        name: JSON = {"type": "function", "function": {"name": f"do_{word}"}}
+        fields["tool_choice (required)"] = {"tools": [tool], "tool_choice": "required"}
+        fields["tool_choice (a name)"] = {"tools": [tool], "tool_choice": name}
+    return fields
+
+
+def _try(
+    endpoint: HttpEndpoint, route: str, field: str, members: Mapping[str, JSON], word: str
+) -> FieldFinding:
+    model: dict[str, JSON] = {"model": endpoint.model} if endpoint.model else {}
+    body = {**model, "max_tokens": MAX_TOKENS, "temperature": 0.0, **members}
+    try:
+        answer = endpoint.http.ask(HttpCall(endpoint.driver.root + route, body))
+    except (Unreachable, AuthError):
+        raise
+    except EndpointError as error:
+        missing = isinstance(error, RequestRefused) and error.facts.get("status") in (404, 405)
+        return FieldFinding(route, field, "no route" if missing else "refused", error.message)
+    message = value_at(answer, "choices", 0, "message")
+    text = (text_at(answer, "choices", 0, "text") or text_at(message, "content")).strip()
+    names = [text_at(one, "function", "name") for one in list_at(message, "tool_calls")]
+    honoured = text == word or _is_object(text, word) or f"do_{word}" in names
+    shown = f"called {names[0]}" if names else repr(text[:40])
+    return FieldFinding(route, field, "honoured" if honoured else "ignored", shown)
+
+
+def _is_object(text: str, word: str) -> bool:
+    try:
+        return bool(json.loads(text) == {"word": word})
+    except ValueError:
+        return False
