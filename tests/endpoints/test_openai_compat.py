@@ -14,6 +14,7 @@ from bridle.endpoints.driver import Found, Piece
 from bridle.endpoints.http import Http, HttpCall
 from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.endpoints.openai_compat import OpenAICompat
+from bridle.endpoints.vllm import VLLM
 from bridle.errors import BadResponse, ConfigError, RequestRefused, StreamTruncated
 from bridle.messages import JSON, Message, ToolCall, ToolSpec
 from bridle.wrappers import Segment
@@ -307,6 +308,13 @@ def test_a_window_is_found_wherever_servers_write_it(
 
 SCHEMA: dict[str, JSON] = {"type": "object", "properties": {}, "additionalProperties": False}
 TOOL = ToolSpec("add", "Adds.", {"type": "object", "properties": {"a": {"type": "integer"}}})
+
+
+@pytest.mark.parametrize("think", [False, True])
+def test_whether_to_think_cannot_be_told_to_any_server(think: bool) -> None:
+    assert LOCAL.dropped(replace(HELLO, think=think)) == ("think",)
+    assert VLLM("http://127.0.0.1:8000").dropped(replace(HELLO, think=think)) == ()
+    assert LOCAL.dropped(Request(prompt=(Segment("x"),), think=think)) == ()
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,14 @@ class OpenAICompat(Driver):
         """Read a completion, a chat completion, or one chunk of either."""
         return read_piece(body)
 
+    def dropped(self, request: Request) -> tuple[str, ...]:
+        """Name what cannot be honoured; whether to think is told by the servers that a driver knows."""
+        names = super().dropped(request)
+        if request.think is None or not request.messages:
+            return names
+        told = self.build(request, "", False) != self.build(replace(request, think=None), "", False)
+        return names if told else (*names, "think")
+
     def check(self, request: Request, answer: Answer) -> None:
         """Raise a `ContentFiltered` for an answer of which a filter left nothing."""
         if answer.finish_reason == "content_filter" and not (answer.text or answer.calls):
