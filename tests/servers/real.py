@@ -105,7 +105,7 @@ def llama_server(log: Path, *options: str, model: Path = EMBEDDED) -> Generator[
     """Run llama-server. `--no-repack`: some virtual machines show AMX and end what uses it."""
     port = _free_port()
     command = [str(LLAMA_SERVER), "-m", str(model), "--host", "127.0.0.1", "--port", str(port)]
-    command += ["-t", "2", "--no-repack", *options]
+    command += ["-t", "1", "--no-repack", *options]
     with _running(RealServer(command, port, log, "/health")) as server:
         yield server
 
@@ -115,7 +115,7 @@ def llama_cpp_server(log: Path, *options: str, model: Path = EMBEDDED) -> Genera
     """Run llama-cpp-python's server."""
     port = _free_port()
     command = [sys.executable, str(LAUNCHER), "--model", str(model), "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--n_threads", "2", *options]
+    command += ["--port", str(port), "--n_threads", "1", "--n_threads_batch", "1", *options]
     with _running(RealServer(command, port, log, "/v1/models")) as server:
         yield server
 

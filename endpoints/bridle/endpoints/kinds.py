@@ -78,11 +78,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             start="llama-server -m FILE.gguf --port 8080",
         ),
         "llama-cpp-python": Kind(
-            "bridle.endpoints.llama_cpp_server:LlamaCppServer",
+            "bridle.endpoints.llama_cpp_server:open_llama_cpp_server",
             "url",
             "llama-cpp-python's server",
             "http://127.0.0.1:8000",
-            start="python -m llama_cpp.server --model FILE.gguf",
+            "bridle.endpoints.llama_cpp_server:LlamaCppServer",
+            "python -m llama_cpp.server --model FILE.gguf",
         ),
         "koboldcpp": Kind(
             "bridle.endpoints.koboldcpp:KoboldCpp",
