@@ -49,8 +49,8 @@ COUNTS_ALL = (0, 4, 0)
 """Until then a prompt's count left out the tokens that were still in memory from the call before."""
 CLOUD = "ollama.com"
 MOST_LOGPROBS = 20
-OUTER = frozenset({"keep_alive"})
-"""Fields of `Sampling.extra` that stand beside the options, not among them."""
+OUTER = frozenset({"keep_alive", "think"})
+"""Fields of `Sampling.extra` that stand beside the options; gpt-oss takes words for `think`."""
 OPTIONS = frozenset(
     {
         "draft_num_predict",
