@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, cast
 
@@ -59,13 +59,15 @@ def key_lines(text: str) -> Mapping[tuple[str, ...], int]:
     """
     found: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.lstrip().startswith("["):
-            path = _path(line)
-            table = path or table
-            found.setdefault(table, number)
-        elif "=" in line and (path := _path(line)):
-            found.setdefault((*table, *path), number)
+    lines = text.splitlines()
+    at = 0
+    while at < len(lines):
+        path, n_lines = _statement(lines[at:])
+        if lines[at].lstrip().startswith("["):
+            table, path = path, ()
+        if table or path:
+            found.setdefault((*table, *path), at + 1)
+        at += n_lines
     return found
 
 
@@ -78,19 +80,19 @@ def without_password(text: str) -> str:
     return _PASSWORD.sub(rf"\1:{MASK}@", text)
 
 
-def _path(line: str) -> tuple[str, ...]:
-    """The keys of a line that is complete in itself; none for a part of something longer."""
-    for text in (line, line.partition("=")[0] + "= 0"):
+def _statement(lines: Sequence[str]) -> tuple[tuple[str, ...], int]:
+    """The keys of the statement that begins here, and how many lines it takes; a text may take several."""
+    for length in range(1, len(lines) + 1):
         try:
-            value: object = tomllib.loads(text)
+            value: object = tomllib.loads("\n".join(lines[:length]))
         except tomllib.TOMLDecodeError:
-            continue  # a value over several lines, or the inside of one
+            continue
         path: list[str] = []
         while isinstance(value, dict) and len(cast("dict[str, object]", value)) == 1:
             ((key, value),) = cast("dict[str, object]", value).items()
             path.append(key)
-        return tuple(path)
-    return ()
+        return tuple(path), length
+    return (), 1
 
 
 def _places() -> Iterator[Setting]:
