@@ -173,18 +173,18 @@ def test_cancelling_without_a_socket_tells_the_server_to_stop() -> None:
 
 
 def test_an_answer_is_cut_when_its_time_is_over(old: FakeWebUILegacy, endpoint: LegacyEndpoint) -> None:
-    old.pause_s = 0.1
-    answer = endpoint.complete(replace(PROMPT, max_seconds=0.35))
+    old.pause_s = 0.15
+    answer = endpoint.complete(replace(PROMPT, max_seconds=0.8))
     assert (answer.finish, answer.finish_reason) == ("length", "max_seconds")
     assert 0 < len(answer.text) < len(old.text)
 
 
 @pytest.mark.parametrize(
     ("timeouts", "limit"),
-    [(Timeouts(first_byte_s=0.1), "first_byte"), (Timeouts(total_s=0.3), "total")],
+    [(Timeouts(first_byte_s=0.1), "first_byte"), (Timeouts(total_s=0.5), "total")],
 )
 def test_waiting_for_the_socket_has_a_limit(old: FakeWebUILegacy, timeouts: Timeouts, limit: str) -> None:
-    old.pause_s = 0.2
+    old.pause_s = 0.3
     endpoint = opened(old.url, timeouts=timeouts)
     with pytest.raises(TimedOut) as caught:
         endpoint.complete(PROMPT, lambda text: None)
