@@ -50,13 +50,23 @@ def read_piece(body: JSON) -> Piece | None:
         return Piece(usage=read_usage(body)) if isinstance(body, dict) and "choices" in body else None
     message = value_at(choices, 0, "message") or value_at(choices, 0, "delta")
     return Piece(
-        text_at(choices, 0, "text") or text_at(message, "content"),
+        text_at(choices, 0, "text") or text_at(message, "content") or _parts(message, "text"),
         text_at(choices, 0, "finish_reason") or None,
         read_usage(body),
-        text_at(message, "reasoning_content") or text_at(message, "reasoning"),
+        text_at(message, "reasoning_content") or text_at(message, "reasoning") or _parts(message, "thinking"),
         call_pieces(message, whole=isinstance(value_at(choices, 0, "message"), dict)),
         _scored(value_at(choices, 0, "logprobs")),
     )
+
+
+def _parts(message: JSON, kind: str) -> str:
+    """Join the texts of one kind where the content comes in parts, as Mistral's reasoning models have it."""
+    found: list[str] = []
+    for part in list_at(message, "content"):
+        if text_at(part, "type") == kind:
+            found.append(text_at(part, kind))
+            found += [text_at(inner, "text") for inner in list_at(part, kind)]
+    return "".join(found)
 
 
 def call_pieces(message: JSON, *, whole: bool) -> tuple[CallPiece, ...]:
@@ -95,7 +105,9 @@ def read_usage(body: JSON) -> Usage | None:
     return Usage(
         prompt_tokens=integer_at(body, "usage", "prompt_tokens") or 0,
         completion_tokens=integer_at(body, "usage", "completion_tokens") or 0,
-        cached_tokens=integer_at(body, "usage", "prompt_tokens_details", "cached_tokens") or 0,
+        cached_tokens=integer_at(body, "usage", "prompt_tokens_details", "cached_tokens")
+        or integer_at(body, "usage", "prompt_cache_hit_tokens")  # DeepSeek
+        or 0,
     )
 
 
