@@ -18,6 +18,7 @@ from bridle.endpoints.overflow import Counted
 from bridle.endpoints.sse import DONE, Event
 from bridle.endpoints.stops import StopCutter
 from bridle.errors import (
+    BadResponse,
     Cancelled,
     ContextOverflow,
     EndpointError,
@@ -232,7 +233,11 @@ class HttpEndpoint:
 
     def _receive(self, reply: Reply, gathered: Gathered) -> None:
         if not reply.streams:
-            gathered.take(self._piece(reply.json(), reply))
+            body = reply.json()
+            piece = self._piece(body, reply)
+            if self.driver.marks_end and piece == Piece(usage=piece.usage):
+                raise self._no_answer(body, reply)
+            gathered.take(piece)
             gathered.done = True
             return
         for event in reply.events():
@@ -268,10 +273,13 @@ class HttpEndpoint:
             raise refusal(reply.status, reply.url, self.http.clean(text), key_env=self.http.key_env)
         piece = self.driver.read(body)
         if piece is None:
-            shown = self.http.clean(json.dumps(body, ensure_ascii=False))
-            hint = f"is it the API of a server of kind {self.driver.kind!r}?"
-            raise bad_body(reply.status, reply.url, shown, hint=hint)
+            raise self._no_answer(body, reply)
         return piece
+
+    def _no_answer(self, body: JSON, reply: Reply) -> BadResponse:
+        shown = self.http.clean(json.dumps(body, ensure_ascii=False))
+        hint = f"is it the API of a server of kind {self.driver.kind!r}?"
+        return bad_body(reply.status, reply.url, shown, hint=hint)
 
 
 def _keep(error: EndpointError, partial: str) -> None:

@@ -177,12 +177,14 @@ def _broken(error: Exception, causes: list[BaseException], url: str, begun: bool
         )
         found.facts.update({} if begun else {"dropped": True})
         return found
-    if any(isinstance(one, IncompleteRead) for one in causes):
+    names = {type(one).__name__ for one in causes}
+    ended = "ended prematurely" in said or any(isinstance(one, IncompleteRead) for one in causes)
+    if ended and "InvalidChunkLength" not in names:
         return StreamTruncated(f"the answer of {url} ended before its end: {said}", hint=hint, url=url)
     return BadResponse(
         f"the connection to {url} broke off: {said}",
         hint=hint,
-        retryable=any(type(one).__name__ == "ProtocolError" for one in causes),
+        retryable="ProtocolError" in names,
         url=url,
     )
 

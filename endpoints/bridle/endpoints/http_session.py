@@ -131,7 +131,18 @@ def _watched(plain: type[HTTPConnection], sockets: Sockets) -> type[HTTPConnecti
             self.timeout = sockets.watch.first_byte_s
         plain.request(self, *args, **kwargs)
 
-    members = {"connect": connect, "request": request, "watched_by_bridle": True}
+    def getresponse(self: HTTPConnection) -> HTTPResponse:
+        response = plain.getresponse(self)
+        if response.status < 200:
+            self.close()  # the answer to the request is still to come, and would be taken for the next one's
+        return response
+
+    members = {
+        "connect": connect,
+        "request": request,
+        "getresponse": getresponse,
+        "watched_by_bridle": True,
+    }
     return type("Watched" + plain.__name__, (plain,), members)
 
 
