@@ -5,21 +5,29 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import platformdirs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridle.endpoints.asking import ConstraintChoice
 from bridle.endpoints.config import (
+    ArchivalConfig,
+    ChatConfig,
     Config,
+    EmbeddingConfig,
     EndpointConfig,
+    RecorderConfig,
     config_file,
     home,
     load_config,
+    save_config,
     save_endpoint,
     save_wrapper,
 )
+from bridle.endpoints.config_text import CONSTRAINTS
 from bridle.errors import ConfigError
 
 FULL = """
@@ -36,9 +44,35 @@ wrapper = "chatml"
 api_key_env = "STUDIO_KEY"
 context_tokens = 8192
 
+[endpoints.far]
+kind = "azure"
+url = "https://r.openai.azure.com"
+api_version = "2024-10-21"
+proxy = "http://proxy:3128"
+ca_file = "~/ca.pem"
+insecure = true
+constraint = "tools"
+embedding_model = "small"
+
 [endpoints."my.gguf-1"]
 kind = "llamacpp"
 path = 'C:\\models\\mine.gguf'
+
+[embedding]
+endpoint = "studio"
+model = "nomic"
+
+[archival]
+backend = "milvus"
+uri = "~/.memgpt/milvus.db"
+
+[chat]
+persona = "My name is Kit."
+human = "Name: Ada\\nCity: Bonn"
+
+[recorder]
+enabled = false
+max_megabytes = 7
 
 [wrappers]
 "qwen2.5" = "hermes"
@@ -57,8 +91,22 @@ def test_a_full_file_is_read(tmp_path: Path) -> None:
     studio = EndpointConfig("lmstudio", "http://127.0.0.1:1234", "", "qwen2.5", "chatml", "STUDIO_KEY", 8192)
     assert config.endpoints == {
         "studio": studio,
+        "far": EndpointConfig(
+            "azure",
+            "https://r.openai.azure.com",
+            api_version="2024-10-21",
+            proxy="http://proxy:3128",
+            ca_file="~/ca.pem",
+            insecure=True,
+            constraint="tools",
+            embedding_model="small",
+        ),
         "my.gguf-1": EndpointConfig("llamacpp", path="C:\\models\\mine.gguf"),
     }
+    assert config.embedding == EmbeddingConfig("studio", "nomic")
+    assert config.archival == ArchivalConfig("milvus", "~/.memgpt/milvus.db")
+    assert config.chat == ChatConfig("My name is Kit.", "Name: Ada\nCity: Bonn")
+    assert config.recorder == RecorderConfig(enabled=False, max_megabytes=7)
     assert config.wrapper_for("studio", "qwen2.5") == "chatml"
     assert config.wrapper_for("my.gguf-1", "qwen2.5") == "hermes"
     assert config.wrapper_for() == ""
@@ -92,6 +140,15 @@ def test_a_missing_file_is_an_empty_configuration_and_stays_missing(tmp_path: Pa
         ("schema = 1\n[endpoints.x]\nkind = 'a'\ncontext_tokens = true", "context_tokens = True"),
         ("schema = 1\n[endpoints.x]\nkind = 'a'\nurl = 'u'\npath = 'p'", "both url and path"),
         ("schema = 1\n[endpoints.'a b']\nkind = 'a'", "the name 'a b'"),
+        ("schema = 1\n[endpoints.x]\nkind = 'a'\ninsecure = 'no'", "insecure = 'no'"),
+        ("schema = 1\n[endpoints.x]\nkind = 'a'\nconstraint = 'gramar'", "constraint = 'gramar'"),
+        ("schema = 1\n[archival]\nbackend = 'tape'", "backend = 'tape'"),
+        ("schema = 1\n[archival]\npath = 'x'", r"\[archival\] has the unknown key path"),
+        ("schema = 1\n[embedding]\nmodel = 1", r"\[embedding\] model = 1"),
+        ("schema = 1\n[chat]\npersona = ['x']", r"\[chat\] persona = \['x'\]"),
+        ("schema = 1\n[recorder]\nenabled = 1", r"\[recorder\] enabled = 1"),
+        ("schema = 1\n[recorder]\nmax_megabytes = 0", r"\[recorder\] max_megabytes = 0"),
+        ("schema = 1\nchat = 1", "chat = 1"),
         ("schema = 1\nendpoints = 3", "endpoints = 3"),
         ("schema = 1\n[endpoints]\nx = 3", r"endpoints\.x = 3"),
         ("schema = 1\n[wrappers]\nm = 1", r"\[wrappers\] m = 1"),
@@ -128,6 +185,18 @@ def test_saving_keeps_the_other_entries_and_the_former_file(tmp_path: Path) -> N
     assert load_config(file).endpoints["new"] == EndpointConfig("webui")
     assert load_config(file).default_endpoint == "new"
     assert sorted(one.name for one in tmp_path.iterdir()) == ["config.toml", "config.toml.bak"]
+
+
+def test_a_whole_configuration_survives_saving(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path, FULL))
+    assert save_config(config) == config.file
+    assert load_config(config.file) == config
+    save_config(Config(config.file))
+    assert config.file.read_text("utf-8") == "schema = 1\n"
+
+
+def test_the_values_of_a_constraint_are_those_that_can_be_asked_for() -> None:
+    assert set(CONSTRAINTS) == set(get_args(ConstraintChoice))
 
 
 def test_saving_makes_the_first_file(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]*@")
 
 
-class Chosen(NamedTuple):
+class _Chosen(NamedTuple):
     """An endpoint that was chosen: its entry, what is known of its server, and the name it has if any."""
 
     entry: EndpointConfig
@@ -93,10 +93,10 @@ def _with_endpoint(config: Config, ask: Questions, servers: tuple[Server, ...], 
     return replace(config, endpoints={**config.endpoints, name: entry}, default_endpoint=name)
 
 
-def _endpoint(config: Config, ask: Questions, servers: tuple[Server, ...], offline: bool) -> Chosen:
+def _endpoint(config: Config, ask: Questions, servers: tuple[Server, ...], offline: bool) -> _Chosen:
     able = [one for one in servers if not one.problem]
     default = config.default_endpoint or (able[0].spec if able else EMBEDDED)
-    found: list[Chosen] = []
+    found: list[_Chosen] = []
 
     def checked(answer: str) -> str:
         found.append(_meant(answer, config, servers, offline))
@@ -106,7 +106,7 @@ def _endpoint(config: Config, ask: Questions, servers: tuple[Server, ...], offli
     return found[-1]
 
 
-def _meant(answer: str, config: Config, servers: tuple[Server, ...], offline: bool) -> Chosen:
+def _meant(answer: str, config: Config, servers: tuple[Server, ...], offline: bool) -> _Chosen:
     """Find out what an answer means, and ask a server that was not found before what it is."""
     from bridle.endpoints.discovery import discover
     from bridle.endpoints.environment import usual_url
@@ -118,7 +118,7 @@ def _meant(answer: str, config: Config, servers: tuple[Server, ...], offline: bo
     entry = parse_spec(answer, config)
     name = answer if answer in config.endpoints else ""
     if entry.path or entry.kind in (EMBEDDED, "auto", "azure"):
-        return Chosen(entry, None, name)
+        return _Chosen(entry, None, name)
     url = entry.url or usual_url(entry.kind)
     known = [one for one in servers if short_url(one.url) == short_url(url)] or list(
         discover([url], offline=offline).servers
@@ -129,18 +129,18 @@ def _meant(answer: str, config: Config, servers: tuple[Server, ...], offline: bo
             f"no model server answers at {url}", hint="start it, or say what it is: KIND@URL, as webui@URL"
         )
     kind = entry.kind or (server.kind if server else "")
-    return Chosen(replace(entry, kind=kind, url=short_url(url)), server, name)
+    return _Chosen(replace(entry, kind=kind, url=short_url(url)), server, name)
 
 
-def _saved(server: Server, config: Config) -> Chosen:
+def _saved(server: Server, config: Config) -> _Chosen:
     """The entry that a server has in the config file, else a new one."""
     for name, entry in config.endpoints.items():
         if entry.kind == server.kind and short_url(entry.url) == short_url(server.url):
-            return Chosen(entry, server, name)
-    return Chosen(replace(server.entry, url=short_url(server.url)), server)
+            return _Chosen(entry, server, name)
+    return _Chosen(replace(server.entry, url=short_url(server.url)), server)
 
 
-def _model(chosen: Chosen, ask: Questions) -> str:
+def _model(chosen: _Chosen, ask: Questions) -> str:
     server = chosen.server
     if server is not None and len(server.models) > 1:
         names = [
@@ -152,7 +152,7 @@ def _model(chosen: Chosen, ask: Questions) -> str:
     return ask.text("Model", default, shown=default or usual)
 
 
-def _key_variable(chosen: Chosen, ask: Questions) -> str:
+def _key_variable(chosen: _Chosen, ask: Questions) -> str:
     from bridle.endpoints.http import is_loopback
 
     def checked(answer: str) -> str:
@@ -169,7 +169,7 @@ def _key_variable(chosen: Chosen, ask: Questions) -> str:
     return ask.text(question, held, shown=held or "the service's own, or BRIDLE_API_KEY", check=checked)
 
 
-def _wrapper(chosen: Chosen, ask: Questions) -> str:
+def _wrapper(chosen: _Chosen, ask: Questions) -> str:
     server = chosen.server
 
     def checked(answer: str) -> str:
@@ -184,7 +184,7 @@ def _wrapper(chosen: Chosen, ask: Questions) -> str:
     return ask.text("Wrapper (prompt format)", held, shown=held or found, check=checked)
 
 
-def _window(chosen: Chosen, ask: Questions) -> int | None:
+def _window(chosen: _Chosen, ask: Questions) -> int | None:
     def checked(answer: str) -> str:
         number = answer.replace(",", "").replace("_", "")
         if number and not (number.isdecimal() and int(number) > 0):
