@@ -14,8 +14,8 @@ from jsonschema import Draft202012Validator
 from bridle.endpoints.base import Request, Sampling
 from bridle.endpoints.http import Http
 from bridle.endpoints.http_endpoint import HttpEndpoint
-from bridle.endpoints.webui import CHAT_EXTRAS, WebUI
-from bridle.endpoints.webui_names import EXTRAS
+from bridle.endpoints.webui import WebUI
+from bridle.endpoints.webui_names import CHAT_EXTRAS, EXTRAS
 from bridle.grammars import Grammar, Lit, alt
 from bridle.messages import JSON, Message, ToolCall, ToolSpec
 from bridle.wrappers import Segment

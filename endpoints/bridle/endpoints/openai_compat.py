@@ -56,7 +56,7 @@ class OpenAICompat(Driver):
         {name: name for name in ("top_k", "top_p", "min_p", "presence_penalty", "frequency_penalty", "seed")}
     )
     """The names that llama.cpp's server, llama-cpp-python, vLLM and SGLang share."""
-    extras = None
+    extras: frozenset[str] | None = None
     constraint_fields: ClassVar[tuple[str, ...]] = ("response_format", "tools", "tool_choice")
 
     def __init__(self, url: str) -> None:

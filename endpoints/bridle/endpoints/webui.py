@@ -19,7 +19,7 @@ from bridle.endpoints.driver import Ask, Found, Get
 from bridle.endpoints.http import HttpCall, is_loopback
 from bridle.endpoints.json_paths import integer_at, list_at, text_at, value_at
 from bridle.endpoints.openai_compat import OpenAICompat
-from bridle.endpoints.webui_names import EXTRAS, begins_with_bos, dialect_of, needs_text
+from bridle.endpoints.webui_names import CHAT_EXTRAS, EXTRAS, begins_with_bos, dialect_of, needs_text
 from bridle.errors import (
     AuthError,
     BadResponse,
@@ -32,10 +32,7 @@ from bridle.errors import (
 from bridle.grammars import check_gbnf
 from bridle.messages import JSON
 
-__all__ = ["CHAT_EXTRAS", "WebUI"]
-
-CHAT_EXTRAS = frozenset({"instruction_template", "instruction_template_str"})
-"""Fields that only the chat route takes."""
+__all__ = ["WebUI"]
 
 INNER_PORT = 5
 """The llama-server inside listens on this machine only, so many ports behind the API's."""
@@ -104,7 +101,7 @@ class WebUI(OpenAICompat):
         if grammar := self.gbnf(request):
             body["grammar_string"] = grammar
         if request.prompt:
-            body = {name: value for name, value in body.items() if name not in CHAT_EXTRAS}
+            body = {name: body[name] for name in body if name not in CHAT_EXTRAS}
             if begins_with_bos(request):
                 body.setdefault("add_bos_token", False)  # else there would be two of them
         elif request.think is not None:
@@ -170,9 +167,10 @@ class WebUI(OpenAICompat):
             listed = list_at(ask(HttpCall(f"{self.root}/v1/internal/model/list")), "model_names")
         except AuthError:
             listed = [loaded] if loaded != "None" else []
-        names = [name for name in listed if isinstance(name, str)]
         return tuple(
-            ModelInfo(name, name == loaded, self._window if name == loaded else None) for name in names
+            ModelInfo(name, name == loaded, self._window if name == loaded else None)
+            for name in listed
+            if isinstance(name, str)
         )
 
     def count_tokens(self, request: Request, ask: Ask, model: str) -> int | None:
@@ -255,7 +253,7 @@ class WebUI(OpenAICompat):
         super().check(request, answer)
         if answer.text or answer.calls or answer.thoughts or answer.finish_reason == "":
             return
-        url = f"{self.base}/{'completions' if request.prompt else 'chat/completions'}"
+        url = f"{self.base}/{'' if request.prompt else 'chat/'}completions"
         if answer.finish == "length" and self._is_overflow(request, answer):
             raise ContextOverflow(
                 f"{url} answered with no text at all and the reason {answer.finish_reason!r}: "

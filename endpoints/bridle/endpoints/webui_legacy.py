@@ -37,7 +37,7 @@ from bridle.errors import (
     Unreachable,
 )
 from bridle.grammars import check_gbnf
-from bridle.messages import JSON, Usage
+from bridle.messages import JSON, Finish, Usage
 
 __all__ = ["LegacyEndpoint", "LegacyHttp", "WebUILegacy", "open_webui_legacy"]
 
@@ -133,7 +133,7 @@ class WebUILegacy(Driver):
         """Write the sampling fields; the penalty always, since the server's own default is 1.1."""
         fields: dict[str, JSON] = {"repetition_penalty": sampling.repeat_penalty, "do_sample": True}
         fields |= super().sampling(sampling)
-        return fields if sampling.temperature > 0 else fields | GREEDY
+        return fields if sampling.temperature > 0 else {**fields, **GREEDY}
 
     def read(self, body: JSON) -> Piece | None:
         """Read an answer, or one frame of the stream."""
@@ -158,8 +158,9 @@ class WebUILegacy(Driver):
         loader = text_at(arguments, "loader")
         if loader:
             dialect = dialect_of(loader)
-            grammar = {"grammar": dialect is not None, "dialect": dialect or "llama.cpp"}
-            self.supports = replace(type(self).supports, **grammar)
+            self.supports = replace(
+                type(self).supports, grammar=dialect is not None, dialect=dialect or "llama.cpp"
+            )
         told = integer_at(arguments, ARGUMENT_OF.get(loader, ""))
         told = told or integer_at(info, "shared.settings", "truncation_length")
         self.window = self.told_window or told or USUAL_WINDOW
@@ -330,7 +331,7 @@ class LegacyEndpoint(HttpEndpoint):
         if answer.finish_reason == "max_seconds":
             return answer
         # The same text may have been written in a few more tokens than it is read in.
-        finish = "length" if n_tokens + n_tokens // 50 >= limit else "stop"
+        finish: Finish = "length" if n_tokens + n_tokens // 50 >= limit else "stop"
         return replace(answer, finish=finish, finish_reason=finish)
 
 

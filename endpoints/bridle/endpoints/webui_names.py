@@ -10,7 +10,7 @@ from bridle.endpoints.base import Request
 from bridle.grammars import matches
 from bridle.grammars.gbnf_dialects import Dialect
 
-__all__ = ["EXTRAS", "begins_with_bos", "dialect_of", "needs_text"]
+__all__ = ["CHAT_EXTRAS", "EXTRAS", "begins_with_bos", "dialect_of", "needs_text"]
 
 EXTRAS = frozenset(
     {
@@ -26,6 +26,8 @@ EXTRAS = frozenset(
     }
 )
 """Fields of its own that both routes take; what it does not know it would drop in silence."""
+CHAT_EXTRAS = frozenset({"instruction_template", "instruction_template_str"})
+"""Fields that only the chat route takes."""
 
 BOS = (
     *("<s>", "<|startoftext|>", "<BOS_TOKEN>", "<bos>", "<|endoftext|>", "<|begin_of_text|>", "[gMASK]"),
