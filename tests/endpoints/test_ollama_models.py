@@ -9,7 +9,7 @@ import pytest
 from bridle.endpoints.connect import connect
 from bridle.endpoints.http import Http, HttpCall
 from bridle.endpoints.ollama import Ollama, OllamaEndpoint
-from bridle.endpoints.ollama_models import GO_TEMPLATE
+from bridle.endpoints.ollama_models import GO_TEMPLATE, read_shown
 from bridle.errors import (
     AuthError,
     ConstraintRejected,
@@ -268,3 +268,41 @@ def test_a_proxy_that_answers_only_completions_is_enough(server: FakeOllama) -> 
 def test_only_the_calls_url_and_body_are_a_drivers_doing() -> None:
     call = Ollama("http://h").embedding_call(["a"], "m")
     assert call == HttpCall("http://h/api/embed", {"model": "m", "input": ["a"], "truncate": False})
+
+
+def test_parameters_of_a_models_file_are_read_as_go_writes_them() -> None:
+    lines = (
+        'stop    "<|eot|>"',
+        'stop    "\\x03"',
+        "num_ctx  many",
+        "",
+        "odd",
+        "num_keep 24",
+        "stop  [INST]",
+    )
+    shown = read_shown({"parameters": "\n".join(lines)}, "m")
+    assert shown.stops == ("<|eot|>", "\\x03", "[INST]")
+    assert (shown.num_ctx, shown.num_keep) == (None, 24)
+
+
+def test_a_server_that_cannot_show_a_model_now_is_asked_all_the_same(server: FakeOllama) -> None:
+    server.routes["POST /api/show"] = lambda _: json_response({"error": "permission denied"}, 403)
+    endpoint = opened(server, "m")
+    assert endpoint.context_tokens == 4096
+    assert endpoint.complete(PROMPT).text == server.text
+    endpoint.close()
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"embeddings": []}, {"embeddings": [[]]}, {"embeddings": [["a"]]}, None]
+)
+def test_what_has_no_vectors_is_no_answer(body: JSON) -> None:
+    assert Ollama("http://h").read_embeddings(body) is None
+
+
+def test_before_anything_is_known_neither_window_nor_limit_are_sent() -> None:
+    call = Ollama("http://h").build(replace(CHAT, max_tokens=None), "m", False)
+    assert call.body is not None
+    options = call.body["options"]
+    assert isinstance(options, dict)
+    assert not {"num_ctx", "num_predict", "stop"} & set(options)

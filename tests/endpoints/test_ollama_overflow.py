@@ -39,8 +39,7 @@ def prompt(text: str) -> Request:
 
 
 def chat(*contents: str) -> Request:
-    roles = ("user", "assistant")
-    told = [Message(roles[at % 2], content) for at, content in enumerate(contents)]
+    told = [Message("assistant" if at % 2 else "user", content) for at, content in enumerate(contents)]
     return Request(messages=(Message("system", "Be brief."), *told), max_tokens=10)
 
 
@@ -143,9 +142,9 @@ def test_a_proxy_that_says_it_is_new_and_cuts_is_seen_by_the_words() -> None:
 def test_a_version_that_counts_only_new_tokens_is_not_accused() -> None:
     with served(OLDEST) as (server, endpoint):
         counted: dict[str, Any] = {"response": "Yes.", "done": True, "eval_count": 4}
-        for n_new in ({"prompt_eval_count": 3}, {}):
-            body = counted | n_new
-            server.routes["POST /api/generate"] = lambda _, body=body: json_response(body)
+        server.routes["POST /api/generate"] = lambda _: json_response(counted)
+        for n_new in (0, 3):
+            counted["prompt_eval_count"] = n_new
             assert endpoint.complete(prompt("word " * 300)).text == "Yes."
 
 

@@ -113,9 +113,9 @@ def _of_dump(name: str, loaded: Mapping[str, Any]) -> Exchange:
     asked = _asked(request.get("body") or request.get("payload"))
     if response.get("is_exception"):
         said = response["exception_data"]
-        body = json.dumps({"error": said["body"]}).encode()
-        return Exchange(name, "POST", path, asked, said["status_code"], "application/json", body)
-    body: Any = response["body"]
+        refused = json.dumps({"error": said["body"]}).encode()
+        return Exchange(name, "POST", path, asked, said["status_code"], "application/json", refused)
+    body: object = response["body"]
     dumps = cast("list[dict[str, Any]]", body) if isinstance(body, list) else []
     if dumps and path.endswith("/models"):
         listed = json.dumps({"object": "list", "data": [_plain(one) for one in dumps]}).encode()

@@ -139,7 +139,8 @@ class FakeOllama(Server):
 
     def _load(self, name: str, model: FakeModel, options: Mapping[str, Any]) -> int:
         """Load a model with a window, or anew when it has another one."""
-        window = min(options.get("num_ctx", USUAL_CONTEXT), model.trained)
+        asked: int = options.get("num_ctx", USUAL_CONTEXT)
+        window = min(asked, model.trained)
         if self.loaded.get(name) != window and not model.remote:
             self.n_loads += 1
             self.loaded[name] = window
