@@ -138,7 +138,7 @@ class WebUILegacy(Driver):
     def read(self, body: JSON) -> Piece | None:
         """Read an answer, or one frame of the stream."""
         if isinstance(value_at(body, "results", 0, "text"), str):
-            return Piece(text_at(body, "results", 0, "text"))
+            return Piece(text_at(body, "results", 0, "text"), "stop")
         event = text_at(body, "event")
         if event == "text_stream":
             return Piece(text_at(body, "text"))
