@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bridle.endpoints import respond
 from bridle.endpoints.base import Request
 from bridle.endpoints.choose import choose_wrapper
 from bridle.endpoints.config import EndpointConfig
@@ -19,7 +20,7 @@ from bridle.endpoints.http import Http
 from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.endpoints.recognise import identify
 from bridle.errors import BadResponse, ConfigError, RequestRefused, Unreachable
-from bridle.messages import Message
+from bridle.messages import Message, ToolSpec
 from project import run_python
 from servers.fake import ModelServer, Server, json_response, model_server, server, unused_url
 
@@ -166,6 +167,29 @@ def test_a_wrapper_of_an_entry_is_what_auto_means(openai: ModelServer) -> None:
     endpoint = connect(EndpointConfig("openai", openai.url, wrapper="zephyr"))
     assert choose_wrapper(endpoint)[1] == "named in the endpoint's configuration"
     assert choose_wrapper(endpoint)[0].name == choose_wrapper(endpoint, "zephyr")[0].name
+    endpoint.close()
+
+
+def test_a_constraint_of_an_entry_is_what_auto_means(openai: ModelServer) -> None:
+    tool = ToolSpec("lamp", "", {"type": "object", "properties": {}})
+    endpoint = connect(EndpointConfig("openai", openai.url, constraint="off"))
+    said = [{"role": "user", "content": "hi"}]
+    assert respond(endpoint, said, [tool]).constraint.asked == "off"
+    assert not any("tools" in seen.body for seen in openai.seen)
+    respond(endpoint, said, [tool], constraint="tools")
+    assert any("tools" in seen.body for seen in openai.seen)
+    assert respond(endpoint, said, schema={"type": "string"}).constraint.asked != "off"
+    endpoint.close()
+
+
+def test_the_embedding_model_of_an_entry_makes_the_embeddings(openai: ModelServer) -> None:
+    made = {"data": [{"index": 0, "embedding": [0.5]}], "model": "small"}
+    openai.routes["POST /v1/embeddings"] = lambda _: json_response(made)
+    endpoint = connect(EndpointConfig("openai", openai.url, model="m", embedding_model="small"))
+    assert isinstance(endpoint, HttpEndpoint)
+    assert endpoint.embed(["x"]).vectors == ((0.5,),)
+    assert openai.seen[-1].body["model"] == "small"
+    assert endpoint.model == "m"
     endpoint.close()
 
 

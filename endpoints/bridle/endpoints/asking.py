@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from bridle.endpoints.base import Endpoint
+from bridle.endpoints.base import Configured, Endpoint
 from bridle.endpoints.budget import Fit
 from bridle.endpoints.choose import choose
 from bridle.errors import InputError, SchemaError
@@ -82,6 +82,7 @@ def ask_about(
     specs = as_tools(tools)
     for tool in specs:
         _check_tool(tool)
+    wishes = _with_configured(wishes, endpoint)
     _check_wishes(wishes)
     chosen = choose(endpoint, wrapper)
     mode, only = _mode(wishes.tool_choice, specs)
@@ -123,6 +124,15 @@ def quotes_of(
         "conversation": [message.content for message in messages if message.role != "system"],
     }
     return {**texts, **(given or {})}
+
+
+def _with_configured(wishes: Wishes, endpoint: Endpoint) -> Wishes:
+    """Take what the endpoint's configuration names for "auto", where no other form is asked for."""
+    given = (wishes.schema, wishes.gbnf, wishes.grammar)
+    named = endpoint.constraint if isinstance(endpoint, Configured) else ""
+    if wishes.constraint != "auto" or not named or any(one is not None for one in given):
+        return wishes
+    return replace(wishes, constraint=cast("ConstraintChoice", named))  # it is checked next
 
 
 def _check_wishes(wishes: Wishes) -> None:

@@ -19,10 +19,10 @@ from bridle.wrappers import Segment
 
 __all__ = [
     "Answer",
+    "Configured",
     "Embeddings",
     "Embeds",
     "Endpoint",
-    "HasWrapper",
     "ListsModels",
     "ModelInfo",
     "NativeCall",
@@ -272,10 +272,14 @@ class ListsModels(Protocol):
 
 
 @runtime_checkable
-class HasWrapper(Protocol):
-    """An endpoint that knows which wrapper its configuration names for it; empty where it names none."""
+class Configured(Protocol):
+    """An endpoint that knows what its configuration names for "auto"; empty where it names none.
+
+    `wrapper` is the name of one, `constraint` what holds calls (`bridle.endpoints.asking`).
+    """
 
     wrapper: str
+    constraint: str
 
 
 @runtime_checkable

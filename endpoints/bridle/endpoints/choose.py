@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from bridle.endpoints.base import Endpoint, HasWrapper
+from bridle.endpoints.base import Configured, Endpoint
 from bridle.endpoints.config import load_config
 from bridle.errors import FormatError
 from bridle.messages import JSON
@@ -74,7 +74,7 @@ def choose(endpoint: Endpoint, wrapper: str | Path | Wrapper = "auto") -> Chosen
         return Chosen(*_by_own_template(endpoint))
     if wrapper != "auto":
         return Chosen(get_wrapper(wrapper), "given")
-    if isinstance(endpoint, HasWrapper) and endpoint.wrapper not in ("", "auto"):
+    if isinstance(endpoint, Configured) and endpoint.wrapper not in ("", "auto"):
         named = choose(endpoint, endpoint.wrapper)
         return named._replace(reason="named in the endpoint's configuration")
     config = load_config()

@@ -131,7 +131,7 @@ def _open_local(entry: EndpointConfig, kind: Kind) -> Endpoint:
     given = [] if kind.takes == "nothing" else [os.path.expanduser(entry.path)]
     window = {} if entry.context_tokens is None else {"context_tokens": entry.context_tokens}
     endpoint = open_it(*given, **window)
-    _tell_wrapper(endpoint, entry)
+    _tell(endpoint, entry)
     return endpoint
 
 
@@ -215,7 +215,9 @@ def open_server(entry: EndpointConfig, http: Http) -> Discovering:
         endpoint = HttpEndpoint(driver, http, model=entry.model, context_tokens=entry.context_tokens)
     else:
         endpoint = cast("Opener", opener)(url, http, replace(entry, url=url))
-    _tell_wrapper(endpoint, entry)
+    if isinstance(endpoint, HttpEndpoint):
+        endpoint.embedding_model = entry.embedding_model
+    _tell(endpoint, entry)
     return endpoint
 
 
@@ -230,12 +232,13 @@ def _root_url(entry: EndpointConfig) -> str:
     return url if entry.kind == "openai" else f"{server_root(url)}/v1"
 
 
-def _tell_wrapper(endpoint: Endpoint, entry: EndpointConfig) -> None:
-    """Tell an endpoint which wrapper its entry names, for `respond(wrapper="auto")`."""
-    from bridle.endpoints.base import HasWrapper
+def _tell(endpoint: Endpoint, entry: EndpointConfig) -> None:
+    """Tell an endpoint which wrapper and constraint its entry names: they are what "auto" means."""
+    from bridle.endpoints.base import Configured
 
-    if entry.wrapper and isinstance(endpoint, HasWrapper):
+    if isinstance(endpoint, Configured):
         endpoint.wrapper = entry.wrapper
+        endpoint.constraint = entry.constraint
 
 
 def open_http(

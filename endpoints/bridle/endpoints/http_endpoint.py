@@ -41,7 +41,10 @@ class HttpEndpoint:
         self.driver = driver
         self.http = http
         self.wrapper = ""
-        """The wrapper that its configuration names; see `bridle.endpoints.choose`."""
+        self.constraint = ""
+        """What its configuration names; see `bridle.endpoints.base.Configured`."""
+        self.embedding_model = ""
+        """The model that makes embeddings, where that is another one."""
         self.found = Found(model)
         """What the server said of its model; nothing before `discover`."""
         self.refused: dict[str, str] = {}
@@ -163,11 +166,12 @@ class HttpEndpoint:
 
     def embed(self, texts: Sequence[str]) -> Embeddings:
         """Make embeddings; see `bridle.endpoints.base.Embeds`."""
-        call = self.driver.embedding_call(texts, self._model)
+        model = self.embedding_model or self._model
+        call = self.driver.embedding_call(texts, model)
         if call is None:
             raise InputError(f"{self.name} makes no embeddings", hint="use an endpoint that does")
         if not texts:
-            return Embeddings((), self._model)
+            return Embeddings((), model)
         try:
             body = self.http.ask(call)
         except RequestRefused as error:

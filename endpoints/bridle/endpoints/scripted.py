@@ -54,6 +54,7 @@ class Scripted:
         self._grammar_checked = grammar_checked
         self.requests: list[Request] = []
         self.wrapper = ""
+        self.constraint = ""
 
     @property
     def name(self) -> str:

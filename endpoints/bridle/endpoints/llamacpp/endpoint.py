@@ -80,6 +80,7 @@ class LlamaCpp:
         self._window = context_tokens or min(self._header.context_tokens or _DEFAULT_WINDOW, _DEFAULT_WINDOW)
         self._busy = threading.Lock()
         self.wrapper = ""
+        self.constraint = ""
         self._runtime: Runtime = _runtime_class()(
             str(self._path),
             window=self._window,
