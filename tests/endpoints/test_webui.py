@@ -19,7 +19,6 @@ from bridle.errors import (
     AuthError,
     ConstraintRejected,
     ContextOverflow,
-    EndpointError,
     GrammarError,
     ModelNotFound,
     RequestRefused,
@@ -27,7 +26,7 @@ from bridle.errors import (
 from bridle.grammars import Grammar, Lit, alt, optional, to_gbnf
 from bridle.messages import JSON, Message, ToolSpec
 from bridle.wrappers import Segment
-from servers.fake import Server, json_response, server, unused_url
+from servers.fake import Server, json_response, recorded, server, unused_url
 from servers.fake_webui import FakeWebUI
 
 __all__ = ["server"]
@@ -228,6 +227,9 @@ def test_on_the_same_machine_the_server_inside_tells_window_and_template(
     driver_of(endpoint).inner = server.url
     endpoint.discover()
     assert (endpoint.context_tokens, endpoint.chat_template) == (1024, "{{ x }}")
+    webui.model = "a"  # a folder of parts goes by the folder's name
+    endpoint.discover()
+    assert endpoint.chat_template == "{{ x }}"
     webui.model = "another"
     other = opened(webui)
     driver_of(other).inner = server.url
@@ -235,6 +237,19 @@ def test_on_the_same_machine_the_server_inside_tells_window_and_template(
     assert other.context_tokens is None  # that server has another model: it is no part of this one
     endpoint.close()
     other.close()
+
+
+def test_the_server_inside_is_read_as_it_was_recorded(webui: FakeWebUI, server: Server) -> None:
+    _, props = recorded("llama-server-0.3.36src/02_props")
+    server.routes["GET /props"] = lambda _: props
+    webui.model, webui.api_key = "tiny-llama-spm.gguf", "secret"
+    endpoint = opened(webui, "secret")
+    driver_of(endpoint).inner = server.url
+    endpoint.discover()
+    assert endpoint.context_tokens == 1024
+    assert "<|im_start|>" in (endpoint.chat_template or "")
+    assert not any("authorization" in seen.headers for seen in server.seen)
+    endpoint.close()
 
 
 def test_the_server_inside_is_asked_on_this_machine_alone() -> None:
@@ -257,6 +272,9 @@ def test_a_server_without_a_model_says_so(webui: FakeWebUI, endpoint: HttpEndpoi
     assert "Model tab" in caught.value.hint
     with pytest.raises(ModelNotFound):
         connect(f"webui@{webui.url}")
+    for request in (PROMPT, CHAT):
+        with pytest.raises(ModelNotFound):
+            endpoint.complete(request)
 
 
 def test_a_failure_without_words_is_explained(webui: FakeWebUI, endpoint: HttpEndpoint) -> None:
@@ -403,8 +421,9 @@ def test_embeddings_are_made_where_the_server_can(webui: FakeWebUI, endpoint: Ht
     found = endpoint.embed(["a", "bcd"])
     assert found.vectors == ((1.0, 1.0), (3.0, 1.0))
     webui.has_embeddings = False
-    with pytest.raises(EndpointError):
+    with pytest.raises(RequestRefused) as caught:
         endpoint.embed(["a"])
+    assert "sentence-transformers" in caught.value.hint
 
 
 def test_it_is_recognised_by_a_route_of_its_own() -> None:

@@ -338,8 +338,8 @@ class WebUI(OpenAICompat):
             props = ask(HttpCall(f"{self.inner}/props", aside=True))
         except EndpointError:
             return None  # it may listen elsewhere: at another port when this one was taken
-        path = text_at(props, "model_path").replace("\\", "/")
-        return props if path.rpartition("/")[2] == loaded.replace("\\", "/").rpartition("/")[2] else None
+        path = text_at(props, "model_path").replace("\\", "/").split("/")
+        return props if loaded.replace("\\", "/").rpartition("/")[2] in path else None
 
     def _nothing_loaded(self) -> ModelNotFound:
         return ModelNotFound(
