@@ -139,7 +139,8 @@ def test_tabby_api_is_seen_by_the_owner_of_its_models(server: Server) -> None:
     assert (one.model, one.context_tokens) == ("t", 4096)
     assert (one.supports.prompt_schema, one.supports.regex, one.supports.grammar) == (True, True, False)
     prompt = (Segment("x"),)
-    assert one.complete(Request(prompt=prompt, schema=SCHEMA, max_tokens=5)).dropped == ()
+    answer = one.complete(Request(prompt=prompt, schema=SCHEMA, max_tokens=5))
+    assert (answer.dropped, answer.sent_as) == ((), ("json_schema",))
     assert server.seen[-1].body["json_schema"] == SCHEMA
     one.complete(Request(prompt=prompt, regex="[ab]", max_tokens=5))
     assert server.seen[-1].body["regex_pattern"] == "[ab]"

@@ -227,6 +227,19 @@ def test_a_window_that_is_only_believed_to_be_larger_changes_nothing() -> None:
         assert fake.seen_prompt == ""
 
 
+def test_a_server_that_tells_no_window_and_no_count_is_asked_all_the_same() -> None:
+    with opened() as (_, fake):
+        for route in ("GET /api/extra/true_max_context_length", "POST /api/extra/tokencount"):
+            fake.routes[route] = lambda _: json_response({})
+        old = connect(f"koboldcpp@{fake.url}")
+        assert old.context_tokens is None
+        assert old.complete(PROMPT).text == fake.text
+        assert "max_context_length" not in fake.asked
+        assert old.count_tokens(PROMPT) is None
+        assert old.count_tokens(Request(messages=(Message("user", "hi"),))) is None
+        old.close()
+
+
 def test_a_prompt_is_counted_once_for_each_answer() -> None:
     with opened() as (endpoint, fake):
         n_seen = len(fake.seen)

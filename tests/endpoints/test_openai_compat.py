@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from bridle.endpoints.http import Http
 from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.endpoints.openai_compat import OpenAICompat
 from bridle.errors import BadResponse, ConfigError, RequestRefused, StreamTruncated
-from bridle.messages import JSON, Message, ToolCall
+from bridle.messages import JSON, Message, ToolCall, ToolSpec
 from bridle.wrappers import Segment
 from servers.fake import Response, Server, events, json_response, recorded, server
 
@@ -273,3 +274,19 @@ def test_a_window_is_found_wherever_servers_write_it(
     assert (one.model, one.context_tokens, one.found.trained_tokens) == ("m", window, trained)
     assert [(info.name, info.embedding) for info in one.models()] == [("e", True), ("m", False)]
     one.close()
+
+
+def test_a_server_that_takes_no_tools_is_not_sent_any() -> None:
+    driver = OpenAICompat("http://127.0.0.1:8000")
+    driver.supports = replace(driver.supports, tools=False)
+    asked = replace(HELLO, tools=(ToolSpec("f", "Does.", {"type": "object", "properties": {}}),))
+    assert not {"tools", "tool_choice"} & set(sent(asked, driver))
+    assert driver.dropped(asked) == ("tools",)
+
+
+def test_the_api_is_recognised_by_its_list_of_models() -> None:
+    listed: JSON = {"object": "list", "data": []}
+    assert OpenAICompat.recognise(lambda route: listed if route == "/v1/models" else None)
+    others: list[JSON] = [{"models": []}, "a page", None]
+    for other in others:
+        assert OpenAICompat.recognise(lambda _, told=other: told) == ""

@@ -114,6 +114,9 @@ def test_a_constraint_goes_by_the_name_that_the_version_reads(
         answer = endpoint.complete(request_)
         assert answer.text.replace(" ", "") == text
         assert answer.dropped == ()
+        assert answer.sent_as == (
+            (f"guided_{name}",) if version in ("0.8.5", OLD) else ("structured_outputs",)
+        )
         is_old = version in ("0.8.5", OLD)
         assert (f"guided_{name}" in fake.asked) == is_old
         assert ("structured_outputs" in fake.asked) != is_old
@@ -232,6 +235,14 @@ def test_a_server_that_does_not_count_is_asked_once() -> None:
         n_asked = len(fake.seen)
         endpoint.complete(PROMPT)
         assert [seen.path for seen in fake.seen[n_asked:]] == ["/v1/completions"]
+
+
+def test_a_prompt_that_the_server_will_not_count_is_sent_all_the_same() -> None:
+    with opened() as (endpoint, fake):
+        fake.routes["POST /tokenize"] = lambda _: fake.error("no")
+        assert endpoint.complete(PROMPT).text == fake.text
+        assert endpoint.count_tokens(PROMPT) is None
+        assert endpoint.supports.tokenize
 
 
 @pytest.mark.parametrize("request_", [PROMPT, CHAT], ids=["prompt", "chat"])

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from bridle.endpoints.base import Answer, Embeddings, ModelInfo, Request, Supports
-from bridle.endpoints.compat_services import Service, service_at, service_of
+from bridle.endpoints.compat_services import SERVICES, Service, service_at, service_of
 from bridle.endpoints.driver import Ask, Driver, Found, Get, Piece
 from bridle.endpoints.http import HttpCall
 from bridle.endpoints.json_paths import integer_at, list_at, text_at, value_at
@@ -57,7 +57,12 @@ class OpenAICompat(Driver):
     )
     """The names that llama.cpp's server, llama-cpp-python, vLLM and SGLang share."""
     extras: frozenset[str] | None = None
-    constraint_fields: ClassVar[tuple[str, ...]] = ("response_format", "tools", "tool_choice")
+    constraint_fields: ClassVar[tuple[str, ...]] = (
+        "response_format",
+        "tools",
+        "tool_choice",
+        *(name for one in SERVICES for name in (one.schema_field, one.regex_field) if name),
+    )
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
