@@ -19,7 +19,7 @@ from bridle.endpoints.environment import VARIABLES
 from bridle.endpoints.http import Http
 from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.endpoints.recognise import identify
-from bridle.errors import BadResponse, ConfigError, RequestRefused, Unreachable
+from bridle.errors import BadResponse, ConfigError, InputError, RequestRefused, Unreachable
 from bridle.messages import Message, ToolSpec
 from project import run_python
 from servers.fake import ModelServer, Server, json_response, model_server, server, unused_url
@@ -170,16 +170,16 @@ def test_a_wrapper_of_an_entry_is_what_auto_means(openai: ModelServer) -> None:
     endpoint.close()
 
 
-def test_a_constraint_of_an_entry_is_what_auto_means(openai: ModelServer) -> None:
+def test_a_constraint_of_an_entry_is_what_auto_means(tmp_path: Path) -> None:
+    script = tmp_path / "a.txt"
+    script.write_text("one\ntwo\nthree\n")
     tool = ToolSpec("lamp", "", {"type": "object", "properties": {}})
-    endpoint = connect(EndpointConfig("openai", openai.url, constraint="off"))
     said = [{"role": "user", "content": "hi"}]
-    assert respond(endpoint, said, [tool]).constraint.asked == "off"
-    assert not any("tools" in seen.body for seen in openai.seen)
-    respond(endpoint, said, [tool], constraint="tools")
-    assert any("tools" in seen.body for seen in openai.seen)
-    assert respond(endpoint, said, schema={"type": "string"}).constraint.asked != "off"
-    endpoint.close()
+    endpoint = connect(EndpointConfig("scripted", path=str(script), constraint="grammar"))
+    with pytest.raises(InputError, match="cannot hold a grammar"):
+        respond(endpoint, said, [tool])
+    assert respond(endpoint, said, [tool], constraint="off").message.content == "one"
+    assert respond(connect(EndpointConfig("scripted", path=str(script))), said, [tool]).finish == "stop"
 
 
 def test_the_embedding_model_of_an_entry_makes_the_embeddings(openai: ModelServer) -> None:
