@@ -130,14 +130,6 @@ def test_the_loader_says_which_grammars_are_read(
         assert webui.asked["grammar_string"] == to_gbnf(YES_NO, dialect=endpoint.supports.dialect)
 
 
-def test_a_version_that_tells_no_loader_is_known_by_its_file(
-    webui: FakeWebUI, endpoint: HttpEndpoint
-) -> None:
-    webui.loader, webui.model = None, "mine.gguf"
-    endpoint.discover()
-    assert (endpoint.model, endpoint.supports.dialect) == ("mine.gguf", "llama.cpp")
-
-
 def test_a_wrong_grammar_is_refused_before_it_is_sent(webui: FakeWebUI, endpoint: HttpEndpoint) -> None:
     with pytest.raises(GrammarError):
         endpoint.complete(replace(PROMPT, gbnf="root ::= ( unclosed"))

@@ -28,7 +28,7 @@ from bridle.errors import (
     TimedOut,
     Unreachable,
 )
-from bridle.grammars import Grammar, Lit, alt, to_gbnf
+from bridle.grammars import Chars, Grammar, Lit, Repeat, alt, to_gbnf
 from bridle.messages import JSON, Message
 from bridle.wrappers import Segment
 from servers.fake import Response, unused_url, wait_until
@@ -197,19 +197,18 @@ def test_a_grammar_goes_as_grammar_string(old: FakeWebUILegacy, endpoint: Legacy
     for on_text in (None, len):
         answer = endpoint.complete(replace(PROMPT, grammar=YES_NO), on_text and (lambda text: None))
         assert (answer.text, answer.dropped, answer.sent_as) == ("no", (), ("grammar_string",))
-    assert old.asked["grammar_string"] == to_gbnf(YES_NO)
+    assert old.asked["grammar_string"] == to_gbnf(YES_NO, dialect="webui")
 
 
 @pytest.mark.parametrize(
-    ("loader", "grammar", "dialect"),
-    [("llama.cpp", True, "llama.cpp"), ("ExLlama_HF", True, "webui"), ("ctransformers", False, "llama.cpp")],
+    ("loader", "grammar"), [("llama.cpp", True), ("ExLlama_HF", True), ("ctransformers", False)]
 )
 def test_the_loader_says_which_grammars_are_read_and_the_window(
-    old: FakeWebUILegacy, endpoint: LegacyEndpoint, loader: str, grammar: bool, dialect: str
+    old: FakeWebUILegacy, endpoint: LegacyEndpoint, loader: str, grammar: bool
 ) -> None:
     old.loader = loader
     endpoint.discover()
-    assert (endpoint.supports.grammar, endpoint.supports.dialect) == (grammar, dialect)
+    assert (endpoint.supports.grammar, endpoint.supports.dialect) == (grammar, "webui")
     assert endpoint.context_tokens == (2048 if loader == "ExLlama_HF" else 4096)
     assert endpoint.complete(replace(PROMPT, grammar=YES_NO)).dropped == (() if grammar else ("grammar",))
 
@@ -257,6 +256,15 @@ def test_a_version_that_tells_less_is_taken_at_its_usual_window(
     endpoint.discover()
     assert (endpoint.model, endpoint.context_tokens) == ("m", 2048)
     assert endpoint.supports.grammar
+
+
+def test_grammars_have_no_counts_which_llama_cpp_did_not_know_then(
+    old: FakeWebUILegacy, endpoint: LegacyEndpoint
+) -> None:
+    old.text = "abc"
+    many = Grammar(Repeat(Chars(((97, 122),)), 0, 100))
+    assert endpoint.complete(replace(PROMPT, grammar=many)).text == "abc"
+    assert "{" not in old.asked["grammar_string"]
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -144,7 +144,7 @@ class WebUI(OpenAICompat):
         loaded = text_at(info, "model_name")
         if loaded in ("", "None"):
             raise self._nothing_loaded()
-        self._loader = text_at(info, "loader") or ("llama.cpp" if loaded.endswith(".gguf") else "")
+        self._loader = text_at(info, "loader")  # older versions do not tell it; they cut prompts in silence
         dialect = dialect_of(self._loader)
         self.supports = replace(
             type(self).supports,

@@ -61,7 +61,10 @@ class WebUILegacy(Driver):
 
     kind: ClassVar[str] = "webui-legacy"
     start_hint: ClassVar[str] = "start a text-generation-webui of before 2023-11-10 with --api (port 5000)"
-    supports = Supports(prompt=True, grammar=True, tokenize=True, seed=True, overflow="silent")
+    # llama.cpp had no counts in grammars before June 2024; what Transformers loaders take, it took as well.
+    supports = Supports(
+        prompt=True, grammar=True, dialect="webui", tokenize=True, seed=True, overflow="silent"
+    )
     sampling_names = MappingProxyType(
         {
             "top_k": "top_k",
@@ -157,10 +160,7 @@ class WebUILegacy(Driver):
         arguments = value_at(info, "shared.args")
         loader = text_at(arguments, "loader")
         if loader:
-            dialect = dialect_of(loader)
-            self.supports = replace(
-                type(self).supports, grammar=dialect is not None, dialect=dialect or "llama.cpp"
-            )
+            self.supports = replace(type(self).supports, grammar=dialect_of(loader) is not None)
         told = integer_at(arguments, ARGUMENT_OF.get(loader, ""))
         told = told or integer_at(info, "shared.settings", "truncation_length")
         self.window = self.told_window or told or USUAL_WINDOW

@@ -42,6 +42,8 @@ NO_GRAMMAR = frozenset({"ExLlamav3", "ExLlamav2", "ExLlama", "TensorRT-LLM", "ct
 def dialect_of(loader: str) -> Dialect | None:
     """Say how a loader reads grammars; None where it reads none. Those of Transformers' kind share a parser.
 
+    What it takes is taken by all others, too, so it is meant where the loader is not known.
+
     >>> dialect_of("llama.cpp"), dialect_of("ExLlamav3_HF"), dialect_of("ExLlamav3")
     ('llama.cpp', 'webui', None)
     """
