@@ -177,6 +177,9 @@ class ModelServer(Server):
         self.routes |= {
             "POST /v1/completions": self._complete,
             "POST /v1/chat/completions": self._complete,
+            "POST /v1/embeddings": lambda seen: json_response(
+                {"data": [{"index": at, "embedding": [1.0, at]} for at, _ in enumerate(seen.body["input"])]}
+            ),
             "GET /v1/models": lambda _: json_response(
                 {"object": "list", "data": [{"id": "m", "object": "model"}]}
             ),
