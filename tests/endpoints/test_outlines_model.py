@@ -46,7 +46,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     transformers.set_seed(1)
     config = transformers.LlamaConfig(
         vocab_size=len(fast), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
-        num_attention_heads=2, max_position_embeddings=2048, eos_token_id=fast.eos_token_id, bos_token_id=None,
+        num_attention_heads=2, max_position_embeddings=2048, eos_token_id=fast.eos_token_id,
+        bos_token_id=None,
     )  # fmt: skip
     transformers.LlamaForCausalLM(config).save_pretrained(str(place))
     return place

@@ -270,6 +270,6 @@ def family_of(model: object) -> Family:
             return _FAMILIES[kind.__name__](model)
     raise InputError(
         f"{type(model).__module__}.{type(model).__name__} is no model that Outlines runs in this process",
-        hint="give outlines.from_transformers(…), from_mlxlm(…) or from_vllm_offline(…); GGUF files and servers"
-        " are opened by connect",
+        hint="give outlines.from_transformers(…), from_mlxlm(…) or from_vllm_offline(…); GGUF files"
+        " and servers are opened by connect",
     )
