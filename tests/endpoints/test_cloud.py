@@ -1,0 +1,386 @@
+"""OpenAI through its package: what is sent, what comes back, and what becomes of what a model refuses."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bridle.endpoints.base import Embeds, ListsModels, Remembers, Request, Sampling
+from bridle.endpoints.cloud import OpenAIEndpoint, is_openai, open_openai
+from bridle.endpoints.cloud_endpoint import CloudEndpoint
+from bridle.endpoints.cloud_models import FAMILIES, UNKNOWN, family_of
+from bridle.endpoints.config import EndpointConfig
+from bridle.endpoints.connect import connect
+from bridle.endpoints.http import Http
+from bridle.endpoints.http_endpoint import HttpEndpoint
+from bridle.endpoints.openai_compat import OpenAICompat
+from bridle.errors import (
+    ConfigError,
+    ConstraintRejected,
+    ContentFiltered,
+    ContextOverflow,
+    InputError,
+    UnsupportedParameter,
+)
+from bridle.messages import JSON, Message, ToolCall, ToolSpec
+from bridle.wrappers import Segment
+from servers.cloud_endpoints import CHAT, HELLO, KEY, both, cloud, opened, unheard
+from servers.fake import events
+from servers.fake_openai_cloud import FakeOpenAICloud
+
+__all__ = ["cloud"]
+
+CLOSED: dict[str, JSON] = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
+WEATHER = ToolSpec("weather", "Tell the weather.", CLOSED)
+OPEN = ToolSpec("note", "Note.", {"type": "object", "properties": {"text": {"type": "string"}}})
+
+
+def test_a_stream_is_the_whole_in_both_apis(cloud: FakeOpenAICloud) -> None:
+    for endpoint in both(cloud):
+        pieces: list[str] = []
+        streamed = endpoint.complete(HELLO, pieces.append)
+        whole = endpoint.complete(HELLO)
+        assert streamed == whole
+        assert "".join(pieces) == whole.text == cloud.text
+        assert len(pieces) > 3
+        assert (whole.finish, whole.finish_reason, whole.dropped) == ("stop", "stop", ())
+        assert (whole.usage.prompt_tokens, whole.usage.cached_tokens) == (5, 2)
+        assert whole.usage.completion_tokens == len(cloud.text)
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 3, 7, 1000])
+@pytest.mark.parametrize("framing", ["chunked", "close"])
+def test_a_stream_may_be_cut_anywhere(cloud: FakeOpenAICloud, chunk_bytes: int, framing: str) -> None:
+    cloud.chunk_bytes, cloud.framing = chunk_bytes, framing
+    for endpoint in both(cloud):
+        pieces: list[str] = []
+        assert endpoint.complete(HELLO, pieces.append).text == "".join(pieces) == cloud.text
+
+
+def test_the_limit_and_stop_strings_are_kept(cloud: FakeOpenAICloud) -> None:
+    for endpoint in both(cloud):
+        for on_text in (None, unheard):
+            cut = endpoint.complete(replace(HELLO, max_tokens=3), on_text)
+            assert (cut.text, cut.finish, cut.finish_reason) == (cloud.text[:3], "length", "length")
+            ended = endpoint.complete(replace(HELLO, stop=(" The",)), on_text)
+            assert (ended.text, ended.finish) == ("Grüße, 世界 🙂.", "stop")
+
+
+def test_at_most_four_stop_strings_are_sent_and_all_are_kept(cloud: FakeOpenAICloud) -> None:
+    endpoint = opened(cloud)
+    answer = endpoint.complete(replace(HELLO, stop=("1", "2", "3", "4", " The")))
+    assert cloud.asked["stop"] == ["1", "2", "3", "4"]
+    assert answer.text == "Grüße, 世界 🙂."
+    endpoint.close()
+
+
+def test_a_schema_is_held_strictly(cloud: FakeOpenAICloud) -> None:
+    for endpoint in both(cloud):
+        assert endpoint.supports.schema_profile == "openai-strict"
+        answer = endpoint.complete(replace(HELLO, schema=CLOSED))
+        assert json.loads(answer.text) == {"city": ""}
+        form = cloud.asked.get("response_format", {}).get("json_schema") or cloud.asked["text"]["format"]
+        assert (form["strict"], form["schema"]) == (True, CLOSED)
+        assert answer.sent_as[0] in ("response_format", "text")
+
+
+def test_any_json_object_can_be_asked_for(cloud: FakeOpenAICloud) -> None:
+    endpoint = opened(cloud)
+    endpoint.complete(replace(HELLO, json_mode=True))
+    assert cloud.asked["response_format"] == {"type": "json_object"}
+    endpoint.close()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_native_calls_are_read_in_both_apis(cloud: FakeOpenAICloud, stream: bool) -> None:
+    cloud.calls = [("weather", '{"city": "Köln"}'), ("note", '{"text": "a b"}')]
+    for endpoint in both(cloud):
+        request = replace(HELLO, tools=(WEATHER, OPEN), tool_choice="required")
+        answer = endpoint.complete(request, unheard if stream else None)
+        assert [(call.id, call.name, call.arguments) for call in answer.calls] == [
+            ("call_0", *cloud.calls[0]),
+            ("call_1", *cloud.calls[1]),
+        ]
+        assert (answer.text, answer.finish, answer.finish_reason) == ("", "stop", "tool_calls")
+
+
+def test_tools_are_strict_where_their_schema_allows_it(cloud: FakeOpenAICloud) -> None:
+    endpoint = opened(cloud)
+    endpoint.complete(replace(HELLO, tools=(WEATHER, OPEN), tool_choice="weather"))
+    body = cloud.asked
+    assert [tool["function"].get("strict") for tool in body["tools"]] == [True, None]
+    assert body["tool_choice"] == {"type": "function", "function": {"name": "weather"}}
+    assert body["parallel_tool_calls"] is False
+    endpoint.complete(replace(HELLO, tools=(OPEN,)))
+    assert cloud.asked["tool_choice"] == "auto"
+    assert "parallel_tool_calls" not in cloud.asked
+    endpoint.close()
+
+
+def test_the_responses_api_gets_tools_in_its_own_shape(cloud: FakeOpenAICloud) -> None:
+    endpoint = opened(cloud, api="responses")
+    endpoint.complete(replace(HELLO, tools=(WEATHER, OPEN), tool_choice="weather"))
+    body = cloud.asked
+    assert [(tool["name"], tool["strict"]) for tool in body["tools"]] == [("weather", True), ("note", False)]
+    assert body["tool_choice"] == {"type": "function", "name": "weather"}
+    assert (body["store"], body["parallel_tool_calls"]) == (False, False)
+    endpoint.close()
+
+
+def test_thoughts_of_the_responses_api_are_kept_apart(cloud: FakeOpenAICloud) -> None:
+    cloud.thoughts = "Let me think."
+    endpoint = opened(cloud, api="responses")
+    assert endpoint.complete(HELLO) == endpoint.complete(HELLO, unheard)
+    assert endpoint.complete(HELLO).thoughts == "Let me think."
+    endpoint.close()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_refusal_is_text_but_no_answer_where_json_was_asked_for(
+    cloud: FakeOpenAICloud, stream: bool
+) -> None:
+    cloud.refusal = "I cannot help with that."
+    on_text = unheard if stream else None
+    for endpoint in both(cloud):
+        assert endpoint.complete(HELLO, on_text).text == cloud.refusal
+        with pytest.raises(ContentFiltered, match="declined") as caught:
+            endpoint.complete(replace(HELLO, schema=CLOSED), on_text)
+        assert caught.value.facts["side"] == "answer"
+        assert caught.value.facts["categories"] == ("refusal",)
+        assert caught.value.facts["answer"] == cloud.refusal
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_that_a_filter_took_is_an_error(cloud: FakeOpenAICloud, stream: bool) -> None:
+    cloud.withholds = True
+    endpoint = opened(cloud)
+    with pytest.raises(ContentFiltered) as caught:
+        endpoint.complete(HELLO, unheard if stream else None)
+    assert (caught.value.facts["side"], caught.value.facts["categories"]) == ("answer", ("violence",))
+    endpoint.close()
+
+
+def test_a_part_of_an_answer_that_a_filter_left_is_kept(cloud: FakeOpenAICloud) -> None:
+    lines = (
+        b'data: {"choices": [{"index": 0, "delta": {"content": "half"}}]}\n\n'
+        b'data: {"choices": [{"index": 0, "content_filter_offsets": {}, "content_filter_results": {}}]}\n\n'
+        b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "content_filter"}]}\n\n'
+        b"data: [DONE]\n\n"
+    )
+    cloud.routes[CHAT] = lambda _: events([lines])
+    endpoint = opened(cloud)
+    answer = endpoint.complete(HELLO, unheard)
+    assert (answer.text, answer.finish, answer.finish_reason) == ("half", "length", "content_filter")
+    endpoint.close()
+
+
+def test_logprobs_and_seed_go_along(cloud: FakeOpenAICloud) -> None:
+    endpoint = opened(cloud)
+    for on_text in (None, unheard):
+        answer = endpoint.complete(replace(HELLO, logprobs=2, sampling=Sampling(seed=3)), on_text)
+        assert answer.dropped == ()
+        assert cloud.asked["top_logprobs"] == 2
+        assert cloud.asked["seed"] == 3
+        assert "".join(token.text for token in answer.tokens).startswith("Gr")
+        assert answer.tokens[0].logprob == -0.5
+    endpoint.close()
+
+
+def test_reasoning_models_get_what_they_take(cloud: FakeOpenAICloud) -> None:
+    cloud.reasons = True
+    endpoint = opened(cloud, "gpt-5-mini")
+    system = (Message("system", "Be brief."), Message("user", "Hello"))
+    sampling = Sampling(temperature=0.7, top_p=0.9, seed=1, extra={"reasoning_effort": "low"})
+    answer = endpoint.complete(Request(messages=system, max_tokens=300, sampling=sampling, stop=(" The",)))
+    assert cloud.asked == {
+        "model": "gpt-5-mini",
+        "messages": [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "Hello"}],
+        "max_completion_tokens": 300,
+        "reasoning_effort": "low",
+    }
+    assert answer.text == "Grüße, 世界 🙂."
+    assert set(answer.dropped) == {"top_p", "seed", "temperature"}
+    assert endpoint.complete(replace(HELLO, think=False)).dropped == ()
+    assert cloud.asked["reasoning_effort"] == "minimal"
+    endpoint.close()
+
+
+def test_whether_a_model_thinks_is_told_where_it_can_be(cloud: FakeOpenAICloud) -> None:
+    cases = [("gpt-5.1", True, "medium"), ("gpt-5.1", False, "none"), ("o3", False, None), ("o3", True, None)]
+    for model, think, effort in cases:
+        endpoint = opened(cloud, model)
+        answer = endpoint.complete(replace(HELLO, think=think))
+        assert cloud.asked.get("reasoning_effort") == effort
+        assert answer.dropped == (("think",) if (model, think) == ("o3", False) else ())
+        endpoint.close()
+    plain = opened(cloud)
+    assert plain.complete(replace(HELLO, think=True)).dropped == ("think",)
+    assert plain.complete(replace(HELLO, think=False)).dropped == ()
+    plain.close()
+
+
+def test_what_an_unknown_model_refuses_is_left_out_and_remembered(cloud: FakeOpenAICloud) -> None:
+    cloud.refuses = ("temperature", "top_p")
+    endpoint = opened(cloud, "brand-new")
+    request = replace(HELLO, sampling=Sampling(temperature=0.5, top_p=0.9))
+    answer = endpoint.complete(request)
+    assert answer.text == cloud.text
+    assert set(answer.dropped) == {"temperature", "top_p"}
+    assert len(cloud.seen) == 3
+    assert endpoint.complete(request).dropped == answer.dropped
+    assert len(cloud.seen) == 4
+    with pytest.raises(UnsupportedParameter):
+        endpoint.complete(replace(request, strict=True))
+    assert len(cloud.seen) == 4
+    endpoint.close()
+
+
+def test_a_strict_request_is_not_asked_again_with_less(cloud: FakeOpenAICloud) -> None:
+    cloud.refuses = ("top_p",)
+    endpoint = opened(cloud, "brand-new")
+    with pytest.raises(UnsupportedParameter) as caught:
+        endpoint.complete(replace(HELLO, strict=True, sampling=Sampling(top_p=0.9)))
+    assert caught.value.facts["parameter"] == "top_p"
+    assert len(cloud.seen) == 1
+    endpoint.close()
+
+
+def test_the_other_name_of_the_limit_is_tried(cloud: FakeOpenAICloud) -> None:
+    cloud.refuses = ("max_completion_tokens",)
+    endpoint = opened(cloud, "brand-new")
+    assert endpoint.complete(replace(HELLO, max_tokens=3)).text == cloud.text[:3]
+    assert cloud.asked["max_tokens"] == 3
+    cloud.refuses = ("max_completion_tokens", "max_tokens")
+    with pytest.raises(UnsupportedParameter):
+        endpoint.complete(HELLO)
+    endpoint.close()
+
+
+def test_an_unknown_field_of_ones_own_is_left_out_too(cloud: FakeOpenAICloud) -> None:
+    endpoint = opened(cloud)
+    answer = endpoint.complete(replace(HELLO, sampling=Sampling(extra={"mirostat": 2, "user": "me"})))
+    assert answer.dropped == ("mirostat",)
+    assert cloud.asked["user"] == "me"
+    endpoint.close()
+
+
+def test_what_holds_the_answer_is_never_left_out(cloud: FakeOpenAICloud) -> None:
+    cloud.refuses = ("response_format",)
+    endpoint = opened(cloud)
+    with pytest.raises((UnsupportedParameter, ConstraintRejected)):
+        endpoint.complete(replace(HELLO, schema=CLOSED))
+    assert len(cloud.seen) == 1
+    endpoint.close()
+
+
+def test_calls_and_their_results_are_linked_by_ids(cloud: FakeOpenAICloud) -> None:
+    messages = (
+        Message("user", "go"),
+        Message("assistant", thoughts="hm", calls=(ToolCall("a", {"x": 1}), ToolCall("b"))),
+        Message("tool", "from b", name="b"),
+        Message("tool", "from a", name="a"),
+        Message("assistant", calls=(ToolCall("a"),), extra={"call_ids": ["call_abc"]}),
+        Message("tool", "again", name="a", extra={"tool_call_id": "call_abc"}),
+    )
+    for endpoint in both(cloud):
+        endpoint.complete(Request(messages=messages))
+        sent = cloud.asked.get("messages") or cloud.asked["input"]
+        written = json.dumps(sent)
+        assert "reasoning_content" not in written
+        assert "hm" not in written
+        results = [(one.get("tool_call_id") or one["call_id"]) for one in sent if _is_result(one)]
+        assert results == ["call_1_1", "call_1_0", "call_abc"]
+
+
+def _is_result(one: dict[str, Any]) -> bool:
+    return one.get("role") == "tool" or one.get("type") == "function_call_output"
+
+
+def test_embeddings_come_as_numbers_in_their_order(cloud: FakeOpenAICloud) -> None:
+    endpoint = opened(cloud, "text-embedding-3-small", dimensions=3)
+    found = endpoint.embed(["a", "bcd"])
+    assert found.vectors == ((0.0, 1.0, 0.5), (1.0, 3.0, 0.5))
+    assert (cloud.asked["encoding_format"], cloud.asked["dimensions"]) == ("float", 3)
+    assert endpoint.supports.embed
+    assert not endpoint.supports.chat
+    assert endpoint.embed([]).vectors == ()
+    cloud.window = 2
+    with pytest.raises(ContextOverflow):
+        endpoint.embed(["abc"])
+    endpoint.close()
+
+
+def test_models_are_listed(cloud: FakeOpenAICloud) -> None:
+    endpoint = opened(cloud)
+    listed = endpoint.models()
+    assert [(one.name, one.trained_tokens) for one in listed] == [("gpt-4.1", 1_047_576), ("o3", 200_000)]
+    assert isinstance(endpoint, Embeds)
+    assert isinstance(endpoint, ListsModels)
+    assert isinstance(endpoint, Remembers)
+    endpoint.close()
+
+
+def test_a_prompt_that_is_too_long_is_said_with_its_numbers(cloud: FakeOpenAICloud) -> None:
+    cloud.window = 10
+    for endpoint in both(cloud):
+        with pytest.raises(ContextOverflow) as caught:
+            endpoint.complete(Request(messages=(Message("user", "x" * 20),)))
+        assert caught.value.facts["prompt_tokens"] == 20
+        assert caught.value.facts["context_tokens"] == 10
+
+
+def test_openai_itself_has_its_own_limits() -> None:
+    endpoint = OpenAIEndpoint("gpt-4.1", api_key=KEY)
+    assert (endpoint.context_tokens, endpoint.model) == (1_047_576, "gpt-4.1")
+    assert endpoint.name == "openai:gpt-4.1@https://api.openai.com/v1"
+    assert endpoint.chat_template is None
+    assert endpoint.count_tokens(HELLO) is None
+    with pytest.raises(InputError, match="no prompt route"):
+        endpoint.complete(Request(prompt=(Segment("x"),)))
+    with pytest.raises(ConfigError, match="none is named"):
+        OpenAIEndpoint("", api_key=KEY)
+    assert OpenAIEndpoint("x", context_tokens=7).context_tokens == 7
+
+
+def test_no_answer_limit_is_made_up(cloud: FakeOpenAICloud) -> None:
+    endpoint = opened(cloud)
+    endpoint.complete(Request(messages=HELLO.messages))
+    assert not {"max_tokens", "max_completion_tokens"} & set(cloud.asked)
+    assert None not in cloud.asked.values()
+    endpoint.close()
+
+
+def test_an_address_decides_who_is_openai(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    official = open_openai("https://eu.api.openai.com/v1", Http(), EndpointConfig("openai", model="gpt-4o"))
+    assert isinstance(official, CloudEndpoint)
+    assert official.http.key == KEY
+    local = open_openai("http://127.0.0.1:1/v1", Http(), EndpointConfig("openai", model="m"))
+    assert isinstance(local.driver, OpenAICompat)
+    assert type(local) is HttpEndpoint
+    assert OpenAIEndpoint("m", base_url="http://127.0.0.1:1/v1").http.key == ""
+    assert not is_openai("https://api.openai.com.example.org")
+    by_spec = connect("openai:gpt-4o@https://api.openai.com/v1/responses")
+    assert isinstance(by_spec, OpenAIEndpoint)
+    assert type(by_spec.driver).__name__ == "CloudResponses"
+
+
+def test_families_are_found_by_the_longest_name() -> None:
+    assert family_of("gpt-4o-mini-2024-07-18").schema
+    assert not family_of("gpt-4o-2024-05-13").schema
+    assert family_of("o3-mini-2025-01-31").reasons
+    assert not family_of("gpt-5-chat-latest").reasons
+    assert family_of("gpt-5.1-mini").rests
+    assert family_of("gpt-50") is UNKNOWN
+    names = [name for family in FAMILIES for name in family.names]
+    assert len(names) == len(set(names))
+    for family in FAMILIES:
+        assert all(family_of(name) is family for name in family.names)
