@@ -12,7 +12,7 @@ import pytest
 from bridle.endpoints import respond
 from bridle.endpoints.base import Request, Sampling
 from bridle.endpoints.connect import connect
-from bridle.endpoints.driver import Piece
+from bridle.endpoints.driver import Get, Piece
 from bridle.endpoints.http import Http
 from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.endpoints.koboldcpp import KoboldCpp
@@ -37,6 +37,10 @@ STREAM, WHOLE = "/api/extra/generate/stream", "/api/v1/generate"
 TOOL = ToolSpec(
     "add", "Adds.", {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 )
+
+
+def always(told: JSON) -> Get:
+    return lambda _: told
 
 
 @contextmanager
@@ -365,5 +369,4 @@ def test_koboldcpp_is_recognised_by_the_one_route_that_is_no_likeness() -> None:
         told: JSON = {"result": "KoboldCpp", "version": fake.version}
         assert KoboldCpp.recognise(lambda route: told if route == "/api/extra/version" else None)
         others: list[JSON] = [{"version": "0.7.0"}, {"result": "other"}, None]
-        for other in others:
-            assert KoboldCpp.recognise(lambda _, told=other: told) == ""
+        assert [KoboldCpp.recognise(always(other)) for other in others] == [""] * 3

@@ -13,6 +13,7 @@ import pytest
 from bridle.endpoints import respond
 from bridle.endpoints.base import Request, Sampling
 from bridle.endpoints.connect import connect
+from bridle.endpoints.driver import Get
 from bridle.endpoints.http import Http
 from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.endpoints.sglang import SGLang
@@ -32,6 +33,10 @@ SCHEMA: dict[str, JSON] = {
     "additionalProperties": False,
 }
 TOOL = ToolSpec("add", "Adds.", SCHEMA)
+
+
+def always(told: JSON) -> Get:
+    return lambda _: told
 
 
 @contextmanager
@@ -226,8 +231,7 @@ def test_sglang_is_recognised_by_its_models_or_its_own_route() -> None:
     about: JSON = {"model_path": "org/m", "is_generation": True}
     assert SGLang.recognise(lambda route: about if route == "/get_model_info" else None)
     others: list[JSON] = [{"data": [{"id": "m", "owned_by": "vllm"}]}, {"detail": "Not Found"}, None]
-    for other in others:
-        assert SGLang.recognise(lambda _, told=other: told) == ""
+    assert [SGLang.recognise(always(other)) for other in others] == [""] * 3
 
 
 def test_a_call_is_written_under_a_grammar_of_the_whole_turn() -> None:

@@ -12,6 +12,7 @@ import pytest
 from bridle.endpoints import respond
 from bridle.endpoints.base import NativeCall, Request, Sampling
 from bridle.endpoints.connect import connect
+from bridle.endpoints.driver import Get
 from bridle.endpoints.http import Http
 from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.endpoints.vllm import VLLM
@@ -33,6 +34,10 @@ SCHEMA: dict[str, JSON] = {
 }
 TOOLS = (ToolSpec("add", "Adds.", SCHEMA), ToolSpec("stop", "Stops.", {"type": "object", "properties": {}}))
 OLD, NEW = "0.11.2", "0.14.0rc2.dev173+g13f6630a9"
+
+
+def always(told: JSON) -> Get:
+    return lambda _: told
 
 
 @contextmanager
@@ -311,8 +316,7 @@ def test_vllm_is_recognised_by_the_owner_of_its_models() -> None:
     listed: JSON = {"data": [{"id": "m", "owned_by": "vllm"}]}
     assert VLLM.recognise(lambda route: listed if route == "/v1/models" else None)
     others: list[JSON] = [{"data": [{"id": "m", "owned_by": "sglang"}]}, {"data": []}, None]
-    for other in others:
-        assert VLLM.recognise(lambda _, told=other: told) == ""
+    assert [VLLM.recognise(always(other)) for other in others] == [""] * 3
 
 
 def test_a_call_is_written_under_a_grammar_of_the_whole_turn() -> None:

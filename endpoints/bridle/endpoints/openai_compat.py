@@ -7,10 +7,10 @@ reached through OpenAI's own package, see `bridle.endpoints.cloud`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from bridle.endpoints.base import Answer, Embeddings, ModelInfo, Request, Supports
 from bridle.endpoints.compat_services import SERVICES, Service, service_at, service_of
@@ -52,7 +52,7 @@ class OpenAICompat(Driver):
         seed=True,
         parallel=True,
     )
-    sampling_names = MappingProxyType(
+    sampling_names: Mapping[str, str] = MappingProxyType(
         {name: name for name in ("top_k", "top_p", "min_p", "presence_penalty", "frequency_penalty", "seed")}
     )
     """The names that llama.cpp's server, llama-cpp-python, vLLM and SGLang share."""
@@ -185,7 +185,7 @@ class OpenAICompat(Driver):
     def _become(self, service: Service) -> None:
         """Take over what is known of a service."""
         self.service = service
-        flags = dict.fromkeys(service.has, True) | dict.fromkeys(service.lacks, False)
+        flags: dict[str, Any] = dict.fromkeys(service.has, True) | dict.fromkeys(service.lacks, False)
         self.supports = replace(self.supports, **flags, seed="seed" in service.sampling)
         self.sampling_names = service.sampling
 
