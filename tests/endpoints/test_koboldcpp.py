@@ -167,13 +167,14 @@ def test_an_answer_that_a_stop_string_ended_is_complete_though_the_server_says_l
     [
         (replace(PROMPT, gbnf='root ::= "zq" [0-9]{2}'), "zq00"),
         (replace(PROMPT, grammar=for_choice(["left", "right"])), "left"),
+        (replace(PROMPT, regex="[ab]{3}c"), "aaac"),
     ],
-    ids=["gbnf", "grammar"],
+    ids=["gbnf", "grammar", "regex"],
 )
 def test_a_grammar_holds_the_answer(request_: Request, text: str, stream: bool) -> None:
     with opened() as (endpoint, fake):
         answer = endpoint.complete(request_, (lambda _: None) if stream else None)
-        assert (answer.text, answer.dropped) == (text, ())
+        assert (answer.text, answer.dropped, answer.sent_as) == (text, (), ("grammar",))
         if request_.grammar is not None:
             assert fake.asked["grammar"] == to_gbnf(request_.grammar, dialect="koboldcpp")
 
@@ -188,9 +189,8 @@ def test_a_grammar_that_the_server_would_drop_in_silence_is_not_sent(gbnf: str) 
         assert all(seen.path not in (STREAM, WHOLE) for seen in fake.seen)
 
 
-def test_a_regular_expression_and_a_schema_cannot_be_told() -> None:
+def test_a_schema_and_a_chat_cannot_be_told() -> None:
     with opened() as (endpoint, _):
-        assert endpoint.complete(replace(PROMPT, regex="a")).dropped == ("regex",)
         assert endpoint.complete(replace(PROMPT, schema={"type": "null"})).dropped == ("schema",)
         with pytest.raises(InputError, match="no chat route"):
             endpoint.complete(Request(messages=(Message("user", "hi"),)))

@@ -26,7 +26,7 @@ from bridle.endpoints.http import HttpCall
 from bridle.endpoints.json_paths import integer_at, list_at, text_at, value_at
 from bridle.endpoints.openai_chat import read_embeddings
 from bridle.errors import AuthError, BadResponse, ContextOverflow, ModelNotFound
-from bridle.grammars import check_gbnf
+from bridle.grammars import check_gbnf, for_regex, to_gbnf
 from bridle.messages import JSON, Usage
 
 __all__ = ["KoboldCpp"]
@@ -47,7 +47,13 @@ class KoboldCpp(Driver):
     kind: ClassVar[str] = "koboldcpp"
     start_hint: ClassVar[str] = "start KoboldCpp with a model (its port is 5001)"
     supports = Supports(
-        prompt=True, grammar=True, dialect="koboldcpp", tokenize=True, seed=True, overflow="silent"
+        prompt=True,
+        grammar=True,
+        dialect="koboldcpp",
+        regex=True,
+        tokenize=True,
+        seed=True,
+        overflow="silent",
     )
     sampling_names = MappingProxyType(
         {
@@ -107,6 +113,12 @@ class KoboldCpp(Driver):
                 check_gbnf(grammar, dialect="koboldcpp", tokens=False)
             body["grammar"] = grammar
         return HttpCall(self.root + ("/api/extra/generate/stream" if stream else "/api/v1/generate"), body)
+
+    def gbnf(self, request: Request) -> str:
+        """Write the request's grammar; a regular expression becomes one."""
+        if request.regex is not None:
+            return to_gbnf(for_regex(request.regex), dialect=self.supports.dialect)
+        return super().gbnf(request)
 
     def sampling(self, sampling: Sampling) -> dict[str, JSON]:
         """Write all sampling fields; the likeliest token is the only one at temperature 0."""
