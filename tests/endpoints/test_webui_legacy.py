@@ -14,6 +14,7 @@ from bridle.endpoints.base import ModelInfo, Request, Sampling
 from bridle.endpoints.config import EndpointConfig
 from bridle.endpoints.connect import connect
 from bridle.endpoints.http import Http, Timeouts
+from bridle.endpoints.memgpt_config import read_config_dict
 from bridle.endpoints.webui_legacy import LegacyEndpoint, WebUILegacy, open_webui_legacy
 from bridle.errors import (
     BadResponse,
@@ -29,7 +30,7 @@ from bridle.errors import (
     Unreachable,
 )
 from bridle.grammars import Chars, Grammar, Lit, Repeat, alt, to_gbnf
-from bridle.messages import JSON, Message
+from bridle.messages import JSON, Message, ToolSpec
 from bridle.wrappers import Segment
 from servers.fake import Response, unused_url, wait_until
 from servers.fake_webui_legacy import FakeWebUILegacy, open_fake
@@ -345,4 +346,22 @@ def test_it_is_opened_by_its_kind_and_can_be_asked(old: FakeWebUILegacy) -> None
     completion = respond(endpoint, [Message("user", "hi")], wrapper="chatml")
     assert completion.message.content == old.text
     assert old.asked["truncation_length"] == 1000
+    endpoint.close()
+
+
+def test_a_configuration_of_memgpt_works_unchanged(old: FakeWebUILegacy) -> None:
+    kept = {
+        "model": "dolphin-2.1-mistral-7b",
+        "model_endpoint_type": "webui-legacy",
+        "model_endpoint": old.url,
+        "model_wrapper": "dolphin-2.1-mistral-7b-grammar",
+        "context_window": 3000,
+    }
+    endpoint = connect(read_config_dict(kept).entry)
+    add = ToolSpec("add", "Add.", {"type": "object", "properties": {"a": {"type": "integer"}}})
+    completion = respond(endpoint, [Message("user", "hi")], [add], tool_choice="add")
+    assert completion.wrapper == kept["model_wrapper"]
+    assert [call.name for call in completion.message.calls] == ["add"]
+    assert old.asked["truncation_length"] == 3000
+    assert completion.constraint.sent_as == ("grammar_string",)
     endpoint.close()
