@@ -174,6 +174,8 @@ class ModelServer(Server):
         self.ignores_stop = False
         self.without_end = False
         """When set, a stream stops before the finish reason."""
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        """What is called by an answer to messages with tools, in place of the text."""
         self.routes |= {
             "POST /v1/completions": self._complete,
             "POST /v1/chat/completions": self._complete,
@@ -207,6 +209,8 @@ class ModelServer(Server):
         text, reason = self._said(seen.body)
         chat = "messages" in seen.body
         usage = {"prompt_tokens": 5, "completion_tokens": len(text), "total_tokens": 5 + len(text)}
+        if chat and seen.body.get("tools") and self.calls:
+            return self._call(bool(seen.body.get("stream")))
         if not seen.body.get("stream"):
             said = {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
             return json_response({"choices": [{"index": 0, **said, "finish_reason": reason}], "usage": usage})
@@ -218,6 +222,22 @@ class ModelServer(Server):
                 b"data: [DONE]\n\n",
             ]
         return self.stream(b": ping - now\n\n" + b"".join(lines), lines)
+
+    def _call(self, stream: bool) -> Response:
+        calls: list[dict[str, Any]] = []
+        for at, (name, given) in enumerate(self.calls):
+            function = {"name": name, "arguments": json.dumps(given)}
+            calls.append({"index": at, "id": f"c{at}", "type": "function", "function": function})
+        if not stream:
+            message = {"role": "assistant", "content": None, "tool_calls": calls}
+            return json_response(
+                {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]}
+            )
+        parts = [part for call in calls for part in _fragments(call)]
+        lines = [_data({"choices": [{"index": 0, "delta": {"tool_calls": [part]}}]}) for part in parts]
+        last: dict[str, Any] = {"index": 0, "delta": {}, "finish_reason": "tool_calls"}
+        lines.append(_data({"choices": [last]}))
+        return self.stream(b"".join(lines), lines)
 
     def stream(self, whole: bytes, lines: Sequence[bytes]) -> Response:
         size = self.chunk_bytes
@@ -241,6 +261,14 @@ class ModelServer(Server):
 
 def _pieces(text: str) -> list[str]:
     return [text[at : at + 3] for at in range(0, len(text), 3)]
+
+
+def _fragments(call: dict[str, Any]) -> list[dict[str, Any]]:
+    """The name first, then the arguments bit by bit."""
+    said = call["function"]["arguments"]
+    first = call | {"function": {"name": call["function"]["name"], "arguments": ""}}
+    rest = [said[at : at + 4] for at in range(0, len(said), 4)]
+    return [first, *({"index": call["index"], "function": {"arguments": piece}} for piece in rest)]
 
 
 def _data(body: object) -> bytes:
