@@ -186,6 +186,15 @@ def test_an_input_that_ends_is_told(config: Path, monkeypatch: pytest.MonkeyPatc
     assert not config.exists()
 
 
+def test_an_interrupt_ends_it_and_writes_nothing(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: str) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("click.termui.visible_prompt_func", interrupt)
+    assert main(["configure"]) == 130
+    assert not config.exists()
+
+
 def test_a_key_is_never_written_only_its_variable(
     config: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:

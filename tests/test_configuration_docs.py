@@ -40,8 +40,7 @@ def test_the_file_of_the_page_is_read_and_has_every_key(tmp_path: Path) -> None:
 
 def test_every_variable_is_in_the_tables() -> None:
     for name in VARIABLES:
-        if name != "OPENAI_API_VERSION":  # LangChain's name, taken silently
-            assert f"`{name}`" in CONFIGURATION, name
+        assert f"`{name}`" in CONFIGURATION, name
 
 
 def test_the_dict_of_the_page_is_read() -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bridle.endpoints import places
+from bridle.endpoints import discovery, places
 from bridle.endpoints.config import EndpointConfig, save_endpoint
 from bridle.endpoints.connect import connect
 from bridle.endpoints.discovery import discover, first_server
@@ -21,7 +21,7 @@ from bridle.endpoints.kinds import KINDS
 from bridle.endpoints.recognise import ORDER, Probe, driver_of, identify, server_root
 from bridle.errors import AuthError, BadResponse, ConfigError, ServerBusy, TimedOut, Unreachable
 from project import run_python
-from servers.fake import Response, Server, json_response, server, unused_url
+from servers.fake import Response, Seen, Server, json_response, server, unused_url
 from servers.kinds import FAKES, make_fake
 
 __all__ = ["server"]
@@ -166,6 +166,46 @@ def test_what_listens_and_says_nothing_is_not_waited_for() -> None:
             identify(url, Http(), timeouts=Timeouts(0.2, 0.2, 0.2))
 
 
+def test_what_listens_and_says_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery, "ANSWERS_WITHIN_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr(places, "PORTS", (silent.getsockname()[1],))
+        assert list(discover().others.values()) == ["something listens there and does not answer"]
+
+
+def test_a_saved_server_whose_key_is_not_set_is_told(server: Server) -> None:
+    save_endpoint("mine", EndpointConfig("openai", server.url, api_key_env="NO_SUCH_KEY"))
+    assert "NO_SUCH_KEY" in discover().others[server.url]
+    assert server.seen == []
+
+
+def test_a_server_on_the_other_loopback_is_found_once() -> None:
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as six:
+        number = six.getsockname()[1]
+        both = [places.Place(f"http://{host}:{number}") for host in ("localhost", "[::1]")]
+        assert [place.url for place in places.listening(both)] == [f"http://[::1]:{number}"]
+        with socket.create_server(("127.0.0.1", number)):
+            assert [place.url for place in places.listening(both)] == [f"http://localhost:{number}"]
+
+
+def test_a_server_whose_list_fails_later_is_found_all_the_same(at_ports: Ports) -> None:
+    one = make_fake("llama-server")
+    at_ports([one])
+    real = one.routes["GET /v1/models"]
+
+    def fail_after(seen: Seen) -> Response:
+        one.routes["GET /v1/models"] = lambda _: json_response({"error": "busy"}, 500)
+        return real(seen)
+
+    one.routes["GET /v1/models"] = fail_after
+    (found,) = discover().servers
+    assert found.kind == "llama-server"
+    assert one.routes["GET /v1/models"] is not fail_after
+    one.close()
+
+
 def test_only_what_is_named_gets_a_key(
     server: Server, at_ports: Ports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,7 +270,9 @@ def test_offline_leaves_other_machines_out(monkeypatch: pytest.MonkeyPatch) -> N
     assert places.places(offline=True) == []
     assert [place.url for place in places.places()] == ["http://192.0.2.7:8000/v1"]
     assert discover(offline=True).servers == ()
-    assert discover(["http://192.0.2.7:8000"], offline=True).servers == ()
+    found = discover(["http://192.0.2.7:8000"], offline=True)
+    assert found.servers == ()
+    assert "while offline" in found.others["http://192.0.2.7:8000"]
 
 
 def test_auto_is_what_is_found_first(at_ports: Ports, caplog: pytest.LogCaptureFixture) -> None:

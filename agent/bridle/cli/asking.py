@@ -67,9 +67,9 @@ def _told_at_the_end() -> Generator[None, None, None]:
     try:
         yield
     except click.Abort as error:
-        if not isinstance(error.__context__, EOFError):
-            raise
         click.echo(err=True)
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
         raise InputError(
             "the input ended before the last question", hint="with --yes all defaults are taken"
         ) from error

@@ -29,8 +29,11 @@ __all__ = ["Discovered", "Server", "discover", "first_server"]
 
 FOREIGN_HOST_S = 1.5
 """How long another machine is waited for."""
+ANSWERS_WITHIN_S = 3.0
+"""How long an answer is waited for at an address that was not given."""
 THREADS = 12
 NOTHING = "nothing answers there"
+NOT_ASKED = "it is not this machine, and was not asked while offline"
 
 _log = logging.getLogger(__name__)
 
@@ -92,8 +95,10 @@ def discover(given: Sequence[str] = (), *, offline: bool = False) -> Discovered:
     """
     wanted = [Place(_checked(url), "given") for url in given] or places(offline=offline)
     open_places = [place for place in listening(wanted) if not offline or is_loopback(place.url)]
+    shut = [place.url for place in wanted if given and place not in open_places]
+    words = {url: NOT_ASKED if offline and not is_loopback(url) else NOTHING for url in shut}
     if not open_places:
-        return Discovered(others={place.url: NOTHING for place in wanted} if given else {})
+        return Discovered(others=words)
     from concurrent.futures import ThreadPoolExecutor
 
     def look(place: Place) -> Server | str:
@@ -101,7 +106,6 @@ def discover(given: Sequence[str] = (), *, offline: bool = False) -> Discovered:
 
     with ThreadPoolExecutor(min(THREADS, len(open_places))) as pool:
         seen = list(pool.map(look, open_places))
-    words = {place.url: NOTHING for place in wanted if given and place not in open_places}
     words |= {place.url: one for place, one in zip(open_places, seen, strict=True) if isinstance(one, str)}
     servers = tuple(one for one in seen if isinstance(one, Server))
     return Discovered(servers, {url: one for url, one in words.items() if one})
@@ -131,7 +135,7 @@ def _look(place: Place, given: bool, offline: bool) -> Server | str:
     from bridle.endpoints.http import Timeouts
     from bridle.endpoints.recognise import QUICK, Identified, identify
 
-    timeouts = QUICK if given else Timeouts(FOREIGN_HOST_S, 3.0, 3.0)
+    timeouts = QUICK if given else Timeouts(FOREIGN_HOST_S, ANSWERS_WITHIN_S, ANSWERS_WITHIN_S)
     key = None if given or place.named_by else ""  # a key is for an address that somebody named
     entry = place.entry
     try:

@@ -60,19 +60,19 @@ def open_ports(wanted: Iterable[tuple[str, int]], within_s: float = OPENS_WITHIN
     found: set[tuple[str, int]] = set()
     until = time.monotonic() + within_s
     with selectors.DefaultSelector() as waiting:
-        sockets: list[socket.socket] = []
+        sockets: dict[int, socket.socket] = {}
         for host, port in wanted:
             one = _connecting(host, port)
             if one is not None:
-                sockets.append(one)
+                sockets[one.fileno()] = one
                 waiting.register(one, selectors.EVENT_WRITE, (host, port))
         while waiting.get_map() and (left_s := until - time.monotonic()) > 0:
             for key, _ in waiting.select(left_s):
-                one = sockets[[s.fileno() for s in sockets].index(key.fd)]
+                one = sockets[key.fd]
                 if one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
                     found.add(key.data)
                 waiting.unregister(one)
-        for one in sockets:
+        for one in sockets.values():
             one.close()
     return found
 
