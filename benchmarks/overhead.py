@@ -8,8 +8,8 @@
 3. The same with a caller that may cancel (`should_stop`), which is asked at each token.
 
 The server runs in another process and answers at once from memory. Both sides keep their connection and ask
-in turn, the order changing from pair to pair; the difference of a pair is what the endpoint costs. Printed are
-the medians of the differences, with the quartiles in brackets. The last line says whether the limits hold.
+in turn, the order changing from pair to pair; the difference of a pair is what the endpoint costs. Printed
+are the medians of the differences, with the quartiles in brackets. The last line says whether the limits hold.
 """
 
 from __future__ import annotations
@@ -155,8 +155,9 @@ def serve(n_tokens: int) -> None:
     usage = {"prompt_tokens": 9, "completion_tokens": n_tokens}
     said = {"role": "assistant", "content": "word " * 40}
     body = json.dumps({"choices": [{"index": 0, "message": said, "finish_reason": "stop"}], "usage": usage})
-    whole = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    whole = (head + body).encode()
+    begin = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     token: dict[str, Any] = {
         "id": "chatcmpl-1",
         "object": "chat.completion.chunk",
@@ -167,7 +168,7 @@ def serve(n_tokens: int) -> None:
     last: dict[str, Any] = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": usage}
     events = [f"data: {json.dumps(one)}\n\n".encode() for one in [*[token] * n_tokens, last]]
     chunks = b"".join(chunk(event) for event in [*events, b"data: [DONE]\n\n"])
-    streamed = head + chunks + b"0\r\n\r\n"
+    streamed = begin + chunks + b"0\r\n\r\n"
     with socket.create_server(("127.0.0.1", 0)) as listener:
         print(listener.getsockname()[1], flush=True)
         waiting: dict[socket.socket, bytes] = {}
