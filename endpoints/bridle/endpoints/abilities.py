@@ -25,16 +25,19 @@ def unsupported(supports: Supports, request: Request) -> tuple[str, ...]:
         "field_tokens": supports.proven and request.grammar is not None,
         "logprobs": supports.logprobs,
     }
-    names = [name for name, is_kept in honoured.items() if _given(request, name) and not is_kept]
+    given = {
+        "json_mode": request.json_mode,
+        "tools": bool(request.tools),
+        "field_tokens": bool(request.field_tokens),
+        "logprobs": request.logprobs > 0,
+    }
+    for name in ("grammar", "gbnf", "regex", "schema"):
+        given[name] = getattr(request, name) is not None
+    names = [name for name, is_kept in honoured.items() if given[name] and not is_kept]
     if request.tools and request.tool_choice != "auto":
         kept = supports.forced if request.tool_choice == "required" else supports.named
         names += [] if kept else ["tool_choice"]
     return tuple(names)
-
-
-def _given(request: Request, name: str) -> bool:
-    value = getattr(request, name)
-    return value is not None and value is not False and value not in ((), {}, 0)
 
 
 def refuse_dropped(request: Request, dropped: tuple[str, ...], name: str) -> None:

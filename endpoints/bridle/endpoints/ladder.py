@@ -27,7 +27,7 @@ from bridle.errors import (
     UnsupportedParameter,
 )
 
-__all__ = ["HELD", "Rung", "forget", "remember", "rungs", "steps_down"]
+__all__ = ["HELD", "Rung", "forget", "refused", "remember", "rungs", "steps_down"]
 
 Rung = Literal["grammar", "schema", "tool", "tools", "json", "text"]
 HELD: frozenset[Rung] = frozenset({"grammar", "schema", "tool"})

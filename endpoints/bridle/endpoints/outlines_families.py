@@ -99,7 +99,7 @@ class Family(ABC):
         return outlines.Generator(self.outlines, lark, "llguidance").logits_processor
 
 
-class Transformers(Family):
+class _Transformers(Family):
     """`outlines.models.Transformers`."""
 
     @property
@@ -185,7 +185,7 @@ def _criterion(transformers: Any, should_stop: ShouldStop) -> Any:
     return Stopped()
 
 
-class Mlx(Family):
+class _Mlx(Family):
     """`outlines.models.MLXLM`, on Apple's machines."""
 
     @property
@@ -213,7 +213,7 @@ class Mlx(Family):
         return Made(self.count(text), count, not stopped and count < (request.max_tokens or count + 1))
 
 
-class VLLMOffline(Family):
+class _VLLMOffline(Family):
     """`outlines.models.VLLMOffline`: vLLM's engine in this process, which holds grammars itself."""
 
     dialect: ClassVar[Dialect] = "xgrammar"
@@ -252,9 +252,9 @@ class VLLMOffline(Family):
 
 
 _FAMILIES: Mapping[str, type[Family]] = {
-    "Transformers": Transformers,
-    "MLXLM": Mlx,
-    "VLLMOffline": VLLMOffline,
+    "Transformers": _Transformers,
+    "MLXLM": _Mlx,
+    "VLLMOffline": _VLLMOffline,
 }
 """By the name of Outlines' class; one that derives from it is of the same family."""
 
