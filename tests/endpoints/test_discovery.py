@@ -191,11 +191,12 @@ def test_a_server_on_the_other_loopback_is_found_once() -> None:
 
 
 def test_a_server_whose_list_of_models_fails_is_found_all_the_same(at_ports: Ports) -> None:
-    one = make_fake("llama-server")
+    one = make_fake("webui")
     at_ports([one])
-    one.routes["GET /models"] = lambda _: json_response({"error": "broken"}, 500)
+    one.routes["GET /v1/internal/model/list"] = lambda _: json_response({"detail": "?"}, 500)
+    one.routes["GET /v1/models"] = lambda _: json_response({"detail": "?"}, 500)
     (found,) = discover().servers
-    assert (found.kind, found.problem, found.models) == ("llama-server", "", ())
+    assert (found.kind, found.problem, found.model) == ("webui", "", "m")
     one.close()
 
 
