@@ -391,10 +391,7 @@ CALLED = [("add", {"a": 1}), ("add", {"a": 2})]
 CALLS: dict[str, Any] = {
     "openai": CALLED,
     "ollama": CALLED,
-    "lmstudio": [
-        {"id": f"{at}", "type": "function", "function": {"name": name, "arguments": json.dumps(given)}}
-        for at, (name, given) in enumerate(CALLED)
-    ],
+    "lmstudio": CALLED,
 }
 """What fakes are told to call, in their own shapes; the others make up a call of the tool that they get."""
 

@@ -17,7 +17,7 @@ FAKES: Mapping[str, str] = {
     "openai": "servers.fake:ModelServer",
     "webui": "servers.fake_webui:FakeWebUI",
     "webui-legacy": "servers.fake_webui_legacy:open_fake",
-    "lmstudio": "servers.fake:ModelServer",
+    "lmstudio": "servers.fake_lmstudio:FakeLMStudio",
     "ollama": "servers.fake_ollama:FakeOllama",
     "llama-server": "servers.fake_llama_server:FakeLlamaServer",
     "llama-cpp-python": "servers.fake_llama_cpp_server:FakeLlamaCppServer",

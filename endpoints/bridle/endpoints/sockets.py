@@ -56,6 +56,13 @@ class Socket:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether neither side has closed it, as far as is known here."""
+        from websockets.protocol import State
+
+        return self._connection.protocol.state is State.OPEN
+
     def send(self, text: str) -> None:
         """Send one message.
 
