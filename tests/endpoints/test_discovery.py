@@ -253,6 +253,7 @@ def test_nothing_is_found_where_nothing_runs(monkeypatch: pytest.MonkeyPatch) ->
     assert discover() == discover(())
     assert (discover().servers, dict(discover().others)) == ((), {})
     assert discover([url]).others == {url: "nothing answers there"}
+    assert discover([url.removeprefix("http://")]).others == {url: "nothing answers there"}
     with pytest.raises(ConfigError, match="no address"):
         discover(["ftp://x"])
     with pytest.raises(ConfigError, match="no address"):

@@ -120,16 +120,15 @@ def _meant(answer: str, config: Config, servers: tuple[Server, ...], offline: bo
     if entry.path or entry.kind in (EMBEDDED, "auto", "azure"):
         return _Chosen(entry, None, name)
     url = entry.url or usual_url(entry.kind)
-    known = [one for one in servers if short_url(one.url) == short_url(url)] or list(
-        discover([url], offline=offline).servers
-    )
-    server = known[0] if known else None
-    if not entry.kind and server is None:
+    known = [one for one in servers if short_url(one.url) == short_url(url)]
+    known = known or list(discover([url], offline=offline).servers)
+    there = known[0] if known else None
+    if not entry.kind and there is None:
         raise ConfigError(
             f"no model server answers at {url}", hint="start it, or say what it is: KIND@URL, as webui@URL"
         )
-    kind = entry.kind or (server.kind if server else "")
-    return _Chosen(replace(entry, kind=kind, url=short_url(url)), server, name)
+    kind = entry.kind or (there.kind if there else "")
+    return _Chosen(replace(entry, kind=kind, url=short_url(url)), there, name)
 
 
 def _saved(server: Server, config: Config) -> _Chosen:

@@ -114,8 +114,8 @@ def _first_found(entry: EndpointConfig, offline: bool) -> EndpointConfig:
 
     server = first_server(offline=offline)
     _log.info("auto is %s at %s: %s", server.kind, server.url, server.reason)
-    kept = {"model": entry.model} if entry.model else {}
-    return replace(server.entry, context_tokens=entry.context_tokens, **kept)
+    model = entry.model or server.entry.model
+    return replace(server.entry, model=model, context_tokens=entry.context_tokens)
 
 
 def _open_local(entry: EndpointConfig, kind: Kind) -> Endpoint:
