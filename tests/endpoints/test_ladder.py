@@ -340,3 +340,11 @@ def test_who_watches_sees_every_request() -> None:
     assert seen[1].completion.message == completion.message
     assert seen[1].request == server.requests[1]
     assert all(one.seconds >= 0 for one in seen)
+
+
+def test_what_the_configuration_prefers_is_where_auto_begins() -> None:
+    server = Server([no(), NATIVE])
+    server.wrapper, server.constraint = "", "schema"  # pyright: ignore
+    completion = respond(server, USER, TOOLS, tool_choice="required", wrapper="chatml")
+    assert routes(server) == ["schema", "tool"]
+    assert completion.message.calls == CALLED

@@ -51,6 +51,7 @@ class Question:
     """What the caller asked, with everything looked up; `tools` are shown, `allowed` may be called.
 
     `guessed` says that nothing is known of the model, so that the wrapper is only the usual one.
+    `preferred` is what the endpoint's configuration names for a constraint of "auto".
     """
 
     wrapper: Wrapper
@@ -63,6 +64,7 @@ class Question:
     quotes: Mapping[str, Sequence[str]]
     wishes: Wishes
     guessed: bool = False
+    preferred: str = ""
 
 
 def ask_about(
@@ -82,7 +84,6 @@ def ask_about(
     specs = as_tools(tools)
     for tool in specs:
         _check_tool(tool)
-    wishes = _with_configured(wishes, endpoint)
     _check_wishes(wishes)
     chosen = choose(endpoint, wrapper)
     mode, only = _mode(wishes.tool_choice, specs)
@@ -98,6 +99,7 @@ def ask_about(
         quotes=quotes_of(turns, wishes.quotes),
         wishes=wishes,
         guessed=chosen.guessed,
+        preferred=_configured(endpoint),
     ), chosen.reason
 
 
@@ -126,13 +128,19 @@ def quotes_of(
     return {**texts, **(given or {})}
 
 
-def _with_configured(wishes: Wishes, endpoint: Endpoint) -> Wishes:
-    """Take what the endpoint's configuration names for "auto", where no other form is asked for."""
-    given = (wishes.schema, wishes.gbnf, wishes.grammar)
+def _configured(endpoint: Endpoint) -> str:
+    """What the endpoint's configuration names for "auto"; empty where it names nothing.
+
+    Raises:
+        InputError: for a name that is none.
+    """
     named = endpoint.constraint if isinstance(endpoint, Configured) else ""
-    if wishes.constraint != "auto" or not named or any(one is not None for one in given):
-        return wishes
-    return replace(wishes, constraint=cast("ConstraintChoice", named))  # it is checked next
+    if named and named not in get_args(ConstraintChoice):
+        raise InputError(
+            f"the configuration of {endpoint.name} has constraint = {named!r}",
+            hint=f"it must be one of {', '.join(get_args(ConstraintChoice))}",
+        )
+    return "" if named == "auto" else named
 
 
 def _check_wishes(wishes: Wishes) -> None:

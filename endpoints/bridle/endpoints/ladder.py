@@ -9,6 +9,7 @@ asked again, with the reason, a bounded number of times.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from bridle.endpoints.asking import Question
@@ -44,7 +45,8 @@ def rungs(endpoint: Endpoint, question: Question) -> tuple[Rung, ...]:
     Raises:
         InputError: where the caller asks for one that this endpoint does not have.
     """
-    there = _there(endpoint.supports, question)
+    supports = endpoint.supports
+    there = _there(supports, question)
     wanted = question.wishes.constraint
     if question.mode == "text":
         return ("text",)
@@ -54,7 +56,13 @@ def rungs(endpoint: Endpoint, question: Question) -> tuple[Rung, ...]:
         if wanted not in there:
             raise _not_there(endpoint, question, wanted)
         return (wanted,)
-    if endpoint.supports.proven:
+    if question.preferred == "off":
+        return ("text",)
+    if question.preferred in there:
+        there = there[there.index(question.preferred) :]
+    elif question.preferred and question.preferred not in _there(supports, replace(question, mode="call")):
+        raise _not_there(endpoint, question, question.preferred)
+    if supports.proven:
         return there[:1]
     known = refused(endpoint)
     return tuple(rung for rung in there if _key(endpoint, rung) not in known) or ("text",)
