@@ -344,7 +344,7 @@ def test_who_watches_sees_every_request() -> None:
 
 def test_what_the_configuration_prefers_is_where_auto_begins() -> None:
     server = Server([no(), NATIVE])
-    server.wrapper, server.constraint = "", "schema"  # pyright: ignore
+    server.wrapper, server.constraint = "", "schema"
     completion = respond(server, USER, TOOLS, tool_choice="required", wrapper="chatml")
     assert routes(server) == ["schema", "tool"]
     assert completion.message.calls == CALLED
