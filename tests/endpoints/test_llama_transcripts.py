@@ -6,13 +6,11 @@ other recordings of the same servers can be laid beside them.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -35,73 +33,15 @@ from bridle.errors import (
 from bridle.grammars import check_gbnf
 from bridle.messages import Message, ToolSpec, message_from_dict
 from bridle.wrappers import Segment
-from servers.fake import TRANSCRIPTS, Response, Server, events, json_response
+from servers.fake import Server, json_response
+from servers.llama_exchange import FILES, Body, Exchange
 
-FILES = sorted(TRANSCRIPTS.glob("llama-*/*.json"))
 NOT_SPOKEN = {
     "/health": "a server is asked for its properties instead",
     "/slots": "what each slot does is nobody's business",
     "/detokenize": "no tokens are sent, so none come back",
     "/v1/responses": "the chat route does the same",
 }
-Body = dict[str, Any]
-
-
-class Exchange:
-    """One recorded exchange: what was asked, and what came back in whatever form."""
-
-    def __init__(self, path: Path) -> None:
-        whole: Body = json.loads(path.read_text("utf-8"))
-        self.asked: Body = whole["request"]["json"] or {}
-        url: str = whole["request"]["url"]
-        self.route = urlsplit(url).path
-        self.answered: Body | None = whole.get("response")
-        self.is_python = "llama_cpp" in whole["server"]["name"]
-
-    @property
-    def status(self) -> int:
-        return 0 if self.answered is None else int(self.answered["status"])
-
-    @property
-    def lines(self) -> list[str]:
-        return list(self.answered.get("lines", ())) if self.answered else []
-
-    @property
-    def is_stream(self) -> bool:
-        return any(line.startswith("data:") for line in self.lines)
-
-    @property
-    def is_aborted(self) -> bool:
-        return self.answered is not None and "client_aborted_after_lines" in self.answered
-
-    @property
-    def parts(self) -> list[Body]:
-        """The documents that came back: one, or the events of a stream."""
-        assert self.answered is not None
-        if self.is_stream:
-            said = [line.removeprefix("data: ") for line in self.lines if line.startswith("data:")]
-            return [json.loads(one) for one in said if one != "[DONE]"]
-        if "json" in self.answered:
-            return [self.answered["json"]]
-        return [json.loads("".join(self.lines))] if self.lines else []
-
-    @property
-    def said(self) -> str:
-        """The server's own words for a failure."""
-        assert self.answered is not None
-        if not self.parts:
-            return str(self.answered["text"])
-        body = self.parts[0]
-        return str(body["error"]["message"] if "error" in body else body["detail"])
-
-    def response(self) -> Response:
-        assert self.answered is not None
-        if self.is_stream:
-            text = "\n".join([*self.lines, ""])
-            return events([text.encode()])
-        if self.parts:
-            return json_response(self.parts[0], self.status)
-        return Response(self.status, (self.answered["text"].encode(),), "text/plain; charset=utf-8")
 
 
 @contextmanager

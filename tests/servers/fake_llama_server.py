@@ -15,6 +15,8 @@ from servers.holding import held_by_schema
 from servers.llama_server_bodies import (
     DONE,
     bad_grammar,
+    chat_ending,
+    chat_scores,
     delta_event,
     event,
     failed,
@@ -23,7 +25,6 @@ from servers.llama_server_bodies import (
     probabilities,
     text_event,
     timings_of,
-    usage_event,
     usage_of,
 )
 
@@ -292,19 +293,17 @@ class FakeLlamaServer(Server):
         if not body.get("stream"):
             message: dict[str, Any] = {"message": {"role": "assistant", "content": text}}
             said = message if chat else {"text": text, "logprobs": None}
-            choice = {"finish_reason": reason, "index": 0, **said}
+            choice = {"finish_reason": reason, "index": 0, **said} | chat_scores(body, text)
             timings = {"timings": timings_of(n_prompt, len(text))}
             return json_response(openai_body(kind, [choice]) | {"usage": usage} | timings)
         if not chat:
             lines = [text_event(char, None) for char in text]
-            return self._stream([*lines, text_event("", reason), usage_event(kind, body, usage), DONE])
+            return self._stream([*lines, text_event("", reason, usage), DONE])
         deltas = [{"role": "assistant", "content": None}, *({"content": char} for char in text)]
         return self._stream([*map(delta_event, deltas), *self._ending(body, reason, usage)])
 
     def _ending(self, body: Mapping[str, Any], reason: str, usage: dict[str, Any]) -> list[bytes]:
-        if self.without_end:
-            return []
-        return [delta_event({}, reason), usage_event("chat.completion.chunk", body, usage), DONE]
+        return [] if self.without_end else chat_ending(reason, body, usage)
 
     def _overflow(self, n_prompt: int) -> Response | None:
         window = self.context_tokens

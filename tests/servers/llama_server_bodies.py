@@ -14,6 +14,8 @@ from servers.holding import held_by_gbnf, held_by_schema
 __all__ = [
     "DONE",
     "bad_grammar",
+    "chat_ending",
+    "chat_scores",
     "delta_event",
     "event",
     "failed",
@@ -22,7 +24,6 @@ __all__ = [
     "probabilities",
     "text_event",
     "timings_of",
-    "usage_event",
     "usage_of",
 ]
 
@@ -89,13 +90,29 @@ def delta_event(delta: Mapping[str, Any], reason: str | None = None) -> bytes:
     return event(openai_body("chat.completion.chunk", [choice]))
 
 
-def text_event(text: str, reason: str | None) -> bytes:
+def text_event(text: str, reason: str | None, usage: dict[str, Any] | None = None) -> bytes:
+    """The last event of the completion route has the usage, where it was asked for, and the timings."""
     choice = {"text": text, "index": 0, "logprobs": None, "finish_reason": reason}
-    return event(openai_body("text_completion", [choice]))
+    counted: dict[str, Any] = {} if usage is None else {"usage": usage, "timings": timings_by(usage)}
+    return event(openai_body("text_completion", [choice]) | counted)
 
 
-def usage_event(kind: str, body: Mapping[str, Any], usage: dict[str, Any]) -> bytes:
+def chat_ending(reason: str, body: Mapping[str, Any], usage: dict[str, Any]) -> list[bytes]:
+    """The last events of the chat route: the usage has one of its own, where it was asked for."""
+    choice: dict[str, Any] = {"finish_reason": reason, "index": 0, "delta": {}}
+    last, timings = openai_body("chat.completion.chunk", [choice]), {"timings": timings_by(usage)}
     if "include_usage" not in (body.get("stream_options") or ()):
-        return b""
-    timings = timings_of(usage["prompt_tokens"], usage["completion_tokens"])
-    return event(openai_body(kind, []) | {"usage": usage, "timings": timings})
+        return [event(last | timings), DONE]
+    counted = openai_body("chat.completion.chunk", []) | {"usage": usage} | timings
+    return [event(last), event(counted), DONE]
+
+
+def timings_by(usage: Mapping[str, Any]) -> dict[str, Any]:
+    return timings_of(usage["prompt_tokens"], usage["completion_tokens"])
+
+
+def chat_scores(body: Mapping[str, Any], text: str) -> dict[str, Any]:
+    if not body.get("logprobs"):
+        return {}
+    scored = probabilities({"n_probs": body.get("top_logprobs", 1)}, text)["completion_probabilities"]
+    return {"logprobs": {"content": scored}}
