@@ -39,7 +39,7 @@ from bridle.errors import (
 from bridle.grammars import for_choice
 from bridle.messages import JSON, Message, ToolSpec
 from bridle.wrappers import Segment
-from servers.fake_lmstudio import FakeLMStudio
+from servers.fake_lmstudio import FakeLMStudio, Loaded
 from servers.fake_lmstudio_socket import Talk
 
 TEXT = "Grüße, 世界 🙂. The end of it."
@@ -400,6 +400,24 @@ def test_embeddings_of_a_text_that_is_too_long_are_refused(
     assert endpoint.embed(["x" * 100]).vectors == ((100.0, 1.0),)
     with pytest.raises(ContextOverflow, match="101 tokens exceeds the window of 100"):
         endpoint.embed(["short", "x" * 101])
+
+
+def test_the_embeddings_of_the_config_come_from_the_model_that_it_names(studio: FakeLMStudio) -> None:
+    studio.catalogue.append(Loaded("text-embedding-other", None, embedding=True, trained=512))
+    entry = EndpointConfig("lmstudio", url=studio.url, embedding_model="text-embedding-other")
+    endpoint = connect(entry)
+    assert isinstance(endpoint, LMStudioEndpoint)
+    endpoint.embed(["a"])
+    assert studio.seen[-1].body["model"] == "text-embedding-other"
+    endpoint.close()
+
+
+def test_a_server_that_comes_up_later_is_asked_for_its_websocket_then(studio: FakeLMStudio) -> None:
+    entry = EndpointConfig("lmstudio", url=studio.url, model="m")
+    endpoint = open_lmstudio(f"{studio.url}/v1", Http(), entry)
+    answer = endpoint.complete(prompt(grammar=for_choice(["yes", "no"])))
+    assert (answer.text, answer.sent_as) == ("no", (CONSTRAINT,))
+    endpoint.close()
 
 
 def test_what_only_people_shall_see_is_no_piece() -> None:

@@ -8,7 +8,6 @@ refused in one of two wordings, cut in the middle, or answered with nothing, by 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
@@ -217,10 +216,6 @@ class LMStudio(OpenAICompat):
                 prompt_tokens=length,
                 context_tokens=window,
             )
-
-    def embedding_call(self, texts: Sequence[str], model: str) -> HttpCall | None:
-        """Write a call to `/embeddings`, for the model that makes them."""
-        return super().embedding_call(texts, self.embedder or model)
 
 
 def open_lmstudio(url: str, http: Http, entry: EndpointConfig) -> LMStudioEndpoint:

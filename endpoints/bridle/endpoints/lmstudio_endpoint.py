@@ -31,10 +31,11 @@ from bridle.errors import (
     MissingExtra,
     RequestRefused,
     StreamTruncated,
+    Unreachable,
 )
 from bridle.messages import JSON, ToolSpec
 
-__all__ = ["LMStudioEndpoint"]
+__all__ = ["LMStudioEndpoint", "own_names"]
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class LMStudioEndpoint(HttpEndpoint):
         self.socket_problem = ""
         """Why prompts do not go over the websocket, in words; empty when they do."""
         self._session = Session(driver.root, http)
+        self._tried_socket = False
         self._asked_window = context_tokens
 
     def discover(self) -> None:
@@ -60,13 +62,8 @@ class LMStudioEndpoint(HttpEndpoint):
             EndpointError: when nothing answers there, or something that is no such server.
         """
         super().discover()
-        try:
-            self._session.open()
-        except (EndpointError, MissingExtra) as error:
-            self.socket_problem = str(error)
-            _log.info("%s: prompts go over HTTP and without a grammar: %s", self.name, error)
-            return
-        self._speak()
+        self.embedding_model = self.embedding_model or self.studio.embedder
+        self._try_socket()
 
     def complete(
         self,
@@ -75,6 +72,8 @@ class LMStudioEndpoint(HttpEndpoint):
         should_stop: Callable[[], bool] | None = None,
     ) -> Answer:
         """Generate; see `bridle.endpoints.base.Endpoint`. A model that is not in memory is loaded first."""
+        if not self._tried_socket:
+            self._try_socket()
         try:
             self._load_first(should_stop)
         except Cancelled:
@@ -148,9 +147,20 @@ class LMStudioEndpoint(HttpEndpoint):
             error.partial = gathered.cutter.text
             raise
 
-    def _speak(self) -> None:
-        """Note what the websocket can do for this model; only llama.cpp holds grammars."""
+    def _try_socket(self) -> None:
+        """Find out whether the websocket can be used, and what it can do for this model.
+
+        Only llama.cpp holds grammars. A server that is not up yet is tried again with the next request.
+        """
+        try:
+            self._session.open()
+        except (EndpointError, MissingExtra) as error:
+            self._tried_socket = not isinstance(error, Unreachable)
+            self.socket_problem = str(error)
+            _log.info("%s: prompts go over HTTP and without a grammar: %s", self.name, error)
+            return
         chosen = self.studio.chosen
+        self._tried_socket, self.socket_problem = True, ""
         self.studio.with_socket = True
         self.studio.supports = replace(
             self.studio.supports,
@@ -203,10 +213,10 @@ class LMStudioEndpoint(HttpEndpoint):
 
     def _check_lengths(self, texts: Sequence[str]) -> None:
         """Refuse a text that the model of embeddings would read in part; a token has a byte at least."""
-        if not self.studio.with_socket or not self.studio.embedder:
+        if not self.studio.with_socket or not self.embedding_model:
             return
         listed = self.studio.list_models(self.http.ask)
-        model = next((one for one in listed if one.name == self.studio.embedder), None)
+        model = next((one for one in listed if self.embedding_model in (one.name, one.key)), None)
         window = model and (model.context_tokens or model.trained_tokens)
         long = [text for text in texts if window and len(text.encode()) >= window]
         if not window or not long:
@@ -214,10 +224,10 @@ class LMStudioEndpoint(HttpEndpoint):
         session = Session(self.studio.root, self.http, "embedding")
         with closing(session):
             for text in long:
-                length = count_tokens(session, self.studio.embedder, text)
+                length = count_tokens(session, self.embedding_model, text)
                 if length > window:
                     raise ContextOverflow(
-                        f"a text of {length} tokens exceeds the window of {window} of {self.studio.embedder}",
+                        f"a text of {length} tokens exceeds the window of {window} of {self.embedding_model}",
                         hint="split the text",
                         prompt_tokens=length,
                         context_tokens=window,
