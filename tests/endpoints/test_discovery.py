@@ -270,6 +270,19 @@ def test_offline_leaves_other_machines_out(monkeypatch: pytest.MonkeyPatch) -> N
     assert "while offline" in found.others["http://192.0.2.7:8000"]
 
 
+def test_the_short_spec_is_given_only_where_it_means_this_server(
+    at_ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = make_fake("ollama")
+    at_ports([one])
+    assert discover().servers[0].spec == f"ollama@{one.url}"
+    monkeypatch.setenv("OLLAMA_HOST", f"localhost:{port(one)}")
+    assert discover().servers[0].spec == "ollama"
+    save_endpoint("ollama", EndpointConfig("webui", "http://192.0.2.7:5000"))
+    assert discover(offline=True).servers[0].spec == f"ollama@http://localhost:{port(one)}"
+    one.close()
+
+
 def test_auto_is_what_is_found_first(at_ports: Ports, caplog: pytest.LogCaptureFixture) -> None:
     first, second = make_fake("lmstudio"), make_fake("openai")
     at_ports([first, second])

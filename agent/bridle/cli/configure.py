@@ -113,7 +113,7 @@ def _meant(answer: str, config: Config, servers: tuple[Server, ...], offline: bo
     from bridle.endpoints.specs import parse_spec
 
     for number, server in enumerate(servers, 1):
-        if answer in (str(number), server.spec):
+        if answer == str(number) or (answer == server.spec and answer not in config.endpoints):
             return _saved(server, config)
     entry = parse_spec(answer, config)
     name = answer if answer in config.endpoints else ""

@@ -114,7 +114,7 @@ def _print_ways() -> None:
 
 def _facts(server: Server) -> dict[str, object]:
     facts = asdict(server)
-    del facts["named_model"]
+    del facts["entry"]
     return {**facts, "spec": server.spec, "command": "" if server.problem else _next(server)}
 
 

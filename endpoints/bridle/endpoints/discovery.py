@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bridle.endpoints.config import EndpointConfig
+from bridle.endpoints.config import EndpointConfig, load_config
 from bridle.endpoints.connect import open_http, open_server
+from bridle.endpoints.environment import usual_url
 from bridle.endpoints.http import is_loopback
-from bridle.endpoints.kinds import KINDS
-from bridle.endpoints.places import Place, listening, local_address, places
+from bridle.endpoints.places import NO_ENTRY, Place, listening, local_address, places
 from bridle.endpoints.specs import short_url, spec_of
 from bridle.errors import BridleError, ConfigError, EndpointError, TimedOut, Unreachable
 
@@ -44,7 +44,8 @@ class Server:
 
     `reason` says by what its kind was seen. `models` lists the loaded ones first. `context_tokens` is the
     window in force and `trained_tokens` the one that the model was made for; None where the server does not
-    say. `holds` names the constraints that this kind of server, or this very one, claims to hold.
+    say. `holds` names the constraints that this kind of server, or this very one, claims to hold. `entry`
+    opens it, and names a model where several could answer and none is the only one that is loaded.
     """
 
     kind: str
@@ -61,14 +62,7 @@ class Server:
     holds: tuple[str, ...] = ()
     problem: str = ""
     hint: str = ""
-    named_model: bool = field(default=False, repr=False)
-
-    @property
-    def entry(self) -> EndpointConfig:
-        """The entry that opens this server; the model is named where no other way leads to it."""
-        usual = KINDS[self.kind].default_url
-        url = "" if _same_place(self.url, usual) else short_url(self.url)
-        return EndpointConfig(self.kind, url, model=self.model if self.named_model else "")
+    entry: EndpointConfig = NO_ENTRY
 
     @property
     def spec(self) -> str:
@@ -163,7 +157,9 @@ def _look(place: Place, given: bool, offline: bool) -> Server | str:
 
 def _described(place: Place, seen: Identified, http: Http) -> Server:
     entry = replace(place.entry, kind=seen.kind, url=seen.url)
-    found = Server(seen.kind, seen.url, seen.reason, place.named_by)
+    found = Server(
+        seen.kind, seen.url, seen.reason, place.named_by, entry=EndpointConfig(seen.kind, _needed_url(seen))
+    )
     http.timeouts = replace(http.timeouts, connect_s=3.0, first_byte_s=10.0, idle_s=10.0)
     endpoint = open_server(entry, http)
     try:
@@ -189,6 +185,7 @@ def _with_facts(server: Server, endpoint: Endpoint) -> Server:
     told = endpoint.found if isinstance(endpoint, HttpEndpoint) else None
     wrapper, reason = choose_wrapper(endpoint)
     talkers = [one for one in models if not one.embedding]
+    is_open = len(talkers) > 1 and sum(one.loaded is True for one in talkers) != 1
     return replace(
         server,
         version=told.version if told else "",
@@ -199,7 +196,7 @@ def _with_facts(server: Server, endpoint: Endpoint) -> Server:
         wrapper=wrapper.name,
         wrapper_reason=reason,
         holds=_holds(endpoint.supports),
-        named_model=len(talkers) > 1 and sum(one.loaded is True for one in talkers) != 1,
+        entry=replace(server.entry, model=endpoint.model if is_open else ""),
     )
 
 
@@ -226,5 +223,8 @@ def _checked(url: str) -> str:
     return url
 
 
-def _same_place(url: str, usual: str) -> bool:
-    return bool(usual) and is_loopback(usual) and local_address(url) == local_address(usual)
+def _needed_url(seen: Identified) -> str:
+    """The URL that a spec needs; none where the kind's name alone means this server."""
+    usual = usual_url(seen.kind)
+    is_usual = is_loopback(usual) and local_address(seen.url) == local_address(usual)
+    return "" if is_usual and seen.kind not in load_config().endpoints else short_url(seen.url)

@@ -19,7 +19,7 @@ from bridle.endpoints.http import is_loopback
 from bridle.endpoints.kinds import KINDS
 from bridle.errors import ConfigError
 
-__all__ = ["PORTS", "Place", "listening", "local_address", "open_ports", "places"]
+__all__ = ["NO_ENTRY", "PORTS", "Place", "listening", "local_address", "open_ports", "places"]
 
 PORTS = (1234, 1337, 4891, 5000, 5001, 5005, 8000, 8001, 8080, 8081, 11434, 30000, 41343)
 """Ports that model servers take when nobody says otherwise: LM Studio, Jan, GPT4All, text-generation-webui,
