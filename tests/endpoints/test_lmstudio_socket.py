@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bridle.endpoints import respond
 from bridle.endpoints.base import Request, Sampling
 from bridle.endpoints.config import EndpointConfig
 from bridle.endpoints.connect import connect
@@ -91,6 +92,18 @@ def test_a_prompt_is_held_to_a_grammar(studio: FakeLMStudio, endpoint: LMStudioE
     assert studio.asked["prompt"] == "<|user|>Hello"
     assert studio.asked["fields"][CONSTRAINT]["type"] == "gbnf"
     assert endpoint.complete(prompt(gbnf='root ::= "Gr" [^.]+ ". The end of it."')).text == TEXT
+
+
+@pytest.mark.parametrize("wrapper", ["chatml", "llama3"])
+def test_a_whole_turn_with_a_call_is_held(
+    studio: FakeLMStudio, endpoint: LMStudioEndpoint, wrapper: str
+) -> None:
+    schema: dict[str, JSON] = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    tool = ToolSpec("getTime", "Tells the time", schema)
+    found = respond(endpoint, [Message("user", "When?")], [tool], wrapper=wrapper, tool_choice="required")
+    assert [(one.name, type(one.arguments["n"])) for one in found.message.calls] == [("getTime", int)]
+    assert studio.asked["fields"][CONSTRAINT]["type"] == "gbnf"
+    assert len(studio.requests) == 1
 
 
 def test_a_prompt_is_held_to_a_schema(studio: FakeLMStudio, endpoint: LMStudioEndpoint) -> None:
