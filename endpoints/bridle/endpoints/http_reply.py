@@ -200,6 +200,8 @@ class Reply:
         except EndpointError:
             raise
         except Exception as error:
+            if self._watch.failure is not None:
+                raise self._watch.failure from None
             raise self._foreign(error) from error
         if isinstance(item, bytes):
             self._watch.arrived()

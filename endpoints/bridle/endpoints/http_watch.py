@@ -51,6 +51,8 @@ class Watch:
         self.url = url
         self.begun = False
         """Whether a byte of the answer's body has arrived."""
+        self.failure: BaseException | None = None
+        """What the caller's own functions raised: libraries on the way may take it for the network's."""
         self._timeouts = timeouts
         self._should_stop = should_stop
         self._until = until
@@ -81,19 +83,27 @@ class Watch:
             Cancelled: when the caller wants to stop.
             TimedOut: when one of the limits is reached.
         """
-        if self._should_stop is not None and self._should_stop():
-            raise Cancelled(f"the request to {self.url} was stopped", url=self.url)
         now = time.monotonic()
+        if self._slice_s is not None:
+            self._ask_caller(now)
         ends = self._since + (self._timeouts.idle_s if self.begun else self._timeouts.first_byte_s)
         if self._until is not None and self._until < ends:
             ends = self._until
         if now >= ends:
             raise self._late(is_total=ends == self._until)
-        if self._on_wait is not None and not self.begun and now - self._told >= TELL_S:
-            self._told = now
-            self._on_wait(f"{self.url} to answer", now - self._start)
         left_s = ends - now
         return left_s if self._slice_s is None or left_s < self._slice_s else self._slice_s
+
+    def _ask_caller(self, now: float) -> None:
+        try:
+            if self._should_stop is not None and self._should_stop():
+                raise Cancelled(f"the request to {self.url} was stopped", url=self.url)
+            if self._on_wait is not None and not self.begun and now - self._told >= TELL_S:
+                self._told = now
+                self._on_wait(f"{self.url} to answer", now - self._start)
+        except BaseException as error:
+            self.failure = error
+            raise
 
     def _late(self, *, is_total: bool) -> TimedOut:
         limit = "total" if is_total else "idle" if self.begun else "first_byte"
