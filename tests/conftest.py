@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from bridle.endpoints.environment import VARIABLES
+
 settings.register_profile(
     "bridle", max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -31,6 +33,7 @@ USER_SETTINGS = (
     "OPENAI_BASE_URL",
     "http_proxy",
     "https_proxy",
+    *VARIABLES,
 )
 
 
