@@ -180,7 +180,8 @@ def ask_shown(ask: Ask, root: str, model: str) -> Shown:
 
 def no_model(root: str, model: str, **facts: object) -> ModelNotFound:
     """Build the error for a model that was not pulled."""
-    error = ModelNotFound(f"{root} has no model {model!r}", hint=f"get it with: ollama pull {model}")
+    hint = f"ask for a model that the server has, or get it: ollama pull {model}"
+    error = ModelNotFound(f"{root} has no model {model!r}", hint=hint)
     error.facts.update(facts)
     return error
 
