@@ -41,6 +41,7 @@ CLOSED: dict[str, JSON] = {
 }
 WEATHER = ToolSpec("weather", "Tell the weather.", CLOSED)
 OPEN = ToolSpec("note", "Note.", {"type": "object", "properties": {"text": {"type": "string"}}})
+FREE = ToolSpec("free", "Anything.", {"type": "object"})
 
 
 def test_a_stream_is_the_whole_in_both_apis(cloud: FakeOpenAICloud) -> None:
@@ -114,22 +115,33 @@ def test_native_calls_are_read_in_both_apis(cloud: FakeOpenAICloud, stream: bool
 
 def test_tools_are_strict_where_their_schema_allows_it(cloud: FakeOpenAICloud) -> None:
     endpoint = opened(cloud)
-    endpoint.complete(replace(HELLO, tools=(WEATHER, OPEN), tool_choice="weather"))
+    endpoint.complete(replace(HELLO, tools=(WEATHER, FREE), tool_choice="weather"))
     body = cloud.asked
     assert [tool["function"].get("strict") for tool in body["tools"]] == [True, None]
     assert body["tool_choice"] == {"type": "function", "function": {"name": "weather"}}
     assert body["parallel_tool_calls"] is False
-    endpoint.complete(replace(HELLO, tools=(OPEN,)))
+    endpoint.complete(replace(HELLO, tools=(FREE,)))
     assert cloud.asked["tool_choice"] == "auto"
     assert "parallel_tool_calls" not in cloud.asked
     endpoint.close()
 
 
+def test_optional_parameters_are_nullable_there_and_left_out_here(cloud: FakeOpenAICloud) -> None:
+    cloud.calls = [("note", '{"text": null}'), ("note", '{"te'), ("free", '{"x": null}')]
+    for endpoint in both(cloud):
+        answer = endpoint.complete(replace(HELLO, tools=(OPEN, FREE)))
+        assert [call.arguments for call in answer.calls] == ["{}", '{"te', '{"x": null}']
+        sent = [tool.get("function", tool) for tool in cloud.asked["tools"]]
+        assert sent[0]["strict"]
+        assert sent[0]["parameters"]["required"] == ["text"]
+        assert not sent[1].get("strict")
+
+
 def test_the_responses_api_gets_tools_in_its_own_shape(cloud: FakeOpenAICloud) -> None:
     endpoint = opened(cloud, api="responses")
-    endpoint.complete(replace(HELLO, tools=(WEATHER, OPEN), tool_choice="weather"))
+    endpoint.complete(replace(HELLO, tools=(WEATHER, FREE), tool_choice="weather"))
     body = cloud.asked
-    assert [(tool["name"], tool["strict"]) for tool in body["tools"]] == [("weather", True), ("note", False)]
+    assert [(tool["name"], tool["strict"]) for tool in body["tools"]] == [("weather", True), ("free", False)]
     assert body["tool_choice"] == {"type": "function", "name": "weather"}
     assert (body["store"], body["parallel_tool_calls"]) == (False, False)
     endpoint.close()

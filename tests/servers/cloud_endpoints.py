@@ -15,7 +15,7 @@ from servers.fake_openai_cloud import FakeOpenAICloud
 
 __all__ = ["CHAT", "HELLO", "KEY", "both", "cloud", "opened", "unheard"]
 
-KEY = "sk-secret-1234567890"
+KEY = "test-key-1234567890"
 HELLO = Request(messages=(Message("user", "Hello"),), max_tokens=200)
 CHAT = "POST /v1/chat/completions"
 

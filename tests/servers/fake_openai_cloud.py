@@ -278,10 +278,12 @@ def _held(text: str, schema: dict[str, Any]) -> str:
 def _least(schema: dict[str, Any]) -> object:
     if "enum" in schema:
         return schema["enum"][0]
-    kind = schema.get("type")
+    if "anyOf" in schema:
+        return _least(schema["anyOf"][0])
+    kind = str(schema.get("type")).strip("[]'").split("'")[0]
     if kind == "object":
         return {name: _least(schema["properties"][name]) for name in schema.get("required", ())}
-    least: dict[Any, object] = {"string": "", "integer": 0, "number": 0, "boolean": False, "array": []}
+    least: dict[str, object] = {"string": "", "integer": 0, "number": 0, "boolean": False, "array": []}
     return least.get(kind)
 
 

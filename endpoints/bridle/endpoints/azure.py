@@ -101,8 +101,9 @@ class AzureEndpoint(CloudEndpoint):
 
         `token` returns a fresh Entra token; it is asked for each request. Without it and `api_key` these are
         looked for in AZURE_OPENAI_API_KEY, AZURE_OPENAI_KEY and AZURE_OPENAI_AD_TOKEN. `base_url` is by
-        default in AZURE_OPENAI_ENDPOINT. With an `api_version`, by default in AZURE_OPENAI_API_VERSION or
-        OPENAI_API_VERSION, an address without a path means the older API, else the v1 API.
+        default in AZURE_OPENAI_ENDPOINT; one that ends in /responses asks for that API. With an
+        `api_version`, by default in AZURE_OPENAI_API_VERSION or OPENAI_API_VERSION, an address without a path
+        means the older API, else the v1 API.
 
         Raises:
             ConfigError: for an address that is none, and when no deployment or no way to sign in is named.
@@ -123,7 +124,7 @@ class AzureEndpoint(CloudEndpoint):
             )
         limit = "max_tokens" if address.api_version else "max_completion_tokens"
         driver: CloudDriver
-        if api == "responses":
+        if api == "responses" or urlsplit(base_url).path.endswith("/responses"):
             driver = CloudResponses(address.base, deployment, dimensions=dimensions)
         else:
             driver = CloudChat(address.url(deployment), deployment, limit=limit, dimensions=dimensions)

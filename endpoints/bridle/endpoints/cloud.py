@@ -112,8 +112,8 @@ def open_azure(url: str, http: Http, entry: EndpointConfig) -> HttpEndpoint:
 
     return AzureEndpoint(
         entry.model,
-        base_url=url,
-        api_version=getattr(entry, "api_version", ""),
+        base_url=entry.url or url,  # as it was pasted, it may name a version
+        api_version=entry.api_version,
         http=http,
         context_tokens=entry.context_tokens,
     )

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from bridle.endpoints.base import Request
 from bridle.endpoints.cloud_driver import MOST_LOGPROBS, MOST_STOPS, CloudDriver
-from bridle.endpoints.cloud_messages import chat_messages, chat_tools, takes_strict
+from bridle.endpoints.cloud_messages import chat_messages, chat_tools, strict_parameters
 from bridle.endpoints.driver import Piece
 from bridle.endpoints.http import HttpCall
 from bridle.endpoints.json_paths import list_at, text_at, value_at
@@ -63,7 +63,7 @@ class CloudChat(CloudDriver):
             "tool_choice": tool_choice(request.tool_choice),
         }
         # Several calls in one answer are not held to their schemas (OpenAI's guide to function calling).
-        if self.family.one_call and any(takes_strict(tool) for tool in request.tools):
+        if self.family.one_call and any(strict_parameters(tool) for tool in request.tools):
             held["parallel_tool_calls"] = False
         return held
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from bridle.endpoints.base import Answer, Request
 from bridle.endpoints.cloud_driver import CloudDriver
+from bridle.endpoints.cloud_messages import plain_calls
 from bridle.endpoints.cloud_sdk import SdkHttp
 from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.errors import UnsupportedParameter
@@ -55,11 +56,13 @@ class CloudEndpoint(HttpEndpoint):
         begin = time.monotonic()
         while True:
             try:
-                return super().complete(_remaining(request, begin), on_text, should_stop)
+                answer = super().complete(_remaining(request, begin), on_text, should_stop)
             except UnsupportedParameter as error:
                 parameter = error.facts.get("parameter")
                 if request.strict or not isinstance(parameter, str) or not self.cloud.leave_out(parameter):
                     raise
+            else:
+                return replace(answer, calls=plain_calls(answer.calls, request.tools))
 
     def _fit(self, request: Request) -> Request:
         """Leave the limit as it is: without one, the service allows what the model can do."""

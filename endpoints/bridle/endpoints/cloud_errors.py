@@ -21,6 +21,7 @@ from bridle.errors import (
     ConfigError,
     ContentFiltered,
     EndpointError,
+    MissingExtra,
     RequestRefused,
     ServerCrashed,
     StreamTruncated,
@@ -49,7 +50,13 @@ KINDS: Mapping[str, type[BridleError]] = MappingProxyType(
         "LengthFinishReasonError": StreamTruncated,
         "ContentFilterFinishReasonError": ContentFiltered,
         "StreamAlreadyConsumed": BadResponse,
+        "InvalidWebhookSignatureError": BadResponse,
+        "AgentFilePreparationError": BadResponse,
+        "AgentFileStagingError": BadResponse,
+        "AgentOutputParseError": BadResponse,
+        "AgentTurnResultError": BadResponse,
         # Its own settings and old names.
+        "MissingDependencyError": MissingExtra,
         "APIRemovedInV1": ConfigError,
         "_AmbiguousModuleClientUsageError": ConfigError,
         "APIError": BadResponse,
@@ -60,6 +67,8 @@ KINDS: Mapping[str, type[BridleError]] = MappingProxyType(
         "UnsupportedProtocol": ConfigError,
         "InvalidURL": ConfigError,
         "TransportError": BadResponse,
+        "HTTPError": BadResponse,
+        "StreamError": BadResponse,
     }
 )
 """Our kind for each class of theirs, by name; a class that is not here goes by the next one above it."""
@@ -100,7 +109,7 @@ def from_sdk(error: Exception, url: str, *, begun: bool, start_hint: str = "") -
     if kind is None or isinstance(error, BridleError):
         return error
     names = [type(one).__name__ for one in _causes(error)]
-    if kind in (AuthError, ConfigError, ContentFiltered):
+    if kind in (AuthError, ConfigError, ContentFiltered, MissingExtra):
         return kind(f"{url} was not asked: {type(error).__name__}: {error}", hint=_hint(kind), url=url)
     if "ConnectTimeout" not in names and kind is TimedOut:
         part = "idle" if begun else "first_byte"

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from bridle.endpoints.base import NativeCall
 from bridle.endpoints.cloud_models import SystemRole
+from bridle.endpoints.json_paths import value_at
 from bridle.errors import SchemaError
-from bridle.grammars.profiles import to_json_schema
+from bridle.grammars.profiles import read_back, to_json_schema
 from bridle.messages import JSON, Message, ToolCall, ToolSpec, message_to_dict, tool_to_dict
 
-__all__ = ["chat_messages", "chat_tools", "input_items", "response_tools", "takes_strict"]
+__all__ = ["chat_messages", "chat_tools", "input_items", "plain_calls", "response_tools", "strict_parameters"]
 
 
 def chat_messages(messages: Sequence[Message], system: SystemRole) -> list[JSON]:
@@ -70,22 +72,51 @@ def chat_tools(tools: Sequence[ToolSpec]) -> list[JSON]:
 
 def response_tools(tools: Sequence[ToolSpec]) -> list[JSON]:
     """Write tools for the responses API, which is strict unless told otherwise."""
-    return [{"type": "function", "strict": takes_strict(tool), **_function(tool)} for tool in tools]
+    return [{"type": "function", "strict": False, **_function(tool)} for tool in tools]
 
 
 def _function(tool: ToolSpec) -> dict[str, JSON]:
     function = tool_to_dict(tool)["function"]
     assert isinstance(function, dict)
-    return {**function, "strict": True} if takes_strict(tool) else function
+    held = strict_parameters(tool)
+    return function if held is None else {**function, "parameters": held, "strict": True}
 
 
-def takes_strict(tool: ToolSpec) -> bool:
-    """Say whether OpenAI's strict mode holds a tool's schema just as it is written."""
+def strict_parameters(tool: ToolSpec) -> dict[str, JSON] | None:
+    """Write a tool's schema for OpenAI's strict mode; None where that would hold less, or forbid too much.
+
+    Strict mode has no optional members: there they can be null, and `plain_calls` takes the nulls out again.
+    Objects are closed. One that names no members may have any, and cannot be closed.
+    """
     try:
         sent, report = to_json_schema(tool.parameters, "openai-strict")
     except SchemaError:
-        return False
-    return sent == dict(tool.parameters) and not report.weakened
+        return None
+    for pointer, keyword in report.weakened:
+        names = value_at(dict(tool.parameters), *_steps(pointer), "properties")
+        if keyword not in ("x-order", "x-null") and not (keyword == "x-closed" and names):
+            return None
+    return sent
+
+
+def _steps(pointer: str) -> list[str | int]:
+    names = [name.replace("~1", "/").replace("~0", "~") for name in pointer.split("/")[1:]]
+    return [int(name) if name.isdigit() else name for name in names]
+
+
+def plain_calls(calls: Sequence[NativeCall], tools: Sequence[ToolSpec]) -> tuple[NativeCall, ...]:
+    """Take the nulls that strict mode wrote for optional members out of calls; the rest stays as it is."""
+    strict = {tool.name: tool for tool in tools if strict_parameters(tool) is not None}
+    return tuple(_plain(call, strict[call.name]) if call.name in strict else call for call in calls)
+
+
+def _plain(call: NativeCall, tool: ToolSpec) -> NativeCall:
+    try:
+        written: JSON = json.loads(call.arguments)
+    except ValueError:
+        return call  # it was cut
+    plain = read_back(written, tool.parameters, "openai-strict")
+    return call if plain == written else replace(call, arguments=json.dumps(plain, ensure_ascii=False))
 
 
 @dataclass

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from bridle.endpoints.base import Request, Scored
 from bridle.endpoints.cloud_driver import MOST_LOGPROBS, CloudDriver
-from bridle.endpoints.cloud_messages import input_items, response_tools, takes_strict
+from bridle.endpoints.cloud_messages import input_items, response_tools, strict_parameters
 from bridle.endpoints.driver import CallPiece, Piece
 from bridle.endpoints.http import HttpCall
 from bridle.endpoints.http_errors import refusal
@@ -65,7 +65,7 @@ class CloudResponses(CloudDriver):
             "tools": response_tools(request.tools),
             "tool_choice": choice if plain else {"type": "function", "name": choice},
         }
-        if self.family.one_call and any(takes_strict(tool) for tool in request.tools):
+        if self.family.one_call and any(strict_parameters(tool) for tool in request.tools):
             held["parallel_tool_calls"] = False
         return held
 
