@@ -160,6 +160,7 @@ DIALECTS: dict[str, tuple[list[JSON], list[NativeCall]]] = {
     ),
     "no arguments": (calls(part(0, "c1", "add", "")), [NativeCall("add", "{}", "c1")]),
     "arguments that were cut": (calls(part(0, "c1", "add", '{"a": ')), [NativeCall("add", '{"a":', "c1")]),
+    "arguments that are no object": (calls(part(0, "c1", "add", "[1]")), [NativeCall("add", "[1]", "c1")]),
     "no name at all": (calls(part(0, "c1", None, '{"a": 1}')), [NativeCall("", '{"a": 1}', "c1")]),
     "nothing at all": (calls({"index": 0}), []),
 }

@@ -324,6 +324,15 @@ def test_an_exchange_on_a_thread_is_watched_all_the_same() -> None:
         reply.json()
 
 
+def test_a_connection_that_breaks_behind_the_last_event_is_no_loss(server: Server, http: Http) -> None:
+    server.routes["*"] = lambda _: events([b"data: 1\n\n", b"data: [DONE]\n\n"], cut=True)
+    with http.open(HttpCall(server.url)) as reply:
+        assert next(reply.events()).data == "1"
+        reply.finish()
+    server.routes["*"] = lambda _: json_response(1)
+    assert http.ask(HttpCall(server.url)) == 1
+
+
 def test_lines_of_json_are_events(server: Server, http: Http) -> None:
     lines = '{"a": "ü\u2028"}\n\n{"b": 1}\r\n{"done"'.encode()
     for size in (1, 2, 3, 1000):

@@ -181,7 +181,7 @@ class AuthError(RequestRefused):
 
 
 class RateLimited(RequestRefused):
-    """Too many requests (fact: `retry_after_s`); where it is not retryable the quota is used up."""
+    """Too many requests (fact: `retry_after_s`), or the quota is used up (then `quota` is true)."""
 
     retryable = True
 

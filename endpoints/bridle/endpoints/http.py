@@ -270,8 +270,8 @@ class Http:
         }
         limits = (timeouts.connect_s, timeouts.first_byte_s)
         assert self._sockets is not None
-        with self._sockets.watched(watch):
-            return session.send(prepared, timeout=limits, allow_redirects=False, **settings)
+        self._sockets.begin(watch)
+        return session.send(prepared, timeout=limits, allow_redirects=False, **settings)
 
     def _trusted(self) -> bool | str | None:
         """What requests calls `verify`; None leaves it to its defaults and the environment."""
