@@ -148,3 +148,10 @@ def test_template_asks_for_the_models_own_and_keeps_the_familys_calls() -> None:
     found, reason = choose_wrapper(Named("x", CHATML))
     assert found.name == "template"
     assert "kept for the model 'x'" in reason
+
+
+def test_a_template_of_ollama_tells_the_family_of_an_unknown_model() -> None:
+    go = "{{ range .Messages }}<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>\n{{ end }}"
+    found, reason = choose_wrapper(Named("mine", None, {"ollama.template": go}))
+    assert found.format.name == "chatml"
+    assert "Ollama" in reason

@@ -18,6 +18,7 @@ from bridle.messages import JSON, ConstraintCost, Finish, Message, ToolSpec, Usa
 from bridle.wrappers import Segment
 
 __all__ = [
+    "GO_TEMPLATE",
     "Answer",
     "Configured",
     "Embeddings",
@@ -34,6 +35,8 @@ __all__ = [
     "Supports",
 ]
 
+GO_TEMPLATE = "ollama.template"
+"""The key under which an endpoint's metadata has a template in Go's language, as Ollama tells it."""
 Overflow = Literal["error", "silent", "empty", "unknown"]
 """What a server does with a prompt that is too long: it refuses, cuts it, answers nothing, or who knows."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from bridle.endpoints.base import Configured, Endpoint
+from bridle.endpoints.base import GO_TEMPLATE, Configured, Endpoint
 from bridle.endpoints.config import load_config
 from bridle.errors import FormatError
 from bridle.messages import JSON
@@ -110,7 +110,13 @@ def _detect(endpoint: Endpoint) -> Detection:
     metadata: Mapping[str, object] = endpoint.metadata if isinstance(endpoint, _Told) else {}
     if isinstance(endpoint, _Described):
         metadata = {**metadata, "tokenizer.ggml.tokens": endpoint.special_tokens}
-    return detect(endpoint.chat_template, metadata=metadata, name=endpoint.model)
+    go = metadata.get(GO_TEMPLATE)
+    return detect(
+        endpoint.chat_template,
+        metadata=metadata,
+        name=endpoint.model,
+        go_template=go if isinstance(go, str) else None,
+    )
 
 
 def _family(found: Detection) -> str | None:

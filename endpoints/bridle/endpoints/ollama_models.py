@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bridle.endpoints.base import ModelInfo
+from bridle.endpoints.base import GO_TEMPLATE, ModelInfo
 from bridle.endpoints.driver import Ask
 from bridle.endpoints.http import HttpCall
 from bridle.endpoints.json_paths import integer_at, list_at, text_at, value_at
@@ -19,7 +19,6 @@ from bridle.errors import BadResponse, ModelNotFound, RequestRefused
 from bridle.messages import JSON
 
 __all__ = [
-    "GO_TEMPLATE",
     "Shown",
     "ask_models",
     "ask_running",
@@ -32,8 +31,6 @@ __all__ = [
     "read_version",
 ]
 
-GO_TEMPLATE = "ollama.template"
-"""The key under which `Shown.metadata` holds the model's template in Go, besides the keys of a GGUF file."""
 NO_TEMPLATE = "{{.Prompt}}"
 """What stands for a template, without blanks, where the server's own code or the file's Jinja renders."""
 EMBEDDING_FAMILIES = ("bert", "nomic-bert", "jina-bert-v2")
