@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from bridle.endpoints.base import GO_TEMPLATE
 from bridle.endpoints.connect import connect
 from bridle.endpoints.http import Http, HttpCall
 from bridle.endpoints.ollama import Ollama, OllamaEndpoint
-from bridle.endpoints.ollama_models import GO_TEMPLATE, read_shown
+from bridle.endpoints.ollama_models import read_shown
 from bridle.errors import (
     AuthError,
     ConstraintRejected,
