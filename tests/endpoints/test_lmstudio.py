@@ -84,6 +84,13 @@ def test_the_loaded_model_and_its_real_window_are_found(server: Server) -> None:
     assert found(server, "unknown") == ("unknown", None)
 
 
+def test_a_model_that_does_something_else_is_not_chosen(server: Server) -> None:
+    decides: JSON = {"type": "decision", "key": "d", "loaded_instances": [{"id": "d", "config": {}}]}
+    talks: JSON = {"type": "llm", "key": "t", "loaded_instances": []}
+    server.routes["GET /api/v1/models"] = lambda _: json_response({"models": [decides, talks]})
+    assert found(server) == ("t", None)
+
+
 def test_the_models_file_is_told_by_the_keys_of_gguf(server: Server) -> None:
     server.routes["GET /api/v1/models"] = lambda _: json_response(V1)
     endpoint = opened(server, "google/gemma-3")

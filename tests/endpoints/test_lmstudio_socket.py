@@ -361,7 +361,80 @@ def test_an_answer_without_its_end_is_not_whole(studio: FakeLMStudio, endpoint: 
     assert caught.value.partial == TEXT
 
 
-def test_a_server_that_is_silent_is_given_up(studio: FakeLMStudio, monkeypatch: pytest.MonkeyPatch) -> None:
+Said = list[dict[str, Any] | str]
+
+
+def says(monkeypatch: pytest.MonkeyPatch, messages: Said) -> None:
+    """Let the fake answer each call and each channel by these; a text goes out as it is, `close` closes."""
+
+    def answer(talk: Talk, asked: dict[str, Any]) -> None:
+        number = {name: asked[name] for name in ("callId", "channelId") if name in asked}
+        for one in messages:
+            if one == "close":
+                talk.wire.close()
+            else:
+                talk.wire.send(one | number if isinstance(one, dict) and "warning" not in one else one)
+
+    monkeypatch.setattr(Talk, "_answer", answer)
+    monkeypatch.setattr(Talk, "_open", answer)
+
+
+@pytest.mark.parametrize(
+    ("messages", "kind"),
+    [
+        ([{"type": "rpcNews"}], BadResponse),
+        (["no object"], BadResponse),
+        (["close"], ServerCrashed),
+        ([{"type": "rpcError", "error": {"title": "Context size has been exceeded."}}], ContextOverflow),
+        ([{"type": "rpcResult", "result": {"tokenCount": "many"}}], BadResponse),
+    ],
+)
+def test_what_no_call_is_answered_with_is_an_error(
+    session: Session, monkeypatch: pytest.MonkeyPatch, messages: Said, kind: type[Exception]
+) -> None:
+    says(monkeypatch, messages)
+    with pytest.raises(kind):
+        count_tokens(session, "m", "x")
+
+
+@pytest.mark.parametrize(
+    ("messages", "kind"),
+    [
+        ([{"type": "channelNews"}], BadResponse),
+        ([{"type": "channelSend", "message": {"type": "error", "error": {"title": "no"}}}], RequestRefused),
+        ([{"type": "channelError", "error": {"title": "failed to parse grammar"}}], ConstraintRejected),
+        ([{"type": "channelClose"}], StreamTruncated),
+        (["close"], ServerCrashed),
+    ],
+)
+def test_what_no_channel_says_is_an_error(
+    session: Session, monkeypatch: pytest.MonkeyPatch, messages: Said, kind: type[Exception]
+) -> None:
+    says(monkeypatch, messages)
+    with pytest.raises(kind):
+        next(session.channel("predict", {}))
+
+
+def test_a_warning_of_the_protocol_is_logged_and_passed_over(
+    session: Session, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    warning = {"type": "communicationWarning", "warning": "odd"}
+    says(monkeypatch, [warning, {"type": "rpcResult", "result": {"tokenCount": 7}}])
+    assert count_tokens(session, "m", "x") == 7
+    assert "warns: odd" in caplog.text
+
+
+def test_a_call_keeps_to_the_limit_of_the_whole(
+    studio: FakeLMStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says(monkeypatch, [])
+    session = Session(studio.url, Http(timeouts=Timeouts(total_s=0.1)))
+    with pytest.raises(TimedOut) as caught:
+        count_tokens(session, "m", "x")
+    assert caught.value.facts["limit"] == "total"
+
+
+def test_a_server_that_is_silent_is_given_up(studio: FakeLMStudio) -> None:
     endpoint = opened(studio, http=Http(timeouts=Timeouts(first_byte_s=0.2, idle_s=0.2)))
     studio.pause_s = 5.0
     with pytest.raises(TimedOut):

@@ -188,7 +188,7 @@ class LMStudio(OpenAICompat):
     def _narrow(self, is_known: bool) -> None:
         """Say what this very model can do: tools are forced by llama.cpp alone."""
         by_llama_cpp = self.chosen is not None and self.chosen.form == "gguf"
-        talks = self.chosen is None or not self.chosen.embedding
+        talks = self.chosen is None or self.chosen.talks
         self.supports = replace(
             self.supports,
             prompt=talks,

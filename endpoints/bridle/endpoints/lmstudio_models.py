@@ -16,12 +16,16 @@ from bridle.messages import JSON
 
 __all__ = ["Listed", "choose", "choose_embedding", "read_names", "read_v0", "read_v1"]
 
+TALKING = frozenset({"llm", "vlm"})
+"""The types of models that answer prompts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:
     """A model, or an instance of one in memory: `name` is what a request calls it by, `key` the model's own.
 
-    `form` is the kind of its file: gguf, run by llama.cpp, or mlx. None and empty are not said.
+    `form` is the kind of its file: gguf, run by llama.cpp, or mlx. None and empty are not said. One that
+    neither makes embeddings nor `talks` is for something else, which bridle has no use for.
     """
 
     name: str
@@ -34,6 +38,7 @@ class Listed:
     title: str = ""
     size: str = ""
     form: str = ""
+    talks: bool = True
 
     @property
     def info(self) -> ModelInfo:
@@ -68,6 +73,7 @@ def read_v1(body: JSON) -> list[Listed] | None:
             text_at(one, "display_name"),
             text_at(one, "params_string"),
             text_at(one, "format"),
+            text_at(one, "type") in TALKING,
         )
         for one in list_at(body, "models")
         for instance in (list_at(one, "loaded_instances") or [None])
@@ -88,6 +94,7 @@ def read_v0(body: JSON) -> list[Listed] | None:
             text_at(one, "type") == "embeddings",
             text_at(one, "arch"),
             form=text_at(one, "compatibility_type"),
+            talks=text_at(one, "type") in TALKING,
         )
         for one in list_at(body, "data")
     ]
@@ -98,7 +105,11 @@ def read_names(body: JSON) -> list[Listed] | None:
     if not isinstance(value_at(body, "data"), list):
         return None
     names = [text_at(one, "id") for one in list_at(body, "data")]
-    return [Listed(name, name, embedding=name.startswith("text-embedding")) for name in names if name]
+    return [_named(name, name.startswith("text-embedding")) for name in names if name]
+
+
+def _named(name: str, embeds: bool) -> Listed:
+    return Listed(name, name, embedding=embeds, talks=not embeds)
 
 
 def choose(listed: Sequence[Listed], model: str) -> Listed | None:
@@ -107,7 +118,7 @@ def choose(listed: Sequence[Listed], model: str) -> Listed | None:
     >>> choose([Listed("a", "a", False), Listed("b:2", "b", True)], "").name
     'b:2'
     """
-    found = [one for one in listed if (model in (one.name, one.key) if model else not one.embedding)]
+    found = [one for one in listed if (model in (one.name, one.key) if model else one.talks)]
     found.sort(key=lambda one: (one.name != model, not one.loaded))
     return found[0] if found else None
 

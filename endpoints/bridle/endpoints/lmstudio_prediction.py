@@ -2,7 +2,8 @@
 
 Format: the Python package `lmstudio` 1.5.0 (_kv_config.py, json_api.py, _sdk_models) and the keys in
 lmstudio-js (lms-kv-config/src/schema.ts, 2026). There is one kind of prediction, for chats: a raw prompt goes
-as the only message, with a template that writes nothing but that message.
+as the only message, with a template that writes nothing but that message. (Newer versions also have a
+channel `completeRawText`, which that package does not use.)
 """
 
 from __future__ import annotations

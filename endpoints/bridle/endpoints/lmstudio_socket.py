@@ -92,7 +92,9 @@ class Session:
             EndpointError: and its other kinds.
         """
         number = self._send("rpcCall", "callId", {"endpoint": endpoint}, "parameter", parameter)
-        message = self._next("callId", number, should_stop, self._http.timeouts.first_byte_s)
+        limits = self._http.timeouts
+        until = time.monotonic() + limits.total_s if limits.total_s else None
+        message = self._next("callId", number, should_stop, limits.first_byte_s, until)
         if text_at(message, "type") == "rpcResult":
             return message.get("result")
         if text_at(message, "type") == "rpcError":
