@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -24,7 +25,7 @@ from bridle.errors import (
 from bridle.grammars import for_choice
 from bridle.messages import JSON, Message, ToolSpec
 from bridle.wrappers import Segment
-from servers.fake import Seen, json_response
+from servers.fake import Response, Seen, json_response
 from servers.fake_llama_server import FakeLlamaServer
 from servers.llama_server_bodies import failed
 
@@ -201,6 +202,33 @@ def test_the_window_the_template_and_the_version_are_found() -> None:
         assert endpoint.models() == (ModelInfo("m", True, 2048, 8192),)
         answer = respond(endpoint, [{"role": "user", "content": "hi"}], max_tokens=60)
         assert answer.wrapper.startswith("chatml")
+
+
+def test_the_template_says_which_wrapper_the_model_gets() -> None:
+    llama3 = "{{ '<|start_header_id|>' + m.role + '<|end_header_id|>' + m.content + '<|eot_id|>' }}"
+    fake = FakeLlamaServer()
+    props = json.loads(fake.routes["GET /props"](Seen("GET", "/props", {}, {})).chunks[0])
+    fake.routes["GET /props"] = lambda _: json_response(props | {"chat_template": llama3})
+    endpoint = connect(f"llama-server@{fake.url}")
+    answer = respond(endpoint, [{"role": "user", "content": "hi"}], max_tokens=60)
+    assert answer.wrapper.startswith("llama3")
+    assert sum(seen.path == "/props" for seen in fake.seen) == 1
+    endpoint.close()
+    fake.close()
+
+
+def test_a_template_is_asked_for_where_the_server_was_down_at_first() -> None:
+    with opened() as (endpoint, fake):
+        late = HttpEndpoint(LlamaServer(fake.url), endpoint.http, model="m")
+        assert late.chat_template == late.chat_template == endpoint.chat_template
+        assert sum(seen.path == "/props" for seen in fake.seen) == 2
+        for odd in (json_response({"chat_template": 5}), json_response({}, 500)):
+            fake.routes["GET /props"] = partial(_said, odd)
+            assert HttpEndpoint(LlamaServer(fake.url), endpoint.http, model="m").chat_template is None
+
+
+def _said(response: Response, _: Seen) -> Response:
+    return response
 
 
 def test_an_alias_that_is_the_file_s_path_is_shortened() -> None:

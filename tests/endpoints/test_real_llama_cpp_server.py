@@ -133,9 +133,10 @@ def test_an_answer_without_a_limit_is_not_cut_after_sixteen_tokens(endpoint: Htt
         endpoint.complete(prompt("Count", 0))
 
 
-def test_forced_calls_are_valid(endpoint: HttpEndpoint) -> None:
+@pytest.mark.parametrize("n_calls", [10, pytest.param(200, marks=pytest.mark.slow)])
+def test_forced_calls_are_valid(endpoint: HttpEndpoint, n_calls: int) -> None:
     tools = (ToolSpec("get_weather", "Tells the weather.", SCHEMA), ToolSpec("noop", "Does nothing."))
-    for at in range(10):
+    for at in range(n_calls):
         answer = respond(
             endpoint,
             [Message("user", f"Say hello, number {at}")],

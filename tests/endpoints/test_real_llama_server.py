@@ -126,8 +126,9 @@ def test_the_text_is_that_of_the_same_model_in_this_process(endpoint: HttpEndpoi
         assert endpoint.complete(request).text == inside.complete(request).text
 
 
-def test_forced_calls_are_valid(endpoint: HttpEndpoint) -> None:
-    for at in range(12):
+@pytest.mark.parametrize("n_calls", [12, pytest.param(200, marks=pytest.mark.slow)])
+def test_forced_calls_are_valid(endpoint: HttpEndpoint, n_calls: int) -> None:
+    for at in range(n_calls):
         answer = respond(
             endpoint,
             [Message("user", f"Say hello, number {at}")],
@@ -239,6 +240,15 @@ def test_sixteen_requests_at_a_time_get_their_own_answers(endpoint: HttpEndpoint
         answers = list(pool.map(ask, range(16)))
     assert all(answer.text.startswith(f"number {at}, ") for at, answer in enumerate(answers))
     assert all(answer.text.endswith(".") for answer in answers)
+
+
+def test_cancelling_one_request_leaves_another_alone(endpoint: HttpEndpoint) -> None:
+    pieces: list[str] = []
+    with ThreadPoolExecutor(2) as pool:
+        other = pool.submit(endpoint.complete, prompt("x", 200, gbnf='root ::= "a"{100} "."'), pieces.append)
+        answer = endpoint.complete(endless(), lambda _: None, lambda: len(pieces) >= 5)
+        assert answer.finish == "cancelled"
+        assert other.result().text == "a" * 100 + "."
 
 
 def test_a_server_that_is_killed_in_mid_stream_is_an_error_and_can_come_back(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@
 #
 #   tests/servers/build_llama_server.sh [VERSION of llama-cpp-python, default 0.3.36]
 #
-# Needs gcc, g++ and Python with pip; cmake and ninja are taken from PyPI where the machine has none.
+# Needs gcc, g++ and Python with pip; cmake and ninja are taken from PyPI where the machine has none. It is not
+# built for this very processor (GGML_NATIVE=OFF): virtual machines may show AMX and end what uses it.
 set -euo pipefail
 version=${1:-0.3.36}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/bridle/llama-server-$version

@@ -87,6 +87,7 @@ class LlamaServer(OpenAICompat):
         """The token that the server itself puts before a prompt, as text."""
         self._eos = ""
         self._template: str | None = None
+        self._is_router = False
 
     @classmethod
     def recognise(cls, get: Get) -> str:
@@ -172,8 +173,9 @@ class LlamaServer(OpenAICompat):
         """
         props = ask(HttpCall(f"{self.root}/props"))
         if text_at(props, "role") == "router":
+            self._is_router = True
             model = model or self._only_model(ask)
-            props = ask(HttpCall(f"{self.root}/props?model={quote(model, safe='')}"))
+            props = ask(HttpCall(f"{self.root}/props{_of_model(model)}"))
         self._template = text_at(props, "chat_template") or None
         self._eos = text_at(props, "eos_token")
         if value_at(props, "chat_template_caps", "supports_tools") is False:
@@ -194,7 +196,10 @@ class LlamaServer(OpenAICompat):
         return tuple(_info(one) for one in listed if text_at(one, "id"))
 
     def chat_template(self, ask: Ask, model: str) -> str | None:
-        """Return the model's chat template, which `/props` tells."""
+        """Return the model's chat template, which `/props` tells; `discover` has mostly seen it already."""
+        if self._template is None:
+            props = ask(HttpCall(f"{self.root}/props{_of_model(model) if self._is_router else ''}"))
+            self._template = text_at(props, "chat_template") or None
         return self._template
 
     def count_tokens(self, request: Request, ask: Ask, model: str) -> int | None:
@@ -227,6 +232,11 @@ class LlamaServer(OpenAICompat):
             body["model"] = model
         added = list_at(ask(HttpCall(f"{self.root}/tokenize", body)), "tokens")
         self._bos = bos if added else ""
+
+
+def _of_model(model: str) -> str:
+    """How a router is told by a GET which model is meant."""
+    return f"?model={quote(model, safe='')}"
 
 
 def _name(props: JSON) -> str:
