@@ -74,7 +74,7 @@ def request_of(exchange: Exchange) -> Request:
             prompt=(Segment(str(asked.get("prompt", "x"))),),
             max_tokens=limit,
             stop=tuple(asked.get("stop", ())),
-            logprobs=asked.get("n_probs", asked.get("logprobs", 0)),
+            logprobs=asked.get("n_probs", 0) or asked.get("logprobs", 0),
             gbnf=asked.get("grammar"),
             schema=None if grammar_wins else asked.get("json_schema"),
         )

@@ -142,9 +142,8 @@ class FakeLlamaCppServer(Server):
         deltas = [nothing | {"role": "assistant"}]
         for char in function["arguments"]:
             part = {"name": name, "arguments": char}
-            deltas.append(
-                nothing | {"function_call": part, "tool_calls": [{**call, "index": 0, "function": part}]}
-            )  # type: ignore[dict-item]
+            begun = {**call, "index": 0, "function": part}
+            deltas.append(nothing | {"function_call": part, "tool_calls": [begun]})
         return self._stream([*map(_delta, deltas), _delta(nothing, "tool_calls")])
 
     def _embed(self, seen: Seen) -> Response:

@@ -299,7 +299,8 @@ class FakeLlamaServer(Server):
         if not chat:
             lines = [text_event(char, None) for char in text]
             return self._stream([*lines, text_event("", reason, usage), DONE])
-        deltas = [{"role": "assistant", "content": None}, *({"content": char} for char in text)]
+        deltas: list[dict[str, Any]] = [{"role": "assistant", "content": None}]
+        deltas += [{"content": char} for char in text]
         return self._stream([*map(delta_event, deltas), *self._ending(body, reason, usage)])
 
     def _ending(self, body: Mapping[str, Any], reason: str, usage: dict[str, Any]) -> list[bytes]:

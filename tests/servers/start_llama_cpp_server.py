@@ -7,14 +7,16 @@ show AMX and then end a process that uses it. The server has no option against t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import llama_cpp
-from llama_cpp.server.__main__ import main
+from llama_cpp.server import __main__ as program
 
 _default_params = llama_cpp.llama_model_default_params
 
 
 def _plain_params() -> llama_cpp.llama_model_params:
-    params = _default_params()
+    params: llama_cpp.llama_model_params = _default_params()
     params.use_extra_bufts = False
     return params
 
@@ -22,4 +24,5 @@ def _plain_params() -> llama_cpp.llama_model_params:
 if __name__ == "__main__":
     llama_cpp.llama_cpp.llama_model_default_params = _plain_params
     llama_cpp.llama_model_default_params = _plain_params
-    main()
+    start: Callable[[], None] = program.main  # it has no types
+    start()

@@ -32,7 +32,6 @@ _EXTRAS = (
     " reasoning_format samplers t_max_predict_ms top_n_sigma typical_p xtc_probability xtc_threshold"
 )
 """Its own fields that change how an answer is made; it ignores unknown ones in silence."""
-_NO_TOOLS = {"tools": False, "forced": False, "named": False}
 
 
 class LlamaServer(OpenAICompat):
@@ -180,7 +179,7 @@ class LlamaServer(OpenAICompat):
         self._eos = text_at(props, "eos_token")
         if value_at(props, "chat_template_caps", "supports_tools") is False:
             # Such a template leaves tools out, and a call is then not even required.
-            self.supports = replace(self.supports, **_NO_TOOLS)
+            self.supports = replace(self.supports, tools=False, forced=False, named=False)
         self._find_bos(text_at(props, "bos_token"), model, ask)
         listed = next((one for one in self.models(ask) if not model or one.name == model), None)
         return Found(
