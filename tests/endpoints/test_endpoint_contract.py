@@ -78,6 +78,10 @@ def ignore(text: str) -> None:
     assert text
 
 
+def always(response: Response) -> Callable[[Seen], Response]:
+    return lambda _: response
+
+
 @dataclass(frozen=True)
 class Faulty:
     """A route of a fake whose answers a test sets, and the request that goes there."""
@@ -344,7 +348,7 @@ def test_an_error_inside_a_stream_is_raised(kind: str) -> None:
         if hasattr(server, "error_line"):
             failures = [server.error_line("it broke")]
         for failure in failures:
-            fault.answer(lambda _, failure=failure: fault.stream(fault.piece("ab"), failure))
+            fault.answer(always(fault.stream(fault.piece("ab"), failure)))
             with pytest.raises(RequestRefused, match="it broke") as caught:
                 endpoint.complete(fault.request, ignore)
             assert caught.value.facts["partial"] == "ab"

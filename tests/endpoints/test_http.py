@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,6 @@ from servers.fake import Response, Server, events, json_response, server, unused
 __all__ = ["server"]
 
 KEY = "sk-very-secret"
-TLS = Path(__file__).parent.parent / "data" / "tls"
 
 
 @pytest.fixture
@@ -291,6 +292,19 @@ def test_a_long_refusal_is_read_in_part(server: Server, http: Http) -> None:
     assert http.ask(HttpCall(server.url)) == 1
 
 
+def test_connecting_can_be_stopped(http: Http) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as waiting:
+        address = listener.getsockname()
+        for _ in range(4):  # nobody accepts them, so that there is no place for another one
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(address)
+        start = time.monotonic()
+        with pytest.raises(Cancelled):
+            http.open(HttpCall(f"http://127.0.0.1:{address[1]}"), lambda: time.monotonic() > start + 0.1)
+        assert time.monotonic() - start < 2
+
+
 class Slow(Exchange):
     """An exchange on a thread, as a library would do it."""
 
@@ -333,11 +347,15 @@ def test_a_connection_that_breaks_behind_the_last_event_is_no_loss(server: Serve
     assert http.ask(HttpCall(server.url)) == 1
 
 
+def always(response: Response) -> Callable[[object], Response]:
+    return lambda _: response
+
+
 def test_lines_of_json_are_events(server: Server, http: Http) -> None:
     lines = '{"a": "ü\u2028"}\n\n{"b": 1}\r\n{"done"'.encode()
     for size in (1, 2, 3, 1000):
         cut = [lines[at : at + size] for at in range(0, len(lines), size)]
-        server.routes["*"] = lambda _, cut=cut: Response(200, cut, "application/x-ndjson", framing="chunked")
+        server.routes["*"] = always(Response(200, cut, "application/x-ndjson", framing="chunked"))
         with http.open(HttpCall(server.url)) as reply:
             assert reply.streams
             found = [(event.data, event.complete) for event in reply.events()]

@@ -11,7 +11,8 @@ from email.utils import parsedate_to_datetime
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from types import MappingProxyType
 
-from bridle.endpoints.refusals import Refused, error_message, overflow, understood
+from bridle.endpoints.overflow_words import overflow
+from bridle.endpoints.refusals import Refused, error_message, understood
 from bridle.errors import (
     AuthError,
     BadResponse,

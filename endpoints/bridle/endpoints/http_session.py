@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
+from queue import Empty, SimpleQueue
 from typing import Any, cast
 from weakref import WeakSet, ref
 
@@ -106,7 +107,50 @@ class _PlainSocket(socket.socket):
     """A socket that can be given a method of its own: one of the standard library has no place for it."""
 
 
+def _connected(connect: Callable[[], socket.socket], watch: Watch) -> socket.socket:
+    """Connect; on a thread where the caller may want to stop, because a name server cannot be polled."""
+    if not watch.asks:
+        return connect()
+    found: SimpleQueue[socket.socket | Exception] = SimpleQueue()
+    given_up = threading.Event()
+
+    def run() -> None:
+        try:
+            one = connect()
+        except Exception as error:  # noqa: BLE001 - it is raised again where the caller waits
+            found.put(error)
+            return
+        found.put(one)
+        if given_up.is_set():
+            one.close()
+
+    threading.Thread(target=run, daemon=True, name="bridle-connect").start()
+    try:
+        item = _waited_for(found, watch)
+    except BaseException:
+        given_up.set()
+        if not found.empty() and isinstance(late := found.get(), socket.socket):  # pragma: no cover - a race
+            late.close()
+        raise
+    if isinstance(item, Exception):
+        raise item
+    return item
+
+
+def _waited_for(found: SimpleQueue[socket.socket | Exception], watch: Watch) -> socket.socket | Exception:
+    while True:
+        try:
+            return found.get(timeout=watch.left_s())
+        except Empty:
+            continue
+
+
 def _watched(plain: type[HTTPConnection], sockets: Sockets) -> type[HTTPConnection]:
+    def new_socket(self: HTTPConnection) -> socket.socket:
+        # This method is the one that urllib3 1 and 2 connect with, and that their SOCKS module replaces.
+        new = cast("Callable[[HTTPConnection], socket.socket]", getattr(plain, "_new_conn"))  # noqa: B009
+        return _connected(partial(new, self), sockets.watch)
+
     def connect(self: HTTPConnection) -> None:
         plain.connect(self)
         if type(self.sock) is socket.socket:
@@ -134,6 +178,7 @@ def _watched(plain: type[HTTPConnection], sockets: Sockets) -> type[HTTPConnecti
         return response
 
     members = {
+        "_new_conn": new_socket,
         "connect": connect,
         "request": request,
         "getresponse": getresponse,

@@ -62,6 +62,11 @@ class Watch:
         self._told = self._start
 
     @property
+    def asks(self) -> bool:
+        """Whether there is a caller to be asked, or told, meanwhile."""
+        return self._slice_s is not None
+
+    @property
     def first_byte_s(self) -> float:
         """How long the server may take to accept the request, and to begin to answer."""
         return self._timeouts.first_byte_s

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from bridle.endpoints.json_paths import integer_at, text_at, value_at
+from bridle.endpoints.overflow_words import overflow
 from bridle.errors import (
     AuthError,
     BadResponse,
@@ -31,52 +32,7 @@ from bridle.errors import (
 )
 from bridle.messages import JSON
 
-__all__ = ["Refused", "error_message", "overflow", "understood"]
-
-OVERFLOW_PHRASES: tuple[str, ...] = (
-    r"\((?P<n>\d+) tokens\) exceeds the available context size \((?P<ctx>\d+)",
-    r"exceeds? the available context size|exceed_context_size",
-    r"maximum context length is (?P<ctx>\d+) tokens.*?\((?P<n>\d+) in (?:your prompt|the messages)",
-    r"maximum context length is (?P<ctx>\d+) tokens.*?prompt contains (?:at least )?(?P<n>\d+)",
-    r"maximum context length of (?P<ctx>\d+) tokens.*?(?P<n>\d+) tokens from the input",
-    r"maximum context length of (?P<ctx>\d+)",
-    r"input length \((?P<n>\d+) tokens\) exceeds the maximum allowed length \((?P<ctx>\d+)",
-    r"maximum context length is (?P<ctx>\d+) tokens(?:.*?(?:requested|has|contains|resulted in) "
-    r"(?:about |at least )?(?P<n>\d+))?",
-    r"passed (?P<n>\d+) input tokens.*?context length is only (?P<ctx>\d+)",
-    r"model's context length is only (?P<ctx>\d+)",
-    r"tokens \((?P<n>\d+)\) exceed context window of (?P<ctx>\d+)",
-    r"input \((?P<n>\d+) tokens\) is longer than the model's context length \((?P<ctx>\d+)",
-    r"input \((?P<n>\d+) tokens\) is too large to process.*?batch size: (?P<ctx>\d+)",
-    r"input \((?P<n>\d+) tokens\) is larger than the max context size \((?P<ctx>\d+)",
-    r"longer than the (?:model's )?context length",
-    r"keep the first (?P<n>\d+) tokens.*?context length of only (?P<ctx>\d+)",
-    r"keep the first (?P<n>\d+) tokens",
-    r"n_keep:? \(?(?P<n>\d+)\)? *>= *n_ctx:? \(?(?P<ctx>\d+)",
-    r"initial prompt is greater than the context length",
-    r"reached context length of (?P<ctx>\d+) tokens",
-    r"input length exceeds the context length",
-    r"context size has been exceeded",
-    r"exceeds the context window of this model",
-    r"context_length_exceeded|string_above_max_length",
-)
-"""How servers say that a prompt is too long; `n` is the prompt's length and `ctx` the window, in tokens."""
-
-_OVERFLOW = tuple(re.compile(phrase, re.IGNORECASE | re.DOTALL) for phrase in OVERFLOW_PHRASES)
-
-
-def overflow(text: str) -> Mapping[str, int] | None:
-    """Find out whether a server's words mean that the prompt is too long, and which numbers they name.
-
-    >>> overflow("Requested tokens (1024) exceed context window of 512")
-    {'prompt_tokens': 1024, 'context_tokens': 512}
-    """
-    for phrase in _OVERFLOW:
-        if found := phrase.search(text):
-            groups = found.groupdict()
-            named = {"prompt_tokens": groups.get("n"), "context_tokens": groups.get("ctx")}
-            return {fact: int(number) for fact, number in named.items() if number}
-    return None
+__all__ = ["Refused", "error_message", "understood"]
 
 
 def error_message(body: str) -> str:
