@@ -201,6 +201,11 @@ def test_a_prompt_that_is_too_long_is_refused_and_the_window_is_learned(stream: 
         assert endpoint.context_tokens == 2048
         with pytest.raises(ContextOverflow, match="exceed the window of 2048"):
             endpoint.complete(prompt("x" * 2030))
+        told = connect(f"llama-cpp-python@{fake.url}", context_tokens=9999)
+        with pytest.raises(ContextOverflow):
+            told.complete(prompt("x" * 3000))
+        assert told.context_tokens == 9999  # what the caller says stays
+        told.close()
 
 
 def test_a_stream_that_breaks_off_for_another_reason_is_told_as_such() -> None:
