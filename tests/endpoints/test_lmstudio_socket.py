@@ -354,6 +354,17 @@ def test_a_server_that_vanishes_in_the_middle_has_crashed(
     assert endpoint.complete(prompt()).text == TEXT
 
 
+def test_an_answer_is_not_waited_for_on_another_connection(studio: FakeLMStudio) -> None:
+    session = Session(studio.url, Http())
+    studio.pause_s = 0.05
+    packets = session.channel("predict", prediction(prompt(), "x", "m", ""))
+    assert next(packets) == {"type": "promptProcessingProgress", "progress": 1.0}
+    drop(studio)
+    with pytest.raises(ServerCrashed):
+        list(packets)
+    assert len(studio.connections) == 1
+
+
 def test_an_answer_without_its_end_is_not_whole(studio: FakeLMStudio, endpoint: LMStudioEndpoint) -> None:
     studio.without_end = True
     with pytest.raises(StreamTruncated) as caught:

@@ -325,4 +325,4 @@ def _render(template: str, history: dict[str, Any]) -> str:
         {"role": one["role"], "content": "".join(part["text"] for part in one["content"])}
         for one in history["messages"]
     ]
-    return jinja2.Template(template, keep_trailing_newline=True).render(messages=messages)
+    return str(jinja2.Template(template, keep_trailing_newline=True).render(messages=messages))

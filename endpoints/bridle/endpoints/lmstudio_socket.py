@@ -204,8 +204,12 @@ class Session:
         patience_s: float,
         until: float | None = None,
     ) -> dict[str, JSON]:
-        """Wait for the next message of one call or channel; those of others, given up, are passed over."""
-        opened = self._opened()
+        """Wait for the next message of one call or channel; those of others, given up, are passed over.
+
+        It is waited for on the socket that the call went out on: no answer comes on another one.
+        """
+        opened = self._socket
+        assert opened is not None
         try:
             while True:
                 left_s = patience_s if until is None else min(patience_s, until - time.monotonic())
