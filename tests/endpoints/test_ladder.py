@@ -19,6 +19,7 @@ from bridle.errors import (
     ContextOverflow,
     InputError,
     RequestRefused,
+    SchemaError,
     UnsupportedParameter,
 )
 from bridle.messages import JSON, Completion, Delta, Message, ToolCall, ToolSpec
@@ -348,3 +349,82 @@ def test_what_the_configuration_prefers_is_where_auto_begins() -> None:
     completion = respond(server, USER, TOOLS, tool_choice="required", wrapper="chatml")
     assert routes(server) == ["schema", "tool"]
     assert completion.message.calls == CALLED
+
+
+NUMBER: dict[str, JSON] = {
+    "type": "object",
+    "properties": {"n": {"type": "integer"}},
+    "required": ["n"],
+}
+
+
+def test_an_own_schema_that_is_declined_leaves_the_rungs_of_calls_alone() -> None:
+    server = Server([no(), '{"n": 3}', BY_GRAMMAR])
+    assert respond(server, USER, schema=NUMBER, wrapper="chatml").message.content == '{"n": 3}'
+    assert server.refused == {}
+    assert respond(server, USER, TOOLS, tool_choice="required", wrapper="chatml").message.calls == CALLED
+    assert routes(server) == ["grammar", "schema", "grammar"]
+
+
+def test_an_own_schema_is_not_put_on_a_rung_that_is_known_not_to_hold() -> None:
+    server = Server([no(), BY_SCHEMA, '{"n": 3}'])
+    respond(server, USER, TOOLS, tool_choice="required", wrapper="chatml")
+    respond(server, USER, schema=NUMBER, wrapper="chatml")
+    assert routes(server) == ["grammar", "schema", "schema"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RequestRefused("it fell over", status=500),
+        UnsupportedParameter("strict", parameter="tool_choice"),
+        SchemaError("cannot be written"),
+    ],
+)
+def test_what_may_go_well_the_next_time_is_not_remembered(error: BridleError) -> None:
+    server = Server([no(), error, NATIVE])
+    completion = respond(server, USER, TOOLS, tool_choice="required", wrapper="chatml")
+    assert completion.message.calls == CALLED
+    assert [attempt.outcome for attempt in completion.attempts] == ["refused", "refused", "answered"]
+    assert server.refused == {"grammar m": "not that"}
+
+
+def test_a_prompt_that_is_too_long_is_no_matter_of_the_constraint() -> None:
+    server = Server([no(400, ContextOverflow), BY_SCHEMA])
+    with pytest.raises(ContextOverflow):
+        respond(server, USER, TOOLS, tool_choice="required")
+    assert len(server.requests) == 1
+
+
+def test_thoughts_among_the_arguments_of_a_native_call_are_thoughts() -> None:
+    arguments = '{"inner_thoughts": "Easy.", "a": 1, "b": 2}'
+    server = Server([Answer("", calls=(NativeCall("add", arguments),))], Supports(chat=True, tools=True))
+    deltas: list[Delta] = []
+    message = respond(server, USER, TOOLS, on_delta=deltas.append).message
+    assert (message.calls, message.thoughts) == (CALLED, "Easy.")
+    assert "".join(delta.thoughts for delta in deltas) == "Easy."
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [(Answer("", calls=(NativeCall("fly", "{}"),)), "fly"), (Answer(""), "(nothing)")],
+)
+def test_who_is_asked_again_is_shown_what_it_said_and_never_an_empty_turn(answer: Answer, said: str) -> None:
+    server = Server([answer, NATIVE], Supports(chat=True, tools=True))
+    completion = respond(server, USER, TOOLS, tool_choice="required", constraint="tools")
+    assert completion.message.calls == CALLED
+    again = server.requests[1].messages
+    assert [message.role for message in again] == ["user", "assistant", "user"]
+    assert said in again[1].content
+
+
+@pytest.mark.parametrize(
+    "supports", [Supports(chat=True, json_schema=True), Supports(chat=True, json_mode=True)]
+)
+def test_an_answer_that_is_nested_without_end_is_no_valid_one(supports: Supports) -> None:
+    deep = ["[" * 100_000] * 2
+    called = respond(Server(deep, supports), USER, TOOLS, tool_choice="required", retries=0)
+    assert called.message.calls == ()
+    assert called.refusals
+    valued = respond(Server(deep, supports), USER, schema=NUMBER, retries=0)
+    assert "not JSON" in valued.refusals[0].reason

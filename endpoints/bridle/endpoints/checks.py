@@ -44,7 +44,7 @@ def schema_error(question: Question, text: str) -> str:
         return ""
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return f"the answer is not JSON: {error}"
     found = next(iter(validator_of(schema).iter_errors(value)), None)
     if found is None:

@@ -11,7 +11,7 @@ from typing import Literal
 from bridle.endpoints.asking import Question
 from bridle.endpoints.base import Endpoint, Sampling
 from bridle.endpoints.completing import Feed, completion_of, read_answer
-from bridle.endpoints.ladder import HELD, Rung, remember, rungs, steps_down
+from bridle.endpoints.ladder import HELD, Rung, is_lasting, remember, rungs, steps_down
 from bridle.endpoints.observing import Observation, is_observed, tell
 from bridle.endpoints.planning import Plan, plan_for
 from bridle.endpoints.planning_values import plan_value, value_rungs
@@ -33,6 +33,8 @@ class Limits:
     strict: bool = False
 
 
+NOTHING = "(nothing)"
+"""Stands for an empty answer where the model is asked again: several servers refuse an empty turn."""
 Outcome = Literal["answered", "refused", "invalid"]
 OnDelta = Callable[[Delta], None]
 ShouldStop = Callable[[], bool]
@@ -63,7 +65,8 @@ def climb_down(
         except (EndpointError, SchemaError) as error:
             if not left or not steps_down(error) or (isinstance(error, SchemaError) and rung == "grammar"):
                 raise
-            declined.append((rung, error.message))
+            if is_lasting(error) and not own:  # it may be the caller's own schema that was declined
+                declined.append((rung, error.message))
             asking.note(rung, "refused", error.message)
             continue
         for other, why in declined:
@@ -180,7 +183,8 @@ class _Asking:
         """Tell the model what was wrong with its answer."""
         allowed = ", ".join(tool.name for tool in self._question.allowed)
         wanted = f"Answer with one call of {allowed}." if self._question.mode != "text" else "Answer again."
-        said = Message("assistant", completion.raw)
+        written = [refusal.text for refusal in completion.refusals if refusal.text]
+        said = Message("assistant", completion.raw.strip() or "\n".join(written) or NOTHING)
         reason = Message("user", f"That was no valid answer: {wrong}. {wanted}")
         self._question = replace(self._question, messages=(*self._question.messages, said, reason))
 

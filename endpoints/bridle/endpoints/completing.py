@@ -46,8 +46,10 @@ def read_answer(answer: Answer, plan: Plan, question: Question, feed: Feed) -> R
     if plan.native:
         native = _native(answer.calls, question.allowed) if answer.finish == "stop" else None
         if native is not None and (native.calls or native.refusals):
+            if native.thoughts and not reading.thoughts:
+                feed.tell([Delta(thoughts=native.thoughts)])
             feed.tell(_whole_calls(native))
-            reading = replace(native, text=reading.text, thoughts=reading.thoughts)
+            reading = replace(native, text=reading.text, thoughts=reading.thoughts or native.thoughts)
     doubtful = reading.refusals or not reading.calls
     if plan.request.grammar is not None and doubtful and answer.finish == "stop":
         reading = _held(plan.primed + answer.text, question, reading, feed)
@@ -62,6 +64,7 @@ def _native(calls: Sequence[NativeCall], tools: Sequence[ToolSpec]) -> Reading:
     """Read calls that a server parsed, as carefully as if the model had written them so."""
     readings = [_read_native(call, tools) for call in calls]
     return Reading(
+        thoughts="\n".join(one.thoughts for one in readings if one.thoughts),
         calls=tuple(call for one in readings for call in one.calls),
         repairs=tuple(repair for one in readings for repair in one.repairs),
         refusals=tuple(refusal for one in readings for refusal in one.refusals),
@@ -150,7 +153,7 @@ def _breaks(plan: Plan, answer: Answer, reading: Reading, question: Question) ->
     if request.schema is not None:
         try:
             value: object = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return True
         return not validator_of(request.schema).is_valid(value)
     return bool(request.tools) and not answer.calls

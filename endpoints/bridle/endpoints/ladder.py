@@ -9,6 +9,7 @@ asked again, with the reason, a bounded number of times.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal
 
@@ -28,7 +29,7 @@ from bridle.errors import (
     UnsupportedParameter,
 )
 
-__all__ = ["HELD", "Rung", "forget", "refused", "remember", "rungs", "steps_down"]
+__all__ = ["HELD", "Rung", "forget", "is_lasting", "refused", "remember", "rungs", "steps_down", "untried"]
 
 Rung = Literal["grammar", "schema", "tool", "tools", "json", "text"]
 HELD: frozenset[Rung] = frozenset({"grammar", "schema", "tool"})
@@ -64,8 +65,13 @@ def rungs(endpoint: Endpoint, question: Question) -> tuple[Rung, ...]:
         raise _not_there(endpoint, question, question.preferred)
     if supports.proven:
         return there[:1]
+    return untried(endpoint, there) or ("text",)
+
+
+def untried(endpoint: Endpoint, there: Iterable[Rung]) -> tuple[Rung, ...]:
+    """Leave out the rungs that an endpoint's server is known not to hold with its present model."""
     known = refused(endpoint)
-    return tuple(rung for rung in there if _key(endpoint, rung) not in known) or ("text",)
+    return tuple(rung for rung in there if _key(endpoint, rung) not in known)
 
 
 def _there(supports: Supports, question: Question) -> tuple[Rung, ...]:
@@ -140,3 +146,15 @@ def steps_down(error: BridleError) -> bool:
         and not isinstance(error, _OTHER_REASONS)
         and status in (200, 400, 422, 500, 501)
     )
+
+
+def is_lasting(error: BridleError) -> bool:
+    """Whether a constraint that was declined would be declined the next time, too.
+
+    A schema that could not be written, a strict caller's wish and a server that failed over one request say
+    nothing about the next question.
+    """
+    status = error.facts.get("status")
+    if isinstance(error, UnsupportedParameter):
+        return status is not None
+    return isinstance(error, ConstraintRejected) or status in (400, 422, 501)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bridle.endpoints.asking import Question
 from bridle.endpoints.base import Endpoint, Request
-from bridle.endpoints.ladder import Rung
+from bridle.endpoints.ladder import Rung, untried
 from bridle.endpoints.planning import PlainReader, Plan, claimed, held
 from bridle.errors import InputError
 from bridle.grammars import check_gbnf, schema_grammar
@@ -45,7 +45,7 @@ def value_rungs(endpoint: Endpoint, question: Question) -> tuple[Rung, ...]:
             f"the endpoint {endpoint.name!r} cannot hold {what}",
             hint=f"use {more}a web UI, llama-server or a GGUF in process",
         )
-    return tuple(found)
+    return untried(endpoint, found) or tuple(found)
 
 
 def plan_value(endpoint: Endpoint, question: Question, rung: Rung) -> Plan:
