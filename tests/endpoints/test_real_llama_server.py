@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 import threading
 import time
@@ -20,7 +21,14 @@ from bridle.endpoints.http import Http, HttpCall
 from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.endpoints.llama_server import LlamaServer
 from bridle.endpoints.llamacpp import LlamaCpp
-from bridle.errors import BadResponse, ContextOverflow, EndpointError, RequestRefused
+from bridle.errors import (
+    AuthError,
+    BadResponse,
+    ContextOverflow,
+    EndpointError,
+    ModelNotFound,
+    RequestRefused,
+)
 from bridle.grammars import for_choice
 from bridle.grammars.gbnf_matching import GbnfMatcher
 from bridle.messages import JSON, Message, ToolSpec
@@ -332,3 +340,35 @@ def test_embeddings_come_where_the_server_was_started_for_them(
         assert found.vectors[0] == pytest.approx(found.vectors[1], abs=1e-4)
         assert len(found.vectors[0]) == 192
         makes.close()
+
+
+def test_a_router_loads_the_model_that_is_named(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    for name in ("one", "two"):
+        shutil.copyfile(EMBEDDED, models / f"{name}.gguf")
+    options = ("--models-dir", str(models), "-c", "1024")
+    with llama_server(tmp_path / "log.txt", *options, model=None) as server:
+        with pytest.raises(ModelNotFound, match="one, two"):
+            connect(f"llama-server@{server.url}")
+        endpoint = connect(f"llama-server:two@{server.url}")
+        assert isinstance(endpoint, HttpEndpoint)
+        assert (endpoint.model, endpoint.context_tokens) == ("two", 1024)
+        assert {one.name: one.loaded for one in endpoint.models()} == {"one": False, "two": True}
+        request = prompt("Hello there", 5)
+        assert endpoint.complete(request).usage.prompt_tokens == endpoint.count_tokens(request)
+        endpoint.close()
+        absent = connect(f"llama-server:three@{server.url}")
+        with pytest.raises(ModelNotFound, match="three"):
+            absent.complete(request)
+        absent.close()
+
+
+def test_a_key_is_needed_where_the_server_has_one(tmp_path: Path) -> None:
+    with llama_server(tmp_path / "log.txt", "-c", "512", "--api-key", "secret-key") as server:
+        with pytest.raises(AuthError, match="401") as caught:
+            connect(f"llama-server@{server.url}")
+        assert "BRIDLE_API_KEY" in caught.value.hint
+        endpoint = connect(f"llama-server@{server.url}", api_key="secret-key")
+        assert endpoint.complete(prompt("Hello there", 5)).text
+        endpoint.close()

@@ -101,11 +101,14 @@ class RealServer:
 
 
 @contextmanager
-def llama_server(log: Path, *options: str, model: Path = EMBEDDED) -> Generator[RealServer]:
-    """Run llama-server. `--no-repack`: some virtual machines show AMX and end what uses it."""
+def llama_server(log: Path, *options: str, model: Path | None = EMBEDDED) -> Generator[RealServer]:
+    """Run llama-server, without a model as a router.
+
+    `--no-repack`: some virtual machines show AMX and end what uses it.
+    """
     port = _free_port()
-    command = [str(LLAMA_SERVER), "-m", str(model), "--host", "127.0.0.1", "--port", str(port)]
-    command += ["-t", "1", "--no-repack", *options]
+    command = [str(LLAMA_SERVER), "--host", "127.0.0.1", "--port", str(port), "-t", "1", "--no-repack"]
+    command += [*(["-m", str(model)] if model else []), *options]
     with _running(RealServer(command, port, log, "/health")) as server:
         yield server
 

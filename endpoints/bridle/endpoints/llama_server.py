@@ -3,8 +3,7 @@
 Prompts go to its native `/completion`: `/v1/completions` ignores `response_format` in silence. Chat goes to
 `/v1/chat/completions`, where a grammar cannot stand beside tools, and a `tool_choice` that names a tool is
 read as "auto" without a word; so that tool is sent alone, and required. Read in its sources and run as it is
-in llama-cpp-python 0.3.36 (tools/server, llama.cpp 0c1e570, August 2026); a router of several models is
-known from its README only.
+in llama-cpp-python 0.3.36 (tools/server, llama.cpp 0c1e570, August 2026), also as a router of several models.
 """
 
 from __future__ import annotations
