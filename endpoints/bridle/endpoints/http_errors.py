@@ -180,7 +180,7 @@ def _broken(error: Exception, causes: list[BaseException], url: str, begun: bool
         return found
     names = {type(one).__name__ for one in causes}
     ended = "ended prematurely" in said or any(isinstance(one, IncompleteRead) for one in causes)
-    if ended and "InvalidChunkLength" not in names:
+    if ended and not any(getattr(one, "length", b"") for one in causes):  # of a chunk, and no number
         return StreamTruncated(f"the answer of {url} ended before its end: {said}", hint=hint, url=url)
     return BadResponse(
         f"the connection to {url} broke off: {said}",

@@ -48,12 +48,11 @@ class Patience:
     _crash: ServerCrashed | None = None
 
     def wait(self, error: EndpointError) -> None:
-        """Wait until the call should be made again; raise an error where it should not.
+        """Wait until the call should be made again; raise an error where it should not, or not in time.
 
         Raises:
             EndpointError: the one that was given, or what it means after those before it.
             Cancelled: when the caller stopped the wait.
-            TimedOut: when the time for the whole call ends before the wait does.
         """
         seconds = self._loading_wait(error) if error.facts.get("loading") else self._wait(error)
         if seconds is None:

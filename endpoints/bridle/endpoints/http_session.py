@@ -219,7 +219,10 @@ def body_chunks(response: requests.Response) -> Iterator[bytes]:
     `iter_content` would wait for the end of a body that has neither a length nor chunks.
     """
     raw = cast("HTTPResponse", response.raw)  # requests leaves it untyped
+    raw.enforce_content_length = True  # the default only since urllib3 2
     if raw.chunked:
         yield from raw.stream(CHUNK_BYTES, decode_content=True)
-        return
-    yield from iter(partial(raw.read1, CHUNK_BYTES, decode_content=True), b"")
+    elif hasattr(raw, "read1"):
+        yield from iter(partial(raw.read1, CHUNK_BYTES, decode_content=True), b"")
+    else:  # pragma: no cover - urllib3 before 2.1, which waits for as many bytes as it is asked for
+        yield from raw.stream(CHUNK_BYTES if "content-length" in raw.headers else 1, decode_content=True)
