@@ -11,6 +11,7 @@ import pytest
 
 from bridle.endpoints import arespond, astream, connect, respond
 from bridle.endpoints.base import Answer, Endpoint, Request, Supports
+from bridle.endpoints.observing import Observation, observed_by
 from bridle.endpoints.scripted import Scripted
 from bridle.errors import EndpointError, RequestRefused
 from bridle.messages import Completion, Delta
@@ -172,3 +173,55 @@ def test_a_question_that_waits_for_its_turn_can_be_cancelled() -> None:
 
     run(ask)
     assert len(endpoint.requests) <= 2
+
+
+def test_who_watches_the_task_sees_what_its_question_does() -> None:
+    seen: list[Observation] = []
+
+    async def ask() -> None:
+        with observed_by(seen.append):
+            await arespond(Scripted(["yes"]), USER)
+        await arespond(Scripted(["no"]), USER)
+
+    run(ask)
+    assert [one.answer.text for one in seen if one.answer is not None] == ["yes"]
+
+
+def test_an_error_of_who_listens_ends_the_request_before_it_is_heard(
+    server: ModelServer, endpoint: Endpoint
+) -> None:
+    server.pause_s = 0.1
+
+    def listen(_: Delta) -> None:
+        raise ZeroDivisionError
+
+    async def ask() -> None:
+        with pytest.raises(ZeroDivisionError):
+            await arespond(endpoint, USER, on_delta=listen)
+        assert wait_until(server.broken.is_set)  # without the loop's help
+
+    run(ask)
+
+
+def test_a_time_limit_of_the_loop_ends_the_request(server: ModelServer, endpoint: Endpoint) -> None:
+    server.pause_s = 0.1
+
+    async def ask() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.15):
+                await arespond(endpoint, USER)
+        assert wait_until(server.broken.is_set)  # without the loop's help
+
+    run(ask)
+
+
+def test_a_stream_that_nobody_closes_ends_with_its_loop(server: ModelServer, endpoint: Endpoint) -> None:
+    server.pause_s = 0.1
+
+    async def peek() -> Delta | Completion:
+        async for piece in astream(endpoint, USER):
+            return piece
+        raise AssertionError
+
+    assert isinstance(run(peek), Delta)
+    assert wait_until(server.broken.is_set)

@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import aclosing, contextmanager, suppress
+from contextvars import copy_context
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -44,9 +45,10 @@ async def arespond(
         BridleError: as `respond` does.
     """
     run = _Run(endpoint, messages, tools, options, streams=on_delta is not None)
-    async for delta in run.deltas():
-        if on_delta is not None:
-            on_delta(delta)
+    async with aclosing(run.deltas()) as deltas:  # what `on_delta` raises ends the request, too
+        async for delta in deltas:
+            if on_delta is not None:
+                on_delta(delta)
     return run.completion
 
 
@@ -64,12 +66,9 @@ async def astream(
         BridleError: as `respond` does.
     """
     run = _Run(endpoint, messages, tools, options, streams=True)
-    deltas = run.deltas()
-    try:
+    async with aclosing(run.deltas()) as deltas:
         async for delta in deltas:
             yield delta
-    finally:
-        await deltas.aclose()
     yield run.completion
 
 
@@ -106,7 +105,8 @@ class _Run:
 
     async def deltas(self) -> AsyncGenerator[Delta, None]:
         """Run the question and yield what arrives; when this is left, the question has ended."""
-        thread = threading.Thread(target=self._work, name="bridle-ask", daemon=True)
+        work = copy_context().run  # who records here sees what is asked there
+        thread = threading.Thread(target=work, args=(self._work,), name="bridle-ask", daemon=True)
         thread.start()
         over = False
         try:
