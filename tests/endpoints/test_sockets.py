@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 from websockets.http11 import Request, Response
@@ -31,6 +33,7 @@ from servers.fake import Server, json_response, server, unused_url
 
 __all__ = ["server"]
 
+TLS = Path(__file__).parent.parent / "data" / "tls"
 Talk = Callable[[ServerConnection], None]
 
 
@@ -44,7 +47,9 @@ class Peer:
 
 
 @contextmanager
-def peer(talk: Talk, refuse: HTTPStatus | None = None) -> Generator[Peer]:
+def peer(
+    talk: Talk, refuse: HTTPStatus | None = None, trust: ssl.SSLContext | None = None
+) -> Generator[Peer]:
     one = Peer()
 
     def first(connection: ServerConnection, request: Request) -> Response | None:
@@ -57,10 +62,10 @@ def peer(talk: Talk, refuse: HTTPStatus | None = None) -> Generator[Peer]:
         finally:
             one.gone.set()
 
-    with serve(handle, "127.0.0.1", 0, process_request=first, ping_interval=None) as listening:
+    with serve(handle, "127.0.0.1", 0, ssl=trust, process_request=first, ping_interval=None) as listening:
         thread = threading.Thread(target=listening.serve_forever)
         thread.start()
-        one.url = f"ws://127.0.0.1:{listening.socket.getsockname()[1]}/llm"
+        one.url = f"{'wss' if trust else 'ws'}://127.0.0.1:{listening.socket.getsockname()[1]}/llm"
         try:
             yield one
         finally:
@@ -86,6 +91,33 @@ def test_texts_go_both_ways_and_the_key_goes_along() -> None:
     with peer(echo) as one, open_socket(one.url.replace("ws://", "http://"), quick()) as opened:
         assert opened.url == one.url
         assert "authorization" not in one.headers[0]
+
+
+def test_a_server_may_want_its_key_in_another_header() -> None:
+    http = Http("secret", key_header="X-Api-Key", headers={"X-Team": "blue"})
+    with peer(echo) as one, open_socket(one.url, http):
+        sent = one.headers[0]
+    assert (sent["x-api-key"], sent["x-team"], "authorization" in sent) == ("secret", "blue", False)
+
+
+def test_a_certificate_is_checked_unless_told_otherwise() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+    with peer(echo, trust=context) as one:
+        with pytest.raises(Unreachable, match="secure connection"):
+            open_socket(one.url, quick())
+        for http in (Http(ca_file=str(TLS / "cert.pem")), Http(verify=False)):
+            with open_socket(one.url.replace("wss://", "https://"), http) as opened:
+                opened.send("a")
+                assert opened.receive() == "a"
+
+
+def test_a_proxy_that_was_given_is_asked_for_every_host(server: Server) -> None:
+    server.routes["*"] = lambda _: json_response({}, 403)
+    for url in ("ws://127.0.0.1:1/llm", "ws://models.example:1/llm"):
+        with pytest.raises(EndpointError) as caught:
+            open_socket(url, Http(proxy=server.url, timeouts=Timeouts(connect_s=2.0)))
+        assert "nothing listens" not in caught.value.message
 
 
 def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,9 @@ One socket carries text messages both ways. Nothing here knows what is in them. 
 
 from __future__ import annotations
 
+import os
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
@@ -23,6 +25,7 @@ from bridle.errors import (
     RequestRefused,
     ServerCrashed,
     TimedOut,
+    Unreachable,
 )
 
 if TYPE_CHECKING:
@@ -183,6 +186,10 @@ def open_socket(url: str, http: Http) -> Socket:
         return Socket(url, http, connect(url, **_settings(url, http)))
     except WebSocketException as error:
         raise _refused(error, url, http) from error
+    except ssl.SSLError as error:
+        hint = "a local server usually speaks http, not https; else its certificate is not trusted here"
+        message = f"no secure connection to {url}: {error.reason}"
+        raise Unreachable(message, hint=hint, retryable=False, url=url) from error
     except OSError as error:
         raise from_foreign(error, url, http.start_hint) from error
     except ValueError as error:
@@ -194,20 +201,41 @@ def _settings(url: str, http: Http) -> dict[str, Any]:
     from websockets.uri import parse_uri
 
     settings: dict[str, Any] = {
-        "additional_headers": {"Authorization": f"Bearer {http.key}"} if http.key else None,
+        "additional_headers": _headers(http),
         "compression": None,
+        "proxy": http.proxy or True,
         "open_timeout": http.timeouts.connect_s,
         "close_timeout": CLOSE_S,
         "ping_interval": None,  # a server that computes may not answer pings for a long time
         "max_size": http.limit_bytes,
     }
-    if http.offline or is_loopback(url):
+    if url.startswith("wss://"):
+        settings["ssl"] = _trust(http)
+    if not http.proxy and (http.offline or is_loopback(url)):
         # A proxy of the environment can't reach this machine; and with a given socket no redirect leaves it.
         parts = parse_uri(url)
         plain = socket.create_connection((parts.host, parts.port), http.timeouts.connect_s)
         plain.settimeout(None)
         settings |= {"proxy": None, "sock": plain}
     return settings
+
+
+def _headers(http: Http) -> dict[str, str]:
+    if not http.key:
+        return dict(http.headers)
+    name, value = (http.key_header, http.key) if http.key_header else ("Authorization", f"Bearer {http.key}")
+    return {**http.headers, name: value}
+
+
+def _trust(http: Http) -> ssl.SSLContext:
+    is_folder = os.path.isdir(http.ca_file)
+    context = ssl.create_default_context(
+        cafile=None if is_folder else http.ca_file or None, capath=http.ca_file if is_folder else None
+    )
+    if not http.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _connect_function() -> Callable[..., AbstractContextManager[ClientConnection]]:
