@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from bridle.endpoints import respond
+from bridle.endpoints.asking import ConstraintChoice
 from bridle.endpoints.base import Embeds, ListsModels, Remembers, Request, Sampling
 from bridle.endpoints.cloud import OpenAIEndpoint, is_openai, open_openai
 from bridle.endpoints.cloud_endpoint import CloudEndpoint
@@ -33,9 +37,10 @@ from servers.fake_openai_cloud import FakeOpenAICloud
 
 __all__ = ["cloud"]
 
+CITY: dict[str, JSON] = {"city": {"type": "string"}}
 CLOSED: dict[str, JSON] = {
     "type": "object",
-    "properties": {"city": {"type": "string"}},
+    "properties": CITY,
     "required": ["city"],
     "additionalProperties": False,
 }
@@ -396,3 +401,38 @@ def test_families_are_found_by_the_longest_name() -> None:
     assert len(names) == len(set(names))
     for family in FAMILIES:
         assert all(family_of(name) is family for name in family.names)
+
+
+@pytest.mark.parametrize("constraint", ["schema", "tool"])
+def test_a_call_is_held_by_a_schema_or_by_strict_tools(
+    cloud: FakeOpenAICloud, constraint: ConstraintChoice
+) -> None:
+    cloud.calls = [("weather", '{"city": "", "days": null}')]
+    properties: dict[str, JSON] = {**CITY, "days": {"type": "integer"}}
+    parameters: dict[str, JSON] = {"type": "object", "properties": properties, "required": ["city"]}
+    tools = [ToolSpec("weather", "Tell the weather.", parameters)]
+    for endpoint in both(cloud):
+        turns = [Message("user", "hi")]
+        completion = respond(endpoint, turns, tools=tools, tool_choice="required", constraint=constraint)
+        assert completion.message.calls == (ToolCall("weather", {"city": ""}),)
+        assert completion.constraint.proof == "claimed"
+        assert endpoint.refused == {}
+
+
+def test_several_threads_may_ask_at_once(cloud: FakeOpenAICloud) -> None:
+    cloud.pause_s = 0.02
+    endpoint = opened(cloud)
+    stopped = threading.Event()
+
+    def ask(number: int) -> str:
+        request = replace(HELLO, messages=(Message("user", str(number)),))
+        if number % 2:
+            stopped.set()
+            return endpoint.complete(request, unheard).text
+        return endpoint.complete(request, unheard, stopped.is_set).finish
+
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(ask, range(6)))
+    assert found[1::2] == [cloud.text] * 3
+    assert found[::2] == ["cancelled"] * 3
+    endpoint.close()

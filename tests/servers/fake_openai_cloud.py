@@ -272,19 +272,21 @@ def _held(text: str, schema: dict[str, Any]) -> str:
         jsonschema.validate(json.loads(text), schema)
     except (ValueError, jsonschema.ValidationError):
         text = json.dumps(_least(schema))
+        jsonschema.validate(json.loads(text), schema)
     return text
 
 
 def _least(schema: dict[str, Any]) -> object:
-    if "enum" in schema:
-        return schema["enum"][0]
+    if "const" in schema or "enum" in schema:
+        return schema.get("const", (schema.get("enum") or [None])[0])
     if "anyOf" in schema:
-        return _least(schema["anyOf"][0])
-    kind = str(schema.get("type")).strip("[]'").split("'")[0]
+        branches: list[dict[str, Any]] = schema["anyOf"]
+        return None if {"type": "null"} in branches else _least(branches[0])
+    kind = str(schema.get("type"))
     if kind == "object":
         return {name: _least(schema["properties"][name]) for name in schema.get("required", ())}
     least: dict[str, object] = {"string": "", "integer": 0, "number": 0, "boolean": False, "array": []}
-    return least.get(kind)
+    return least.get(kind)  # null where several types may be
 
 
 def _chat_call(n: int, name: str, arguments: str) -> dict[str, Any]:

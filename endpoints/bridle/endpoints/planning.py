@@ -9,6 +9,7 @@ from bridle.endpoints.asking import Question
 from bridle.endpoints.base import Endpoint, Request
 from bridle.endpoints.budget import fitted
 from bridle.endpoints.ladder import Rung
+from bridle.endpoints.reading_back import reader_of
 from bridle.grammars import Bounds, Grammar, call_grammar
 from bridle.grammars.profiles import to_json_schema
 from bridle.grammars.quotes import enumerated
@@ -148,13 +149,12 @@ def _by_schema(endpoint: Endpoint, question: Question, *, on_prompt: bool) -> Pl
     """The whole answer is one JSON value that says which function is called with what."""
     syntax, wrapper = MemGPT("outer", JsonLayout()), question.wrapper
     quoted = [enumerated(tool, question.quotes) for tool in question.allowed]
-    schema, said = to_json_schema(
-        quoted,
-        endpoint.supports.schema_profile,
-        thoughts_key=THOUGHTS_KEY,
-        only=question.only,
-        bounds=question.bounds,
+    profile = endpoint.supports.schema_profile
+    (plain, _), (schema, said) = (
+        to_json_schema(quoted, form, thoughts_key=THOUGHTS_KEY, only=question.only, bounds=question.bounds)
+        for form in ("generic", profile)
     )
+    reader = reader_of(syntax.reader(question.tools), plain, profile)
     messages = _as_chat(question, syntax)
     request = Request(messages=messages)
     if on_prompt:
@@ -164,7 +164,7 @@ def _by_schema(endpoint: Endpoint, question: Question, *, on_prompt: bool) -> Pl
             control=wrapper.control,
             stop=wrapper.stop,
         )
-    return Plan(replace(request, schema=schema), claimed(said), syntax.reader(question.tools))
+    return Plan(replace(request, schema=schema), claimed(said), reader)
 
 
 def _by_tools(endpoint: Endpoint, question: Question, *, forced: bool) -> Plan:

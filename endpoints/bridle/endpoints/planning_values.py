@@ -8,6 +8,7 @@ from bridle.endpoints.asking import Question
 from bridle.endpoints.base import Endpoint, Request
 from bridle.endpoints.ladder import Rung, untried
 from bridle.endpoints.planning import PlainReader, Plan, claimed, held
+from bridle.endpoints.reading_back import reader_of
 from bridle.errors import InputError
 from bridle.grammars import check_gbnf, schema_grammar
 from bridle.grammars.profiles import to_json_schema
@@ -66,7 +67,8 @@ def plan_value(endpoint: Endpoint, question: Question, rung: Rung) -> Plan:
         wrapper = question.wrapper
         closing = wrapper.syntax.shape.think_close if wrapper.opens_thinking else ""
         request = _prompt(question, closing)
-    return Plan(replace(request, schema=sent), claimed(said), PlainReader())
+    reader = reader_of(PlainReader(), wishes.schema, endpoint.supports.schema_profile)
+    return Plan(replace(request, schema=sent), claimed(said), reader)
 
 
 def _prompt(question: Question, closing: str = "") -> Request:
