@@ -11,18 +11,20 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
+from types import MappingProxyType
 
 import pytest
 
 from bridle.endpoints import connect, respond
-from bridle.endpoints.base import Answer, NativeCall, Supports
+from bridle.endpoints.base import Answer, NativeCall, Sampling, Supports
 from bridle.endpoints.observing import Observation, observed_by
 from bridle.endpoints.recorder import FILE_NAME, Recorder, recording
 from bridle.endpoints.recording import asked_again
 from bridle.endpoints.scripted import Scripted
 from bridle.errors import ConfigError, InputError, RequestRefused, StoreCorrupt
 from bridle.messages import Message, ToolSpec
-from servers.fake import ModelServer, model_server
+from servers.fake import ModelServer, json_response, model_server
 
 LAMP = ToolSpec("lamp", "", {"type": "object", "properties": {"on": {"type": "boolean"}}, "required": ["on"]})
 USER = [Message("user", "It is dark")]
@@ -207,3 +209,49 @@ def test_it_is_on_unless_the_config_file_says_no(tmp_path: Path, monkeypatch: py
 def test_without_it_nothing_is_written(home: Path) -> None:
     respond(Scripted(["yes"]), USER)
     assert not list(home.rglob(FILE_NAME))
+
+
+def test_a_new_file_is_made_by_whoever_comes_first(tmp_path: Path) -> None:
+    seen = observation()
+    for attempt in range(8):
+        start = Barrier(8)
+
+        def first(file: Path, start: Barrier = start) -> int:
+            start.wait()
+            return Recorder(file).write(seen)
+
+        with ThreadPoolExecutor(8) as pool:
+            numbers = list(pool.map(first, [tmp_path / f"{attempt}.db"] * 8))
+        assert sorted(numbers) == list(range(1, 9))
+
+
+def test_small_rows_fill_the_file_up_to_its_limit_and_no_further(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / FILE_NAME, megabytes=1)
+    seen = observation()
+    for _ in range(300):
+        recorder.write(replace(seen, wire=os.urandom(1500)))
+    assert len(recorder.entries(1000)) < 300
+    assert (1 << 20) * 0.7 < recorder.file.stat().st_size < (1 << 20) + (64 << 10)
+
+
+def test_what_cannot_be_written_disturbs_nobody_and_is_said_once(
+    recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    odd = Sampling(extra=MappingProxyType({"mirostat": 2}))
+    with observed_by(recorder.observe):
+        for _ in range(2):
+            assert respond(Scripted(["yes"]), USER, sampling=odd).message.content == "yes"
+    assert caplog.text.count("could not be written") == 1
+
+
+def test_a_key_that_the_server_repeats_is_not_recorded(recorder: Recorder, server: ModelServer) -> None:
+    server.routes["POST /v1/chat/completions"] = lambda call: json_response(
+        {"seen": call.headers["authorization"], "choices": [{"message": {"content": "yes"}}]}
+    )
+    endpoint = connect(f"openai:m@{server.url}", api_key="sk-very-secret")
+    with observed_by(recorder.observe):
+        respond(endpoint, USER)
+    endpoint.close()
+    wire = base64.b64decode(str(recorder.body(1)["wire"]))
+    assert b"Bearer ***" in wire
+    assert b"sk-very-secret" not in wire

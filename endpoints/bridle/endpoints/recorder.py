@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import cast
 
 from bridle.endpoints.config import home, load_config
+from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.endpoints.observing import Observation, observed_by
 from bridle.endpoints.recording import written
-from bridle.errors import InputError, StoreCorrupt, StoreUnwritable
+from bridle.errors import BridleError, InputError, StoreCorrupt, StoreUnwritable
 from bridle.messages import JSON
 
 __all__ = ["FILE_NAME", "Entry", "Recorder", "recording"]
@@ -79,22 +80,26 @@ class Recorder:
         self.file = file
         self._most_bytes = megabytes << 20
         self._lock = threading.Lock()
+        self._is_said = False
 
     def observe(self, seen: Observation) -> None:
-        """Write a row; what goes wrong is logged and goes no further."""
+        """Write a row; what goes wrong is logged, once, and goes no further."""
         try:
             self.write(seen)
-        except (sqlite3.Error, OSError) as error:
-            _log.warning("the flight recorder %s could not be written: %s", self.file, error)
+        except (sqlite3.Error, OSError, BridleError, TypeError, ValueError, RecursionError) as error:
+            level = logging.DEBUG if self._is_said else logging.WARNING
+            self._is_said = True
+            _log.log(level, "the flight recorder %s could not be written: %s", self.file, error)
 
     def write(self, seen: Observation) -> int:
         """Write a row and return its number.
 
         Raises:
             sqlite3.Error, OSError: when that cannot be done.
+            BridleError, TypeError, ValueError, RecursionError: for what cannot be written as JSON.
         """
         body = written(seen)
-        body["wire"] = base64.b64encode(seen.wire).decode("ascii")
+        body["wire"] = base64.b64encode(_wire(seen)).decode("ascii")
         packed = zlib.compress(json.dumps(body, ensure_ascii=True).encode(), 1)
         row = (
             seen.started, seen.seconds, seen.endpoint.name, seen.endpoint.model, seen.question.wrapper.name,
@@ -148,14 +153,21 @@ class Recorder:
             return gone
 
     def _shrink(self, db: sqlite3.Connection) -> None:
-        total = db.execute("SELECT coalesce(sum(size), 0) FROM exchanges").fetchone()[0]
-        if total <= self._most_bytes:
+        """Let the oldest rows go where the pages in use exceed the limit; what they leave is used again."""
+        pages, free, size = (
+            int(db.execute(f"PRAGMA {name}").fetchone()[0])
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        excess = (pages - free) * size - self._most_bytes
+        if excess <= 0:
             return
-        for number, size in db.execute("SELECT id, size FROM exchanges ORDER BY id").fetchall():
-            if total <= KEPT * self._most_bytes:
+        excess += int((1 - KEPT) * self._most_bytes)
+        last = 0
+        for last, row_bytes in db.execute("SELECT id, size FROM exchanges ORDER BY id"):
+            excess -= row_bytes
+            if excess <= 0:
                 break
-            db.execute("DELETE FROM exchanges WHERE id = ?", (number,))
-            total -= size
+        db.execute("DELETE FROM exchanges WHERE id <= ?", (last,))
 
     def _open(self) -> sqlite3.Connection:
         if not self.file.exists():
@@ -166,9 +178,8 @@ class Recorder:
         db.execute("PRAGMA synchronous = NORMAL")
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
-            db.execute(_TABLE)
-            db.execute(f"PRAGMA user_version = {SCHEMA}")
-        elif version != SCHEMA:
+            version = _create(db)
+        if version != SCHEMA:
             db.close()
             raise sqlite3.DatabaseError(f"it has the schema {version}, and this version writes {SCHEMA}")
         return db
@@ -205,6 +216,24 @@ def recording(directory: Path | None = None) -> Generator[Recorder | None, None,
     recorder = Recorder((directory or home()) / FILE_NAME, megabytes=settings.max_megabytes or MEGABYTES)
     with observed_by(recorder.observe):
         yield recorder
+
+
+def _create(db: sqlite3.Connection) -> int:
+    """Make the table, unless somebody else has just made it, and return the file's version."""
+    with db:
+        db.execute("BEGIN IMMEDIATE")
+        version = int(db.execute("PRAGMA user_version").fetchone()[0])
+        if version == 0:
+            db.execute(_TABLE)
+            db.execute(f"PRAGMA user_version = {SCHEMA}")
+    return version or SCHEMA
+
+
+def _wire(seen: Observation) -> bytes:
+    """What the server sent, without the key, which some repeat."""
+    if not isinstance(seen.endpoint, HttpEndpoint):
+        return seen.wire
+    return seen.endpoint.http.clean(seen.wire.decode("latin-1")).encode("latin-1")
 
 
 def _outcome(seen: Observation) -> str:
