@@ -70,7 +70,8 @@ HERMES = (
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
     log = tmp_path_factory.mktemp("llama-server") / "log.txt"
-    with llama_server(log, "-c", "8192", "-np", "4", "--slots") as server:
+    # A connection that is kept open holds one of the server's threads for five seconds; it has eight.
+    with llama_server(log, "-c", "8192", "-np", "4", "--slots", "--threads-http", "24") as server:
         yield server
 
 
