@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import inspect
+import ssl
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +18,8 @@ from bridle.errors import (
     ContextOverflow,
     EndpointError,
     RequestRefused,
+    ServerCrashed,
+    StreamTruncated,
     Unreachable,
 )
 from servers.fake import recorded
@@ -176,6 +180,7 @@ def test_every_foreign_error_has_a_meaning_here(error: Exception) -> None:
     [
         (requests.exceptions.ConnectTimeout("slow"), "in time"),
         (requests.exceptions.SSLError("wrong version number"), "secure"),
+        (ssl.SSLCertVerificationError("self-signed certificate"), "secure"),
         (requests.exceptions.ProxyError("no proxy"), "the proxy gives no way"),
     ],
 )
@@ -183,6 +188,22 @@ def test_unreachable_has_its_kinds(error: Exception, says: str) -> None:
     found = from_foreign(error, URL)
     assert isinstance(found, Unreachable)
     assert says in found.message
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ssl.SSLEOFError("EOF occurred"), ServerCrashed),
+        (ConnectionResetError("reset"), ServerCrashed),
+        (http.client.IncompleteRead(b"", 5), StreamTruncated),
+        (requests.exceptions.SSLError("bad record"), BadResponse),
+        (TimeoutError("late"), BadResponse),
+    ],
+)
+def test_what_broke_within_an_answer_was_reached(error: Exception, kind: type[EndpointError]) -> None:
+    found = from_foreign(error, URL, begun=True)
+    assert type(found) is kind
+    assert "dropped" not in found.facts
 
 
 def test_a_mistake_in_a_program_is_not_the_networks() -> None:

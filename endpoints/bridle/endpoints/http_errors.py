@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
+from ssl import SSLEOFError
 from types import MappingProxyType
 
 from bridle.endpoints.overflow_words import overflow
@@ -137,14 +138,15 @@ def from_foreign(error: Exception, url: str, start_hint: str = "", *, begun: boo
     for one in causes:
         vars(one).pop("request", None)
     chain = " ".join(f"{type(one).__name__} {one}" for one in causes)
-    return _no_connection(error, chain, url, start_hint) or _broken(error, causes, url, begun)
+    found = None if begun else _no_connection(error, chain, url, start_hint)
+    return found or _broken(error, causes, url, begun)
 
 
 def _no_connection(error: Exception, chain: str, url: str, start_hint: str) -> EndpointError | None:
     """The error for a connection that did not come about, by the names and words of a chain of exceptions."""
     start = start_hint or "start the server, or correct host and port"
     address = "/".join(url.split("/", 3)[:3])
-    if "SSLError" in chain or "CertificateError" in chain:
+    if any(name in chain for name in ("SSLError", "CertificateError", "SSLCertVerificationError")):
         return Unreachable(
             f"no secure connection to {url}: {_shown(str(error))}",
             hint="a local server usually speaks http, not https; else its certificate is not trusted here",
@@ -172,7 +174,7 @@ def _broken(error: Exception, causes: list[BaseException], url: str, begun: bool
     """The error for a connection that ended where it should not."""
     hint = "the server may have crashed or restarted: look at its log"
     said = _shown(str(error))
-    if any(isinstance(one, (RemoteDisconnected, ConnectionError)) for one in causes):
+    if any(isinstance(one, (RemoteDisconnected, ConnectionError, SSLEOFError)) for one in causes):
         found = ServerCrashed(
             f"the connection to {url} broke off: {said}", hint=hint, retryable=True, url=url
         )
