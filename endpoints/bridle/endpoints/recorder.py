@@ -162,12 +162,13 @@ class Recorder:
         if excess <= 0:
             return
         excess += int((1 - KEPT) * self._most_bytes)
-        last = 0
-        for last, row_bytes in db.execute("SELECT id, size FROM exchanges ORDER BY id"):
-            excess -= row_bytes
-            if excess <= 0:
-                break
-        db.execute("DELETE FROM exchanges WHERE id <= ?", (last,))
+        total = 0
+        for number, row_bytes in db.execute("SELECT id, size FROM exchanges ORDER BY id").fetchall():
+            total += row_bytes
+            if total >= excess:
+                db.execute("DELETE FROM exchanges WHERE id <= ?", (number,))
+                return
+        db.execute("DELETE FROM exchanges")
 
     def _open(self) -> sqlite3.Connection:
         if not self.file.exists():
