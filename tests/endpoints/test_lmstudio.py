@@ -248,11 +248,24 @@ def test_calls_have_the_names_that_the_tools_were_given(studio: FakeLMStudio) ->
     assert studio.asked["tool_choice"] == "required"
 
 
+def test_the_fake_holds_a_schema_in_a_chat_alone(studio: FakeLMStudio) -> None:
+    endpoint = opened(studio)
+    form: JSON = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "integer"}}}
+    for route, name in (("completions", "prompt"), ("chat/completions", "messages")):
+        body: dict[str, JSON] = {"model": "m", "response_format": form, name: []}
+        call = HttpCall(f"{studio.url}/v1/{route}", body)
+        piece = endpoint.driver.read(endpoint.http.ask(call))
+        assert piece is not None
+        assert piece.text == (studio.text if route == "completions" else "0")
+    endpoint.close()
+
+
 def test_a_named_tool_is_sent_alone(studio: FakeLMStudio) -> None:
     other = ToolSpec("other", "Does something else", {"type": "object", "properties": {}})
     answer = ask(studio, Request(messages=CHAT.messages, tools=(other, TOOL), tool_choice="getTime"))
     assert [one["function"]["name"] for one in studio.asked["tools"]] == ["getTime"]
     assert (studio.asked["tool_choice"], answer.dropped) == ("required", ())
+    assert [one.name for one in answer.calls] == ["getTime"]
 
 
 def test_only_llama_cpp_can_be_made_to_call_a_tool(studio: FakeLMStudio) -> None:

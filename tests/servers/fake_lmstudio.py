@@ -157,12 +157,22 @@ class FakeLMStudio(ModelServer):
             if refused is not None:
                 return refused
             length = model.context // 2
-        if body.get("tools") and body.get("tool_choice") != "none" and self.calls:
-            return self._call(bool(body.get("stream")))
+        if body.get("tools") and (
+            self.calls or (body.get("tool_choice") == "required" and model.form == "gguf")
+        ):
+            return self._called(body)
         text = self.text
-        if form["type"] == "json_schema":
+        if form["type"] == "json_schema" and "messages" in body:
             text = held_by_schema(form["json_schema"]["schema"], text)
         return self._say(body, text, length)
+
+    def _called(self, body: Mapping[str, Any]) -> Response:
+        """Answer with the calls that a test gave, or else with one of the first tool."""
+        given, tool = self.calls, body["tools"][0]["function"]
+        self.calls = given or [(tool["name"], json.loads(held_by_schema(tool["parameters"], "")))]
+        response = self._call(bool(body.get("stream")))
+        self.calls = given
+        return response
 
     def _too_long(self, length: int, context: int, stream: bool) -> Response | None:
         if self.overflow == "middle":
