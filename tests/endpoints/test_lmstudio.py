@@ -328,6 +328,15 @@ def test_a_model_that_the_first_request_loads_is_looked_at_again(studio: FakeLMS
     endpoint.close()
 
 
+def test_a_server_that_never_tells_the_window_is_not_asked_each_time(studio: FakeLMStudio) -> None:
+    studio.version = "0.2"
+    endpoint = opened(studio)
+    for _ in range(3):
+        assert endpoint.complete(CHAT).text == studio.text
+    assert sum(seen.path == "/v1/models" for seen in studio.seen) == 2
+    endpoint.close()
+
+
 def test_a_model_is_loaded_with_the_window_that_was_asked_for(studio: FakeLMStudio) -> None:
     endpoint = opened(studio, "other", context_tokens=3000)
     endpoint.complete(CHAT)

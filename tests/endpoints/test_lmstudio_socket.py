@@ -252,6 +252,13 @@ def test_a_model_that_is_not_in_memory_is_loaded_first(studio: FakeLMStudio) -> 
     endpoint.close()
 
 
+def test_counting_loads_the_model(studio: FakeLMStudio) -> None:
+    endpoint = opened(studio, "other")
+    assert endpoint.count_tokens(prompt()) == len("<|user|>Hello")
+    assert (studio.catalogue[1].context, endpoint.context_tokens) == (4096, 4096)
+    endpoint.close()
+
+
 def test_cancelling_does_not_wait_for_the_model_to_load(studio: FakeLMStudio) -> None:
     endpoint = opened(studio, "other")
     answer = endpoint.complete(prompt(), None, lambda: True)
@@ -497,6 +504,7 @@ def test_embeddings_of_a_text_that_is_too_long_are_refused(
     assert endpoint.embed(["x" * 100]).vectors == ((100.0, 1.0),)
     with pytest.raises(ContextOverflow, match="101 tokens exceeds the window of 100"):
         endpoint.embed(["short", "x" * 101])
+    assert endpoint.embed(["short"]).vectors == ((5.0, 1.0),)
 
 
 def test_the_embeddings_of_the_config_come_from_the_model_that_it_names(studio: FakeLMStudio) -> None:
@@ -505,6 +513,7 @@ def test_the_embeddings_of_the_config_come_from_the_model_that_it_names(studio: 
     endpoint = connect(entry)
     assert isinstance(endpoint, LMStudioEndpoint)
     endpoint.embed(["a"])
+    assert studio.catalogue[3].context == 4096
     assert studio.seen[-1].body["model"] == "text-embedding-other"
     endpoint.close()
 

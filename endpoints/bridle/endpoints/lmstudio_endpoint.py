@@ -29,7 +29,6 @@ from bridle.errors import (
     ContextOverflow,
     EndpointError,
     MissingExtra,
-    RequestRefused,
     StreamTruncated,
     Unreachable,
 )
@@ -53,6 +52,8 @@ class LMStudioEndpoint(HttpEndpoint):
         """Why prompts do not go over the websocket, in words; empty when they do."""
         self._session = Session(driver.root, http)
         self._tried_socket = False
+        self._looked_again = False
+        self._embedder: Listed | None = None
         self._asked_window = context_tokens
 
     def discover(self) -> None:
@@ -81,14 +82,18 @@ class LMStudioEndpoint(HttpEndpoint):
         answer = super().complete(request, on_text, should_stop)
         if request.prompt and self.studio.with_socket:
             return replace(answer, sent_as=(CONSTRAINT,) if is_held(answer.sent) else ())
-        if self._context_tokens is None:
+        if self._context_tokens is None and not self._looked_again:
             self._learn_window()
         return replace(answer, calls=own_names(answer.calls, request.tools))
 
     def count_tokens(self, request: Request) -> int | None:
-        """Count the prompt's tokens over the websocket; messages only when they have nothing but text."""
+        """Count the prompt's tokens over the websocket; messages only when they have nothing but text.
+
+        The model is loaded for it, unless it is in memory.
+        """
         if not self.studio.with_socket:
             return None
+        self._load_first(None)
         model = self.studio.instance or self.model
         if request.prompt:
             return count_tokens(self._session, model, self.studio.prompt_text(request))
@@ -196,10 +201,11 @@ class LMStudioEndpoint(HttpEndpoint):
         return Listed(text_at(answer, "instance_id"), model, True, window)
 
     def _learn_window(self) -> None:
-        """Look again at a model that the first request has loaded."""
+        """Look again, once, at a model that the first request has loaded."""
+        self._looked_again = True
         try:
             found = self.studio.discover(self.http.ask, self._model)
-        except (RequestRefused, BadResponse):
+        except EndpointError:
             return  # it has answered, so it can be asked without its window being known
         self.found = found
         self._context_tokens = found.context_tokens
@@ -215,17 +221,15 @@ class LMStudioEndpoint(HttpEndpoint):
         """Refuse a text that the model of embeddings would read in part; a token has a byte at least."""
         if not self.studio.with_socket or not self.embedding_model:
             return
-        listed = self.studio.list_models(self.http.ask)
-        model = next((one for one in listed if self.embedding_model in (one.name, one.key)), None)
-        window = model and (model.context_tokens or model.trained_tokens)
-        long = [text for text in texts if window and len(text.encode()) >= window]
-        if not window or not long:
-            return
         session = Session(self.studio.root, self.http, "embedding")
         with closing(session):
-            for text in long:
-                length = count_tokens(session, self.embedding_model, text)
-                if length > window:
+            self._embedder = self._embedder or load(session, self.embedding_model)
+            window = self._embedder.context_tokens or self._embedder.trained_tokens
+            for text in texts if window else ():
+                length = len(text.encode())
+                if window and length >= window:
+                    length = count_tokens(session, self._embedder.name, text)
+                if window and length > window:
                     raise ContextOverflow(
                         f"a text of {length} tokens exceeds the window of {window} of {self.embedding_model}",
                         hint="split the text",
