@@ -1,10 +1,14 @@
-"""What docs/endpoints.md shows is true: its driver runs, its config file is read, every kind is named."""
+"""What the pages on endpoints show is true: their code runs, their specs mean something."""
 
 from __future__ import annotations
 
 import re
+import runpy
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+import pytest
 
 from bridle.endpoints.base import Request, Supports
 from bridle.endpoints.config import load_config
@@ -16,15 +20,22 @@ from servers.fake import Server, json_response, server
 
 __all__ = ["server"]
 
-PAGE = (Path(__file__).parents[2] / "docs" / "endpoints.md").read_text("utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = [
+    DOCS / "endpoints.md",
+    DOCS / "doctor.md",
+    DOCS / "logs.md",
+    *sorted((DOCS / "servers").glob("*.md")),
+]
+WITHOUT_PAGE = {"embedded", "llamacpp", "scripted"}
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
 
 
 def test_the_driver_of_the_guide_runs(server: Server) -> None:
-    code = next(block for block in blocks("python") if "class KoboldCpp" in block)
+    code = next(block for block in blocks(DOCS / "drivers.md", "python") if "class KoboldCpp" in block)
     driver = code[code.index("class KoboldCpp") : code.index("endpoint =")]
     assert len([line for line in driver.splitlines() if line.strip()]) <= 30
     names: dict[str, Any] = {}
@@ -42,22 +53,36 @@ def test_the_driver_of_the_guide_runs(server: Server) -> None:
     endpoint.close()
 
 
-def test_the_config_file_of_the_guide_is_read(tmp_path: Path) -> None:
-    file = tmp_path / "config.toml"
-    file.write_text(blocks("toml")[0], "utf-8")
-    config = load_config(file)
-    assert set(config.endpoints) == {"studio", "mine"}
-    assert config.default_endpoint == "studio"
+def test_the_table_of_kinds_is_that_of_the_drivers() -> None:
+    maker = runpy.run_path(str(DOCS / "make_endpoint_table.py"))
+    made = cast("Callable[[], str]", maker["updated"])()
+    assert made == (DOCS / "endpoints.md").read_text("utf-8"), "run python docs/make_endpoint_table.py"
 
 
-def test_the_guide_names_every_kind_and_its_address() -> None:
+def test_every_kind_has_a_page_that_names_its_address() -> None:
     for name, kind in KINDS.items():
-        assert f"`{name}" in PAGE
-        assert kind.default_url in PAGE
+        if name in WITHOUT_PAGE:
+            continue
+        page = (DOCS / "servers" / f"{name}.md").read_text("utf-8")
+        assert kind.default_url.removeprefix("http://127.0.0.1") in page, name
+        assert f"servers/{name}.md" in (DOCS / "endpoints.md").read_text("utf-8")
 
 
-def test_every_spec_in_a_command_of_the_guide_has_a_meaning() -> None:
-    specs = re.findall(r"--endpoint (\S+)$", "".join(blocks("console")), re.MULTILINE)
-    assert len(specs) >= 7
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_command_of_a_page_means_something(page: Path) -> None:
+    commands = re.findall(r"^\$ bridle (.+)$", "".join(blocks(page, "console")), re.MULTILINE)
+    specs = re.findall(r"--endpoint (\S+)", " ".join(commands))
     for spec in specs:
-        assert parse_spec(spec).kind in KINDS
+        kind = parse_spec(spec.strip("'\"")).kind
+        assert kind in (*KINDS, "", "auto"), spec
+    assert commands
+
+
+@pytest.mark.parametrize("page", [DOCS / "logs.md", DOCS / "configuration.md"], ids=lambda page: page.stem)
+def test_every_config_file_of_a_page_is_read(page: Path, tmp_path: Path) -> None:
+    files = [block for block in blocks(page, "toml") if block.startswith("schema")]
+    assert files
+    for number, block in enumerate(files):
+        file = tmp_path / f"{number}.toml"
+        file.write_text(block, "utf-8")
+        assert load_config(file).file == file

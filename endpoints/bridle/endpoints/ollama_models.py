@@ -25,6 +25,7 @@ __all__ = [
     "ask_shown",
     "ask_version",
     "first_model",
+    "is_same_model",
     "loaded_context",
     "no_model",
     "read_shown",
