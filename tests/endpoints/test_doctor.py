@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import pytest
 
 from bridle.cli import main
+from bridle.endpoints.base import Answer, NativeCall, Request, Supports
 from bridle.endpoints.config import load_config
 from bridle.endpoints.connect import connect
 from bridle.endpoints.doctor import Diagnosis, Finding, examine
-from bridle.errors import AuthError, Unreachable
+from bridle.endpoints.doctor_canaries import Patient
+from bridle.endpoints.scripted import Scripted
+from bridle.errors import (
+    AuthError,
+    EndpointError,
+    RateLimited,
+    RequestRefused,
+    ServerBusy,
+    TimedOut,
+    Unreachable,
+)
+from bridle.messages import Usage
 from servers.fake import Server, json_response, unused_url
 from servers.kinds import make_fake
 
@@ -131,3 +143,102 @@ def test_a_server_on_which_calls_fail_is_a_failure(capsys: pytest.CaptureFixture
     with fake("openai") as server:
         assert main(["doctor", f"openai@{server.url}"]) == 1
     assert "calls fail here" in capsys.readouterr().err
+
+
+class Told(Scripted):
+    """Says what a function makes of the request."""
+
+    def __init__(
+        self, say: Callable[[Request], Answer], supports: Supports, window: int | None = None
+    ) -> None:
+        super().__init__([], supports=supports, window=window)
+        self._say = say
+
+    def complete(
+        self,
+        request: Request,
+        on_text: Callable[[str], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> Answer:
+        self.requests.append(request)
+        return self._say(request)
+
+
+CHAT = Supports(
+    chat=True, json_schema=True, json_mode=True, tools=True, forced=True, named=True, seed=True, parallel=True
+)
+
+
+def hello(_: Request) -> Answer:
+    return Answer("Hello!", usage=Usage(5, 2))
+
+
+def test_a_model_that_thinks_until_the_limit_breaks_no_promise() -> None:
+    seen = verdicts(examine(Told(lambda _: Answer("", "length", thoughts="Hm. " * 20), CHAT)))
+    for name in ("schema in a chat", "forced tool", "named tool", "JSON mode"):
+        assert seen[name] == "claimed"
+    opened = verdicts(examine(Told(lambda _: Answer("<think>Hm. Hm.", "length"), CHAT)))
+    assert opened["schema in a chat"] == "claimed"
+
+
+@pytest.mark.parametrize("error", [ServerBusy("busy"), RateLimited("slower"), TimedOut("too long")])
+def test_a_server_that_has_no_time_breaks_no_promise(error: EndpointError) -> None:
+    def refuse(_: Request) -> Answer:
+        raise error
+
+    found = examine(Told(refuse, CHAT))
+    assert "violated" not in verdicts(found).values()
+    assert found.valid == 0
+
+
+def test_a_model_that_calls_what_it_sees_unless_told_not_to_is_not_forced() -> None:
+    def eager(request: Request) -> Answer:
+        told_not_to = "not call" in request.messages[0].content
+        if not request.tools or told_not_to:
+            return hello(request)
+        return Answer("", calls=(NativeCall(request.tools[-1].name),))
+
+    seen = verdicts(examine(Told(eager, CHAT)))
+    assert (seen["forced tool"], seen["named tool"]) == ("violated", "violated")
+
+
+def test_json_mode_is_asked_for_as_openai_wants_it() -> None:
+    def strict(request: Request) -> Answer:
+        if request.json_mode and "JSON" not in request.messages[0].content:
+            raise RequestRefused("'messages' must contain the word 'json'", status=400)
+        return Answer("{}" if request.json_mode else "Hello!")
+
+    assert verdicts(examine(Told(strict, CHAT)))["JSON mode"] == "proven"
+
+
+@pytest.mark.parametrize(("overhead", "verdict"), [(2, "proven"), (5, "violated")])
+def test_a_template_around_a_raw_prompt_is_seen(overhead: int, verdict: str) -> None:
+    def counting(request: Request) -> Answer:
+        n_chars = sum(len(segment.text) for segment in request.prompt)
+        return Answer("Hello!", usage=Usage(-(-n_chars // 4) + overhead, 2))
+
+    assert verdicts(examine(Told(counting, Supports(prompt=True, parallel=True))))["raw prompt"] == verdict
+
+
+@pytest.mark.parametrize(("reason", "verdict"), [("max_seconds", "claimed"), ("stop", "violated")])
+def test_a_long_prompt_that_takes_too_long_shows_nothing(reason: str, verdict: str) -> None:
+    def slow(request: Request) -> Answer:
+        assert request.max_seconds is not None
+        return Answer("", "length" if reason == "max_seconds" else "stop", reason)
+
+    supports = Supports(chat=True, parallel=True, overflow="error")
+    assert verdicts(examine(Told(slow, supports, window=512)))["overflow is told"] == verdict
+
+
+def test_the_two_made_up_words_share_nothing() -> None:
+    for _ in range(50):
+        patient = Patient(Told(hello, CHAT))
+        assert not set(patient.word) & set(patient.other)
+
+
+def test_a_field_whose_answer_was_all_thinking_is_unknown() -> None:
+    thinking = {"choices": [{"message": {"content": "", "reasoning": "Hm."}, "finish_reason": "length"}]}
+    with fake("openai") as server:
+        server.routes["POST /v1/chat/completions"] = lambda _: json_response(thinking)
+        found = diagnosed("openai", server)
+    assert {one.reading for one in found.fields if "chat" in one.route} == {"unknown"}

@@ -30,6 +30,8 @@ Verdict = Literal["proven", "claimed", "violated", "absent"]
 """Seen to be so; said to be so and not tried; said to be so and seen not to be; neither said nor seen."""
 
 CALLS = 3
+MAX_SECONDS = 60.0
+"""Of one call: on a slow processor reading the tools takes longer than a canary may."""
 FATAL = (AuthError, ModelNotFound, Unreachable)
 
 
@@ -87,7 +89,7 @@ def _tried(canary: Callable[[], Outcome], claimed: bool) -> tuple[Verdict, str]:
     except FATAL:
         raise
     except (EndpointError, InputError) as error:
-        seen, detail = False, error.message
+        seen, detail = None if error.retryable else False, error.message
     if seen is None:
         return "claimed" if claimed else "absent", detail
     if seen:
@@ -129,6 +131,7 @@ def _valid_calls(endpoint: Endpoint, constraint: ConstraintChoice) -> int:
                 tool_choice="required",
                 constraint=constraint,
                 max_tokens=256,
+                max_seconds=MAX_SECONDS,
                 retries=0,
             )
         except FATAL:

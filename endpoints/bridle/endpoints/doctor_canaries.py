@@ -17,14 +17,24 @@ from bridle.endpoints.choose import choose
 from bridle.errors import ContextOverflow, PromptTruncated
 from bridle.grammars import choice_grammar
 from bridle.messages import JSON, Message, ToolSpec
+from bridle.wrappers import Segment
 
 __all__ = ["CANARIES", "Outcome", "Patient"]
 
 SAY = Message("user", "Say hello.")
+NO_CALL = Message("user", "Say hello. Do not call a function.")
+"""With this a model that is not made to call does not do it by itself."""
+NO_JSON = Message("user", "Say hello in plain words, and not in JSON.")
+"""OpenAI's JSON mode is refused where no message has the word in it."""
+NONSENSE = Message("user", "Say twenty words at random that have nothing to do with each other.")
+"""The answers to this differ, where a greeting is the same with many seeds."""
 MAX_TOKENS = 24
 MAX_SECONDS = 20.0
 LARGEST_WINDOW = 40_000
 """A prompt to overflow a larger window would take a server without a quick answer minutes to read."""
+MOST_FOR_A_LETTER = 3
+"""Tokens of a prompt of one letter: a mark of the beginning, a blank, the letter; any template has more."""
+STILL = "it was still thinking at the limit"
 _LETTERS = "bcdfghjklmnpqrstvwxz"
 
 Outcome = tuple[bool | None, str]
@@ -36,8 +46,8 @@ class Patient:
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self.chosen = choose(endpoint)
-        self.word = "".join(random.sample(_LETTERS, 5))
-        self.other = "".join(random.sample(_LETTERS, 5))
+        letters = "".join(random.sample(_LETTERS, 10))
+        self.word, self.other = letters[:5], letters[5:]
 
     def claims(self, name: str) -> bool:
         """Whether the endpoint says that it can do what a canary tries."""
@@ -61,11 +71,11 @@ class Patient:
         }
         return claimed.get(name, True)
 
-    def prompt(self, **constraint: Any) -> Request:
+    def prompt(self, question: Message = SAY, **constraint: Any) -> Request:
         """A short question on the prompt route."""
         wrapper = self.chosen.wrapper
         request = Request(
-            prompt=wrapper.render([SAY]),
+            prompt=wrapper.render([question]),
             control=wrapper.control,
             stop=wrapper.stop,
             max_tokens=MAX_TOKENS,
@@ -73,14 +83,15 @@ class Patient:
         )
         return replace(request, **constraint)
 
-    def chat(self, **constraint: Any) -> Request:
+    def chat(self, question: Message = SAY, **constraint: Any) -> Request:
         """The same question on the chat route."""
-        request = Request(messages=(SAY,), max_tokens=MAX_TOKENS, max_seconds=MAX_SECONDS)
+        request = Request(messages=(question,), max_tokens=MAX_TOKENS, max_seconds=MAX_SECONDS)
         return replace(request, **constraint)
 
-    def easy(self, **wishes: Any) -> Request:
+    def easy(self, question: Message = SAY, **wishes: Any) -> Request:
         """The question on whichever route there is."""
-        return self.prompt(**wishes) if self.endpoint.supports.prompt else self.chat(**wishes)
+        put = self.prompt if self.endpoint.supports.prompt else self.chat
+        return put(question, **wishes)
 
     def ask(self, request: Request) -> Answer:
         """Ask on the endpoint itself."""
@@ -106,18 +117,18 @@ class Patient:
         """Whether a text is the one object of the schema."""
         try:
             return bool(json.loads(text) == {self.word: self.other})
-        except ValueError:
+        except (ValueError, RecursionError):
             return False
 
 
 def _raw_prompt(patient: Patient) -> Outcome:
     if not patient.endpoint.supports.prompt:
         return None, "this kind has no such route"
-    answer = patient.ask(replace(patient.prompt(max_tokens=1), prompt=patient.prompt().prompt[:1]))
-    counted, sent = answer.usage.prompt_tokens, len(patient.prompt().prompt[0].text)
+    answer = patient.ask(replace(patient.prompt(max_tokens=1), prompt=(Segment("a"),)))
+    counted = answer.usage.prompt_tokens
     if counted == 0:
         return None, "the server does not count the prompt"
-    return counted <= sent + 2, f"{sent} characters were {counted} tokens"
+    return counted <= MOST_FOR_A_LETTER, f"one letter was {counted} tokens"
 
 
 def _chat(patient: Patient) -> Outcome:
@@ -147,6 +158,8 @@ def _prompt_schema(patient: Patient) -> Outcome:
     if not patient.claims("schema in a prompt"):
         return None, "this kind takes none"
     answer = patient.ask(patient.prompt(schema=patient.schema, max_tokens=64))
+    if _still_thinks(answer):
+        return None, STILL
     held, wanted = patient.is_object(answer.text), json.dumps({patient.word: patient.other})
     return held, f"{wanted} came back" if held else _said(answer, wanted)
 
@@ -155,6 +168,8 @@ def _chat_schema(patient: Patient) -> Outcome:
     if not patient.claims("schema in a chat"):
         return None, "this kind takes none"
     answer = patient.ask(patient.chat(schema=patient.schema, max_tokens=64))
+    if _still_thinks(answer):
+        return None, STILL
     held, wanted = patient.is_object(answer.text), json.dumps({patient.word: patient.other})
     return held, f"{wanted} came back" if held else _said(answer, wanted)
 
@@ -169,7 +184,9 @@ def _regex(patient: Patient) -> Outcome:
 def _json_mode(patient: Patient) -> Outcome:
     if not patient.claims("JSON mode"):
         return None, "this kind has none"
-    answer = patient.ask(patient.chat(json_mode=True, max_tokens=128))
+    answer = patient.ask(patient.chat(NO_JSON, json_mode=True, max_tokens=128))
+    if _still_thinks(answer):
+        return None, STILL
     starts = answer.text.lstrip().startswith(("{", "["))
     return starts, f"the answer began with {answer.text.strip()[:20]!r}"
 
@@ -194,12 +211,14 @@ def _made_to_call(patient: Patient, name: str, choice: str) -> Outcome:
         return None, "this kind cannot be told"
     other = ToolSpec(f"do_{patient.other}", "", {"type": "object", "properties": {}})
     tools = (patient.tool,) if choice == "required" else (other, patient.tool)
-    answer = patient.ask(patient.chat(tools=tools, tool_choice=choice, max_tokens=96))
+    answer = patient.ask(patient.chat(NO_CALL, tools=tools, tool_choice=choice, max_tokens=96))
     names = [call.name for call in answer.calls]
     if names and set(names) == {patient.tool.name}:
         return True, f"{patient.tool.name} was called"
     if names:
         return False, f"{names[0]} was called"
+    if _still_thinks(answer):
+        return None, STILL
     return False, f"no call within 96 tokens, but {answer.text.strip()[:30]!r}"
 
 
@@ -221,9 +240,9 @@ def _stop(patient: Patient) -> Outcome:
 def _seed(patient: Patient) -> Outcome:
     if not patient.claims("seed"):
         return None, "this kind takes none"
-    texts = [
-        patient.ask(patient.easy(sampling=Sampling(temperature=1.5, seed=seed))).text for seed in (7, 7, 8)
-    ]
+    wild = [Sampling(temperature=1.5, seed=seed) for seed in (6, 7, 7, 8)]
+    # The first one warms the cache: a prompt that is read whole and one that is cached differ in rounding.
+    texts = [patient.ask(patient.easy(NONSENSE, sampling=sampling)).text for sampling in wild][1:]
     if texts[0] != texts[1]:
         return False, "one seed gave two texts"
     return (True, "one seed, one text") if texts[0] != texts[2] else (None, "all seeds gave one text")
@@ -260,17 +279,19 @@ def _overflow(patient: Patient) -> Outcome:
     if window > LARGEST_WINDOW:
         return None, f"not tried with a window of {window} tokens"
     words = " ".join(random.choices(["sun", "moon", "tree", "river", "cat"], k=window + 64))
-    long = replace(patient.easy(max_tokens=4), max_seconds=None)
+    long = patient.easy(max_tokens=4)
     if long.prompt:
         long = replace(long, prompt=(*long.prompt, replace(long.prompt[-1], text=words, control=False)))
     else:
         long = replace(long, messages=(Message("user", words),))
     try:
-        patient.ask(long)
+        answer = patient.ask(long)
     except PromptTruncated as error:
         return True, f"the server cuts it in silence; bridle tells: {error.message[:80]}"
     except ContextOverflow as error:
         return True, f"refused: {error.message[:80]}"
+    if answer.finish_reason == "max_seconds":
+        return None, f"no answer within {MAX_SECONDS:.0f} s"
     return False, f"{window + 64} words went into a window of {window} without a word"
 
 
@@ -293,6 +314,14 @@ CANARIES: Mapping[str, Callable[[Patient], Outcome]] = {
     "usage in a stream": _stream_usage,
     "overflow is told": _overflow,
 }
+
+
+def _still_thinks(answer: Answer) -> bool:
+    """Whether an answer was cut before it began: a constraint may hold what comes after the thoughts."""
+    text = answer.text.strip()
+    return answer.finish == "length" and (
+        bool(answer.thoughts and not text) or ("<think>" in text and "</think>" not in text)
+    )
 
 
 def _said(answer: Answer, wanted: str) -> str:

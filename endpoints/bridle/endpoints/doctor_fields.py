@@ -20,7 +20,7 @@ from bridle.messages import JSON
 
 __all__ = ["FieldFinding", "examine_fields"]
 
-Reading = Literal["honoured", "ignored", "refused", "no route"]
+Reading = Literal["honoured", "ignored", "refused", "unknown", "no route"]
 MAX_TOKENS = 48
 
 
@@ -80,8 +80,10 @@ def _fields(word: str, *, chat: bool) -> dict[str, dict[str, JSON]]:
     }
     if chat:
         name: JSON = {"type": "function", "function": {"name": f"do_{word}"}}
-        fields["tool_choice (required)"] = {"tools": [tool], "tool_choice": "required"}
-        fields["tool_choice (a name)"] = {"tools": [tool], "tool_choice": name}
+        asked: JSON = [{"role": "user", "content": "Say hello. Do not call a function."}]
+        choices: dict[str, JSON] = {"required": "required", "a name": name}
+        for title, choice in choices.items():
+            fields[f"tool_choice ({title})"] = {"messages": asked, "tools": [tool], "tool_choice": choice}
     return fields
 
 
@@ -95,12 +97,16 @@ def _try(
     except (Unreachable, AuthError):
         raise
     except EndpointError as error:
+        if error.retryable:
+            return FieldFinding(route, field, "unknown", error.message)
         missing = isinstance(error, RequestRefused) and error.facts.get("status") in (404, 405)
         return FieldFinding(route, field, "no route" if missing else "refused", error.message)
     message = value_at(answer, "choices", 0, "message")
     text = (text_at(answer, "choices", 0, "text") or text_at(message, "content")).strip()
     names = [text_at(one, "function", "name") for one in list_at(message, "tool_calls")]
     honoured = text == word or _is_object(text, word) or f"do_{word}" in names
+    if not (text or names) and text_at(answer, "choices", 0, "finish_reason") == "length":
+        return FieldFinding(route, field, "unknown", "it was still thinking at the limit")
     shown = f"called {names[0]}" if names else repr(text[:40])
     return FieldFinding(route, field, "honoured" if honoured else "ignored", shown)
 
@@ -108,5 +114,5 @@ def _try(
 def _is_object(text: str, word: str) -> bool:
     try:
         return bool(json.loads(text) == {"word": word})
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
