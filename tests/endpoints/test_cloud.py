@@ -12,7 +12,7 @@ import pytest
 
 from bridle.endpoints import respond
 from bridle.endpoints.asking import ConstraintChoice
-from bridle.endpoints.base import Embeds, ListsModels, Remembers, Request, Sampling
+from bridle.endpoints.base import Embeds, ListsModels, Remembers, Request, Sampling, Scored
 from bridle.endpoints.cloud import OpenAIEndpoint, is_openai, open_openai
 from bridle.endpoints.cloud_endpoint import CloudEndpoint
 from bridle.endpoints.cloud_models import FAMILIES, UNKNOWN, family_of
@@ -208,6 +208,32 @@ def test_logprobs_and_seed_go_along(cloud: FakeOpenAICloud) -> None:
         assert cloud.asked["seed"] == 3
         assert "".join(token.text for token in answer.tokens).startswith("Gr")
         assert answer.tokens[0].logprob == -0.5
+    endpoint.close()
+
+
+def test_the_responses_api_tells_logprobs_and_drops_what_it_lacks(cloud: FakeOpenAICloud) -> None:
+    endpoint = opened(cloud, api="responses")
+    scored: JSON = {"token": "a", "logprob": -0.5, "top_logprobs": [{"token": "b", "logprob": -1}]}
+    delta: dict[str, JSON] = {"type": "response.output_text.delta", "delta": "a", "logprobs": [scored]}
+    end: dict[str, JSON] = {"type": "response.completed", "response": {"status": "completed", "output": []}}
+    lines = b"".join(b"data: " + json.dumps(one).encode() + b"\n\n" for one in (delta, end))
+    cloud.routes["POST /v1/responses"] = lambda _: events([lines])
+    request = replace(HELLO, logprobs=30, sampling=Sampling(seed=1, presence_penalty=0.5), json_mode=True)
+    answer = endpoint.complete(request, unheard)
+    assert answer.tokens == (Scored("a", -0.5, {"b": -1.0}),)
+    assert (answer.text, set(answer.dropped)) == ("a", {"seed", "presence_penalty"})
+    assert cloud.asked["include"] == ["message.output_text.logprobs"]
+    assert cloud.asked["top_logprobs"] == 20
+    assert cloud.asked["text"] == {"format": {"type": "json_object"}}
+    endpoint.close()
+
+
+def test_logprobs_that_a_model_refuses_are_dropped(cloud: FakeOpenAICloud) -> None:
+    cloud.refuses = ("logprobs",)
+    endpoint = opened(cloud, "brand-new")
+    answer = endpoint.complete(replace(HELLO, logprobs=2))
+    assert (answer.text, answer.dropped, answer.tokens) == (cloud.text, ("logprobs",), ())
+    assert "top_logprobs" not in cloud.asked
     endpoint.close()
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 
 from bridle.endpoints.cloud import OpenAIEndpoint
@@ -18,6 +21,7 @@ from bridle.errors import (
     AuthError,
     BadResponse,
     ConfigError,
+    EndpointError,
     InputError,
     RateLimited,
     RequestRefused,
@@ -27,7 +31,7 @@ from bridle.errors import (
     Unreachable,
 )
 from servers.cloud_endpoints import CHAT, HELLO, KEY, both, cloud, opened, unheard
-from servers.fake import Response, events, json_response, unused_url, wait_until
+from servers.fake import Response, Seen, events, json_response, unused_url, wait_until
 from servers.fake_openai_cloud import FakeOpenAICloud
 
 __all__ = ["cloud"]
@@ -44,6 +48,10 @@ def test_cancelling_keeps_what_had_arrived_and_ends_the_request(cloud: FakeOpenA
         assert wait_until(cloud.broken.is_set)
         cloud.pause_s = 0.0
         assert endpoint.complete(HELLO).text == cloud.text
+
+
+def always(response: Response) -> Callable[[Seen], Response]:
+    return lambda _: response
 
 
 def _has_two(pieces: list[str]) -> bool:
@@ -136,7 +144,7 @@ def test_an_error_inside_a_stream_is_raised(cloud: FakeOpenAICloud) -> None:
     failures = (b'data: {"error": {"message": "it broke"}}\n\n', b'event: error\ndata: "it broke"\n\n')
     endpoint = opened(cloud)
     for failure in failures:
-        cloud.routes[CHAT] = lambda _, failure=failure: events([failure])
+        cloud.routes[CHAT] = always(events([failure]))
         with pytest.raises(RequestRefused, match="it broke"):
             endpoint.complete(HELLO, unheard)
     endpoint.close()
@@ -151,7 +159,7 @@ def test_a_response_that_failed_is_an_error(cloud: FakeOpenAICloud) -> None:
     event = b"data: " + json.dumps({"type": "response.failed", "response": failed}).encode() + b"\n\n"
     endpoint = opened(cloud, api="responses")
     for answer in (json_response(failed), events([event])):
-        cloud.routes["POST /v1/responses"] = lambda _, answer=answer: answer
+        cloud.routes["POST /v1/responses"] = always(answer)
         with pytest.raises(RequestRefused, match="it broke"):
             endpoint.complete(HELLO, unheard)
     endpoint.close()
@@ -281,4 +289,45 @@ def test_the_environment_of_the_package_changes_nothing(
     endpoint = opened(cloud, api_key=None)
     assert endpoint.complete(HELLO).text == cloud.text
     assert "sk-of-the-environment" not in json.dumps(dict(cloud.seen[-1].headers))
+    endpoint.close()
+
+
+def test_a_proxy_is_used_and_certificates_are_those_that_are_named(cloud: FakeOpenAICloud) -> None:
+    file = certifi.where()
+    folder = str(Path(file).parent)
+    cases: list[dict[str, Any]] = [{"verify": False}, {"ca_file": file}, {"ca_file": folder}]
+    for settings in cases:
+        endpoint = opened(cloud, http=Http(**settings))
+        assert endpoint.complete(HELLO).text == cloud.text
+        endpoint.close()
+    proxied = OpenAIEndpoint("m", base_url="http://service.example/v1", http=Http(proxy=cloud.url, retries=0))
+    assert proxied.complete(HELLO).text == cloud.text
+    assert cloud.seen[-1].headers["host"] == "service.example"
+    proxied.close()
+
+
+def test_closing_ends_what_is_going_on(cloud: FakeOpenAICloud) -> None:
+    cloud.pause_s = 0.05
+    endpoint = opened(cloud)
+
+    def close(_: str) -> None:
+        endpoint.close()
+
+    with pytest.raises(EndpointError):
+        endpoint.complete(HELLO, close)
+    cloud.pause_s = 0.0
+    assert endpoint.complete(HELLO).text == cloud.text  # it opens again
+    endpoint.close()
+
+
+def test_a_response_that_is_not_there_yet_or_was_given_up_is_no_answer(cloud: FakeOpenAICloud) -> None:
+    endpoint = opened(cloud, api="responses")
+    cloud.routes["POST /v1/responses"] = always(json_response({"object": "response", "status": "queued"}))
+    with pytest.raises(BadResponse):
+        endpoint.complete(HELLO)
+    cloud.routes["POST /v1/responses"] = always(json_response({"object": "response", "status": "cancelled"}))
+    assert endpoint.complete(HELLO).finish == "length"
+    cloud.routes["POST /v1/responses"] = always(events([b'data: {"no": "type"}\n\n']))
+    with pytest.raises(BadResponse):
+        endpoint.complete(HELLO, unheard)
     endpoint.close()

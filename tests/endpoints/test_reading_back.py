@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bridle.endpoints.planning_values import PlainReader
+from bridle.endpoints.planning import PlainReader
 from bridle.endpoints.reading_back import ReadBack, reader_of
 from bridle.messages import JSON
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from bridle.endpoints.base import Request
-from bridle.endpoints.cloud_driver import MOST_LOGPROBS, MOST_STOPS, CloudDriver
+from bridle.endpoints.cloud_driver import LOGPROBS, MOST_LOGPROBS, MOST_STOPS, CloudDriver
 from bridle.endpoints.cloud_messages import chat_messages, chat_tools, strict_parameters
 from bridle.endpoints.driver import Piece
 from bridle.endpoints.http import HttpCall
@@ -45,7 +45,7 @@ class CloudChat(CloudDriver):
         return HttpCall(f"{self.base}/chat/completions", self.kept(body))
 
     def _logprobs(self, request: Request) -> dict[str, JSON]:
-        if not request.logprobs or not self.supports.logprobs or "logprobs" in self.left_out:
+        if not request.logprobs or not self.supports.logprobs or self.left_out & LOGPROBS:
             return {}
         return {"logprobs": True, "top_logprobs": min(request.logprobs, MOST_LOGPROBS)}
 

@@ -27,6 +27,7 @@ LIMITS = ("max_completion_tokens", "max_tokens")
 """Two names of one thing: models that refuse one take the other."""
 MOST_STOPS = 4
 MOST_LOGPROBS = 20
+LOGPROBS = frozenset({"logprobs", "top_logprobs"})
 
 SUPPORTS = Supports(
     chat=True,
@@ -144,7 +145,7 @@ class CloudDriver(Driver):
                 name in sampling.extra or getattr(sampling, name) != getattr(Sampling(), name)
             ):
                 names.append(name)
-        if request.logprobs and "logprobs" in self.left_out:
+        if request.logprobs and self.left_out & LOGPROBS:
             names.append("logprobs")
         if request.think is not None and not self._can_think(request):
             names.append("think")

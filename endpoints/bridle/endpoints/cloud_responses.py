@@ -11,7 +11,7 @@ import json
 from typing import ClassVar
 
 from bridle.endpoints.base import Request, Scored
-from bridle.endpoints.cloud_driver import MOST_LOGPROBS, CloudDriver
+from bridle.endpoints.cloud_driver import LOGPROBS, MOST_LOGPROBS, CloudDriver
 from bridle.endpoints.cloud_messages import input_items, response_tools, strict_parameters
 from bridle.endpoints.driver import CallPiece, Piece
 from bridle.endpoints.http import HttpCall
@@ -44,7 +44,7 @@ class CloudResponses(CloudDriver):
             "max_output_tokens": request.max_tokens,
             **self._held(request),
         }
-        if request.logprobs and self.supports.logprobs and "top_logprobs" not in self.left_out:
+        if request.logprobs and self.supports.logprobs and not self.left_out & LOGPROBS:
             body["top_logprobs"] = min(request.logprobs, MOST_LOGPROBS)
             body["include"] = ["message.output_text.logprobs"]
         if stream:

@@ -146,18 +146,15 @@ def _client(http: SdkHttp, sockets: Sockets) -> openai.OpenAI:
 
     account, limits = http.account, http.timeouts
     timeout = openai.Timeout(limits.first_byte_s + limits.idle_s, connect=limits.connect_s)
-    transport = openai.DefaultHttpxClient(
-        timeout=timeout,
-        follow_redirects=False,
-        trust_env=not (http.proxy or http.offline or is_loopback(account.base)),
-        event_hooks={"request": [sockets.watch]},
-        **({"proxy": http.proxy} if http.proxy else {}),
-        **_trust(http),
-    )
+    way: dict[str, Any] = {"proxy": http.proxy} if http.proxy else {}
+    way["trust_env"] = not (http.proxy or http.offline or is_loopback(account.base))
+    way["event_hooks"] = {"request": [sockets.watch]}
     settings: dict[str, Any] = {
         "timeout": timeout,
         "max_retries": 0,
-        "http_client": transport,
+        "http_client": openai.DefaultHttpxClient(
+            timeout=timeout, follow_redirects=False, **way, **_trust(http)
+        ),
         "organization": account.organization,
         "project": account.project,
         "default_headers": dict(http.headers),
