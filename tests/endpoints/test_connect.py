@@ -16,13 +16,22 @@ from bridle.endpoints.choose import choose_wrapper
 from bridle.endpoints.config import EndpointConfig
 from bridle.endpoints.connect import KINDS, connect, parse_spec, spec_help
 from bridle.endpoints.environment import VARIABLES
-from bridle.endpoints.http import Http
+from bridle.endpoints.http import Http, Timeouts
 from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.endpoints.recognise import identify
 from bridle.errors import BadResponse, ConfigError, InputError, RequestRefused, Unreachable
 from bridle.messages import Message, ToolSpec
 from project import run_python
-from servers.fake import ModelServer, Server, json_response, model_server, server, unused_url
+from servers.fake import (
+    ModelServer,
+    Response,
+    Seen,
+    Server,
+    json_response,
+    model_server,
+    server,
+    unused_url,
+)
 
 __all__ = ["server"]
 
@@ -313,3 +322,27 @@ def test_a_host_that_cannot_be_is_named(host: str) -> None:
     with pytest.raises(Unreachable, match=re.escape(host)) as caught:
         connect(f"openai@http://{host}:9/v1")
     assert "spelling" in caught.value.hint
+
+
+def test_a_server_that_loads_its_model_is_waited_for_with_progress() -> None:
+    told: list[tuple[str, float]] = []
+    loading = {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}
+    with model_server("openai") as server:
+        listed, states = server.routes["GET /v1/models"], iter([True, True, False])
+
+        def list_models(seen: Seen) -> Response:
+            return json_response(loading, 503, {"Retry-After": "0.05"}) if next(states) else listed(seen)
+
+        server.routes["GET /v1/models"] = list_models
+        connect(f"openai@{server.url}", on_wait=lambda what, s: told.append((what, s))).close()
+    assert len(told) == 2
+    assert "load its model" in told[0][0]
+    assert told[1][1] > told[0][1]
+
+
+def test_each_part_of_the_waiting_has_a_limit_of_its_own() -> None:
+    with model_server("openai") as server:
+        endpoint = connect(f"openai@{server.url}", timeouts=Timeouts(1.0, 2.0, 3.0), timeout_s=4.0)
+        assert isinstance(endpoint, HttpEndpoint)
+        assert endpoint.http.timeouts == Timeouts(1.0, 2.0, 3.0, 4.0)
+        endpoint.close()

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridle.cli.output import print_note
+
 if TYPE_CHECKING:
     from bridle.endpoints import Endpoint
 
 __all__ = ["EMBEDDED", "EndpointCommand", "open_endpoint"]
 
 EMBEDDED = "embedded"
+PROGRESS_S = 5.0
 
 
 class EndpointCommand(click.Command):
@@ -24,6 +27,18 @@ class EndpointCommand(click.Command):
         with formatter.section("Endpoints (SPEC)"):
             for line in spec_help().splitlines():
                 formatter.write(f"{' ' * formatter.current_indent}{line}\n")
+
+
+class _Progress:
+    """Says now and then that a server is still loading its model."""
+
+    def __init__(self) -> None:
+        self._next_s = 0.0
+
+    def __call__(self, what: str, waited_s: float) -> None:
+        if waited_s >= self._next_s:
+            self._next_s = waited_s + PROGRESS_S
+            print_note(f"waiting for {what} ({waited_s:.0f} s)")
 
 
 def open_endpoint(
@@ -51,5 +66,5 @@ def open_endpoint(
     chosen = wrapper or entry.wrapper
     if chosen not in ("", "auto", OWN):
         get_wrapper(chosen)
-    endpoint = connect(entry, model=model, offline=offline)
+    endpoint = connect(entry, model=model, on_wait=_Progress(), offline=offline)
     return endpoint, chosen or "auto"

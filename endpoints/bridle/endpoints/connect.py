@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from bridle.endpoints.base import Endpoint
     from bridle.endpoints.http import Http
+    from bridle.endpoints.http_watch import OnWait, Timeouts
 
     class Discovering(Endpoint, Protocol):
         """An endpoint that asks its server which model answers, when it is opened."""
@@ -42,6 +43,7 @@ __all__ = [
     "KINDS",
     "Kind",
     "Spec",
+    "Waiting",
     "connect",
     "open_http",
     "open_server",
@@ -55,6 +57,18 @@ Spec = str | Path | EndpointConfig | Mapping[str, object] | Sequence[Mapping[str
 
 NO_OPTIONS = EndpointConfig("")
 
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How long a server is waited for, in seconds, altogether and in parts; `on_wait` is told of it."""
+
+    timeout_s: float | None = None
+    timeouts: Timeouts | None = None
+    on_wait: OnWait | None = None
+
+
+NO_WAITING = Waiting()
+
 _log = logging.getLogger(__name__)
 
 
@@ -65,14 +79,17 @@ def connect(
     context_tokens: int | None = None,
     api_key: str | None = None,
     timeout_s: float | None = None,
+    timeouts: Timeouts | None = None,
+    on_wait: OnWait | None = None,
     offline: bool = False,
 ) -> Endpoint:
     """Open the endpoint that a spec names.
 
     A spec is also a dict in MemGPT's or AutoGen's form, as it is; it is not changed. "auto" is what
     `bridle.endpoints.discovery` finds first. `model` and `context_tokens` override what the spec says.
-    `api_key` overrides the environment. `timeout_s` limits a whole request to a server. With `offline`, an
-    address that is not this machine is refused. A server is asked at once which model it has, so one that is
+    `api_key` overrides the environment. `timeout_s` limits a whole request to a server, `timeouts` each part
+    of it; `on_wait` is told (what, seconds so far) while a server loads its model. With `offline`, an address
+    that is not this machine is refused. A server is asked at once which model it has, so one that is
     down is reported here; only where the spec names the model, later.
 
     Raises:
@@ -90,7 +107,7 @@ def connect(
     )
     if entry.kind and kind_named(entry.kind).takes != "url":
         return _open_local(entry, KINDS[entry.kind])
-    return _open_url(entry, key, timeout_s, offline)
+    return _open_url(entry, key, Waiting(timeout_s, timeouts, on_wait), offline)
 
 
 def read_spec(spec: Spec) -> tuple[EndpointConfig, str | None]:
@@ -135,7 +152,7 @@ def _open_local(entry: EndpointConfig, kind: Kind) -> Endpoint:
     return endpoint
 
 
-def _open_url(entry: EndpointConfig, key: str | None, timeout_s: float | None, offline: bool) -> Endpoint:
+def _open_url(entry: EndpointConfig, key: str | None, waiting: Waiting, offline: bool) -> Endpoint:
     if entry.path:
         raise ConfigError(f"the endpoint {entry}", hint=f"{entry.kind} takes a url and no path")
     entry = _completed(entry)
@@ -144,7 +161,7 @@ def _open_url(entry: EndpointConfig, key: str | None, timeout_s: float | None, o
         kind=entry.kind,
         api_key_env=entry.api_key_env,
         api_key=key,
-        timeout_s=timeout_s,
+        waiting=waiting,
         offline=offline,
         options=entry,
     )
@@ -247,7 +264,7 @@ def open_http(
     kind: str = "",
     api_key_env: str = "",
     api_key: str | None = None,
-    timeout_s: float | None = None,
+    waiting: Waiting = NO_WAITING,
     offline: bool = False,
     options: EndpointConfig = NO_OPTIONS,
 ) -> tuple[str, Http]:
@@ -259,7 +276,7 @@ def open_http(
         ConfigError: for what is no address, a key that cannot be one, and a foreign host while `offline`.
     """
     from bridle.endpoints.addresses import base_url
-    from bridle.endpoints.http import Http, Timeouts
+    from bridle.endpoints.http import Http
 
     base = base_url(url)
     key = _key(base, kind, api_key_env, api_key)
@@ -271,7 +288,8 @@ def open_http(
     http = Http(
         key.text,
         key.variable,
-        timeouts=Timeouts(total_s=timeout_s),
+        timeouts=_timeouts(waiting),
+        on_wait=waiting.on_wait,
         offline=offline,
         proxy=options.proxy,
         ca_file=os.path.expanduser(options.ca_file),
@@ -279,6 +297,13 @@ def open_http(
     )
     http.check_host(base)
     return base, http
+
+
+def _timeouts(waiting: Waiting) -> Timeouts:
+    from bridle.endpoints.http_watch import Timeouts
+
+    limits = waiting.timeouts or Timeouts()
+    return limits if waiting.timeout_s is None else replace(limits, total_s=waiting.timeout_s)
 
 
 def _key(url: str, kind: str, env: str, given: str | None) -> Key:
