@@ -111,3 +111,12 @@ def test_it_can_be_forgotten(capsys: pytest.CaptureFixture[str]) -> None:
     assert "1 request forgotten" in capsys.readouterr().err
     assert main(["logs", "path"]) == 0
     assert "recorder.db" in capsys.readouterr().out
+
+
+def test_what_has_no_text_cannot_be_read_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = tmp_path / "none.txt"
+    empty.write_text("", "utf-8")
+    assert main(["ask", "Hello", "--endpoint", f"scripted:{empty}"]) == 1
+    capsys.readouterr()
+    assert main(["replay", "1", "--reread"]) == 2
+    assert "number 1 holds no text" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ from bridle.endpoints.recorder import FILE_NAME, Recorder, recording
 from bridle.endpoints.recording import asked_again
 from bridle.endpoints.scripted import Scripted
 from bridle.errors import ConfigError, InputError, RequestRefused, StoreCorrupt
+from bridle.grammars import Bounds
 from bridle.messages import Message, ToolSpec
 from servers.fake import ModelServer, json_response, model_server
 
@@ -112,6 +114,22 @@ def test_what_was_asked_can_be_asked_again(recorder: Recorder) -> None:
     known = {name: value for name, value in options.items() if value is not None}
     completion = respond(endpoint, messages, tools, wrapper="chatml", **known)  # type: ignore[arg-type]  # pyright: ignore
     assert completion.message.calls[0].arguments == {"on": True}
+
+
+def test_what_limited_an_answer_is_asked_for_again_too(recorder: Recorder) -> None:
+    limits: dict[str, Any] = {
+        "max_seconds": 5.5,
+        "field_tokens": {"inner_thoughts": 9},
+        "bounds": Bounds(string_chars=9),
+        "loosen": False,
+        "fit": "always",
+        "max_tokens": 90,
+    }
+    endpoint = Scripted([CALL], supports=GRAMMAR)
+    with observed_by(recorder.observe):
+        respond(endpoint, USER, [LAMP], tool_choice="required", wrapper="chatml", **limits)
+    _, _, options = asked_again(recorder.body(1))
+    assert {name: options[name] for name in limits} == limits
 
 
 def test_text_that_utf_8_cannot_write_is_kept(recorder: Recorder) -> None:

@@ -12,6 +12,7 @@ from bridle.cli.completions import completion_as_json
 from bridle.cli.connecting import EndpointCommand, open_endpoint
 from bridle.cli.logs import the_recorder
 from bridle.cli.output import print_json, printable
+from bridle.errors import InputError
 
 if TYPE_CHECKING:
     from bridle.messages import JSON, Completion, ToolSpec
@@ -57,6 +58,11 @@ def command(
     """
     body = the_recorder().body(number)
     used = wrapper or _text(body, "wrapper")
+    if reread and not _recorded_raw(body):
+        raise InputError(
+            f"number {number} holds no text to read: the server took the calls out of it, or failed",
+            hint="leave --reread out to ask again",
+        )
     if reread:
         return _reread(body, used, as_json)
     from bridle.endpoints import respond

@@ -10,7 +10,7 @@ from bridle.endpoints.asking import Wishes
 from bridle.endpoints.base import Request, Sampling
 from bridle.endpoints.json_paths import integer_at, list_at, text_at, value_at
 from bridle.endpoints.observing import Observation
-from bridle.grammars import to_gbnf
+from bridle.grammars import Bounds, to_gbnf
 from bridle.messages import (
     JSON,
     Completion,
@@ -47,6 +47,9 @@ def written(seen: Observation) -> dict[str, JSON]:
             "thoughts": _copied(question.wishes.thoughts),
             "think": question.wishes.think,
             "parallel": question.wishes.parallel,
+            "fit": question.wishes.fit,
+            "loosen": question.wishes.loosen,
+            "bounds": cast("JSON", asdict(question.bounds)),
             "quotes": {name: list[JSON](texts) for name, texts in question.quotes.items()},
         },
         "request": _request(request),
@@ -75,6 +78,7 @@ def _request(request: Request) -> JSON:
         "stop": list(request.stop),
         "max_tokens": request.max_tokens,
         "max_seconds": request.max_seconds,
+        "field_tokens": dict(request.field_tokens),
         "sampling": cast("JSON", asdict(request.sampling)),
         "grammar": request.gbnf or (None if request.grammar is None else to_gbnf(request.grammar)),
         "regex": request.regex,
@@ -139,7 +143,7 @@ def asked_again(
     tools = as_tools([one for one in list_at(question, "tools") if isinstance(one, dict)])
     allowed = as_tools([one for one in list_at(question, "allowed") if isinstance(one, dict)])
     sampling = value_at(request, "sampling")
-    quotes = value_at(question, "quotes")
+    quotes, bounds = value_at(question, "quotes"), value_at(question, "bounds")
     options: dict[str, object] = {
         "tool_choice": text_at(question, "tool_choice") or "auto",
         "constraint": text_at(question, "constraint") or "auto",
@@ -150,7 +154,12 @@ def asked_again(
         "parallel": integer_at(question, "parallel") or 1,
         "quotes": quotes if isinstance(quotes, dict) else None,
         "allowed": allowed or None,
+        "fit": text_at(question, "fit") or None,
+        "loosen": value_at(question, "loosen"),
+        "bounds": Bounds(**cast("dict[str, Any]", bounds)) if isinstance(bounds, dict) else None,
         "max_tokens": integer_at(request, "max_tokens"),
+        "max_seconds": value_at(request, "max_seconds"),
+        "field_tokens": value_at(request, "field_tokens"),
         "sampling": Sampling(**cast("dict[str, Any]", sampling)) if isinstance(sampling, dict) else None,
     }
     return messages, tools, options
