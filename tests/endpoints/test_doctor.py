@@ -230,6 +230,11 @@ def test_a_long_prompt_that_takes_too_long_shows_nothing(reason: str, verdict: s
     assert verdicts(examine(Told(slow, supports, window=512)))["overflow is told"] == verdict
 
 
+def test_a_model_that_always_writes_json_proves_no_json_mode() -> None:
+    seen = verdicts(examine(Told(lambda _: Answer('{"say": "hello"}'), CHAT)))
+    assert seen["JSON mode"] == "claimed"
+
+
 def test_the_two_made_up_words_share_nothing() -> None:
     for _ in range(50):
         patient = Patient(Told(hello, CHAT))

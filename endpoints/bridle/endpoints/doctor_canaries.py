@@ -188,6 +188,8 @@ def _json_mode(patient: Patient) -> Outcome:
     if _still_thinks(answer):
         return None, STILL
     starts = answer.text.lstrip().startswith(("{", "["))
+    if starts and patient.ask(patient.chat(NO_JSON)).text.lstrip().startswith(("{", "[")):
+        return None, "this model writes JSON of its own accord"
     return starts, f"the answer began with {answer.text.strip()[:20]!r}"
 
 
