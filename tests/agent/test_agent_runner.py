@@ -13,6 +13,7 @@ from agent_scripts import NOW, WRAPPER, append, call, say, scripted, written
 from bridle.agent import Agent, AskedAgain, Finished, Progress, Saying, Step, Store, Thinking, open_agent
 from bridle.agent.fit import answer_tokens, views
 from bridle.agent.functions import FUNCTIONS, narrow
+from bridle.agent.progress import Teller
 from bridle.agent.prompt import COMPACT, FULL, compose, memory_text
 from bridle.agent.state import AgentState, Record, new_state
 from bridle.agent.step import GIVE_UP
@@ -20,7 +21,8 @@ from bridle.agent.tools import run_tool
 from bridle.endpoints.base import Answer, Endpoint, Request, Supports
 from bridle.endpoints.scripted import Scripted
 from bridle.errors import ContextOverflow, FormatError, InputError, RequestRefused, StoreError, Unreachable
-from bridle.messages import JSON, Message, ToolCall
+from bridle.messages import JSON, Delta, Message, ToolCall
+from servers.fake import model_server
 
 
 @pytest.fixture
@@ -552,3 +554,27 @@ def test_an_agent_that_cannot_be_made_is_an_error(store: Store, monkeypatch: pyt
     monkeypatch.setattr(store, "create", create)
     with pytest.raises(StoreError, match="the disk is full"):
         agent_on(store, scripted([]))
+
+
+def test_what_a_broken_constraint_let_through_does_not_count() -> None:
+    told: list[object] = []
+    teller = Teller(told.append)
+    for delta in (
+        Delta(index=0, call_name="send_message"),
+        Delta(index=0, arguments='{"message": "Hel'),
+        Delta(restart=True),
+        Delta(index=0, call_name="send_message"),
+        Delta(index=0, arguments='{"message": "Hi"}'),
+    ):
+        teller(delta)
+    [again] = [one for one in told if isinstance(one, AskedAgain)]
+    assert "did not hold" in again.reasons[0]
+    said = [one.text for one in told[told.index(again) :] if isinstance(one, Saying)]
+    assert "".join(said) == "Hi"
+
+
+def test_an_agent_is_opened_with_a_configuration_of_memgpt() -> None:
+    with model_server("openai") as server:
+        config = {"model_endpoint_type": "openai", "model_endpoint": server.url, "model": "m"}
+        with open_agent("ada", config) as agent:
+            assert agent.endpoint.model == "m"

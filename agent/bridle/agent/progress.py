@@ -66,6 +66,9 @@ class Teller:
         self._scanner: ObjectScanner | None = None
 
     def __call__(self, delta: Delta) -> None:
+        if delta.restart:
+            self._scanner = None
+            self._tell(AskedAgain(("the server did not hold its answer to a call",)))
         if delta.thoughts:
             self._tell(Thinking(delta.thoughts))
         if delta.call_name and delta.index == 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -36,7 +36,8 @@ from bridle.agent.store import Store, Transaction
 from bridle.agent.tools import run_tool
 from bridle.endpoints.base import Endpoint, Request
 from bridle.endpoints.choose import choose_wrapper
-from bridle.endpoints.connect import connect
+from bridle.endpoints.config import EndpointConfig
+from bridle.endpoints.connect import Spec, connect
 from bridle.endpoints.responding import respond
 from bridle.errors import ContextOverflow, StoreError
 from bridle.grammars import Bounds
@@ -293,7 +294,7 @@ def _clean(value: JSON) -> JSON:
 @contextmanager
 def open_agent(
     name: str = "default",
-    endpoint: str | Path | Endpoint = "embedded",
+    endpoint: Spec | Endpoint = "embedded",
     *,
     home: Path | None = None,
     wrapper: str | Path | Wrapper = "auto",
@@ -301,7 +302,7 @@ def open_agent(
 ) -> Generator[Agent, None, None]:
     """Open an agent of the store in `home` (default: BRIDLE_HOME, else the platform's data directory).
 
-    `endpoint` is a spec, or an endpoint that is open already and stays so.
+    `endpoint` is whatever `connect` takes, or an endpoint that is open already and stays so.
 
     Raises:
         BridleError: of the kind that `Agent.open`, `connect` and `Store` raise.
@@ -309,7 +310,7 @@ def open_agent(
     from bridle.endpoints.config import home as default_home
 
     with Store(home or default_home()) as store:
-        spec = endpoint if isinstance(endpoint, str | Path) else None
+        spec = endpoint if isinstance(endpoint, str | Path | EndpointConfig | Mapping | Sequence) else None
         model = connect(spec) if spec is not None else cast("Endpoint", endpoint)
         try:
             yield Agent.open(store, name, model, wrapper=wrapper, profile=profile)
