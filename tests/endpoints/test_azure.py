@@ -175,6 +175,10 @@ def test_a_spec_opens_it(cloud: FakeOpenAICloud, monkeypatch: pytest.MonkeyPatch
     assert endpoint.complete(HELLO).text == cloud.text
     assert cloud.seen[-1].path == "/openai/v1/chat/completions"
     endpoint.close()
+    pasted = connect(f"azure@{cloud.url}{CLASSIC}?api-version=2024-06-01")
+    assert pasted.complete(HELLO).text == cloud.text
+    assert cloud.seen[-1].path == f"{CLASSIC}?api-version=2024-06-01"
+    pasted.close()
     responses = connect(f"azure:dep@{cloud.url}/openai/v1/responses")
     assert responses.complete(HELLO).text == cloud.text
     assert cloud.seen[-1].path == "/openai/v1/responses"

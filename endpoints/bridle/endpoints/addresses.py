@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit, urlunsplit
 
 from bridle.errors import ConfigError
@@ -39,7 +40,8 @@ def base_url(url: str) -> str:
         raise ConfigError(f"this is no URL: {error}", hint="write http://HOST:PORT/v1") from error
     if parts.scheme not in ("http", "https") or not host:
         raise ConfigError(f"{url!r} is no address of a server", hint="write http://HOST:PORT/v1")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    version = re.fullmatch(r"api-version=[\w.-]*", parts.query)  # as Azure's addresses are shown
+    if parts.username or parts.password or parts.fragment or (parts.query and not version):
         raise ConfigError(
             f"the URL of {host} has more than host, port and path",
             hint="put a key into the environment variable BRIDLE_API_KEY, not into the URL",
