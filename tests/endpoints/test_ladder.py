@@ -428,3 +428,22 @@ def test_an_answer_that_is_nested_without_end_is_no_valid_one(supports: Supports
     assert called.refusals
     valued = respond(Server(deep, supports), USER, schema=NUMBER, retries=0)
     assert "not JSON" in valued.refusals[0].reason
+
+
+@pytest.mark.parametrize(
+    ("supports", "answer"),
+    [
+        (Supports(chat=True), BY_SCHEMA),
+        (Supports(prompt=True), BY_GRAMMAR),
+        (Supports(prompt=True, grammar=True), BY_GRAMMAR),
+        (Supports(chat=True, json_schema=True), BY_SCHEMA),
+        (Supports(chat=True, json_mode=True), BY_SCHEMA),
+    ],
+)
+def test_a_call_that_may_not_be_made_now_is_none_on_any_rung(supports: Supports, answer: str) -> None:
+    server = Server([answer] * 2, supports)
+    completion = respond(
+        server, USER, TOOLS, allowed=[SAY], tool_choice="required", wrapper="chatml", retries=0
+    )
+    assert completion.message.calls == ()
+    assert "add may not be called now; call one of say" in completion.refusals[0].reason

@@ -28,7 +28,10 @@ def checked_calls(
         if question.only is not None and call.name != question.only:
             refusals.append(Refusal(f"only {question.only} may be called now, not {call.name}"))
             continue
-        if not held and call.name in tools:
+        if call.name not in tools:
+            refusals.append(Refusal(f"{call.name} may not be called now; call one of {', '.join(tools)}"))
+            continue
+        if not held:
             wrong = quote_errors(tools[call.name], call.arguments, question.quotes)
         if wrong:
             refusals.append(Refusal(f"wrong arguments for {call.name}: {'; '.join(wrong)}"))

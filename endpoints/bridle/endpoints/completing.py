@@ -114,7 +114,8 @@ def completion_of(
         refusals.append(Refusal(f"there is no call; call one of {names}", reading.text))
     if whole and report.proof in ("claimed", "proven") and _breaks(plan, answer, reading, question):
         report = replace(report, proof="violated")
-    calls, refused = checked_calls(question, reading.calls, held=plan.request.grammar is not None)
+    held = plan.request.grammar is not None and report.proof != "violated"
+    calls, refused = checked_calls(question, reading.calls, held=held)
     refusals += refused
     wrong = schema_error(question, reading.text) if whole else ""
     if wrong:
