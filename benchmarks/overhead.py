@@ -32,9 +32,9 @@ sys.path[:0] = [str(ROOT / part) for part in ("wrappers", "grammars", "endpoints
 import requests  # noqa: E402
 
 from bridle.endpoints.base import Request  # noqa: E402
-from bridle.endpoints.http import Http, HttpCall  # noqa: E402
+from bridle.endpoints.drivers.openai_compat import OpenAICompat  # noqa: E402
 from bridle.endpoints.http_endpoint import HttpEndpoint  # noqa: E402
-from bridle.endpoints.openai_compat import OpenAICompat  # noqa: E402
+from bridle.endpoints.transport.http import Http, HttpCall  # noqa: E402
 from bridle.messages import JSON, Message  # noqa: E402
 
 REQUEST_MS, TOKEN_US = 1.0, 30.0

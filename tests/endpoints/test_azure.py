@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from bridle.endpoints.azure import AzureAddress, AzureEndpoint, azure_address
 from bridle.endpoints.base import Request, Sampling
-from bridle.endpoints.cloud import open_azure
 from bridle.endpoints.config import EndpointConfig
 from bridle.endpoints.connect import connect
-from bridle.endpoints.http import Http
+from bridle.endpoints.drivers.azure import AzureAddress, AzureEndpoint, azure_address
+from bridle.endpoints.drivers.cloud import open_azure
+from bridle.endpoints.transport.http import Http
 from bridle.errors import (
     AuthError,
     ConfigError,

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from bridle.endpoints.base import Request
-from bridle.endpoints.http import Http, Timeouts
+from bridle.endpoints.drivers.openai_compat import OpenAICompat
 from bridle.endpoints.http_endpoint import HttpEndpoint
-from bridle.endpoints.openai_compat import OpenAICompat
+from bridle.endpoints.transport.http import Http, Timeouts
 from bridle.errors import EndpointError, StreamTruncated, TimedOut
 from bridle.messages import Message
 from bridle.wrappers import Segment

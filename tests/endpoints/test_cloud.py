@@ -13,14 +13,14 @@ import pytest
 from bridle.endpoints import respond
 from bridle.endpoints.asking import ConstraintChoice
 from bridle.endpoints.base import Embeds, ListsModels, Remembers, Request, Sampling, Scored
-from bridle.endpoints.cloud import OpenAIEndpoint, is_openai, open_openai
-from bridle.endpoints.cloud_endpoint import CloudEndpoint
-from bridle.endpoints.cloud_models import FAMILIES, UNKNOWN, family_of
 from bridle.endpoints.config import EndpointConfig
 from bridle.endpoints.connect import connect
-from bridle.endpoints.http import Http
+from bridle.endpoints.drivers.cloud import OpenAIEndpoint, is_openai, open_openai
+from bridle.endpoints.drivers.cloud_endpoint import CloudEndpoint
+from bridle.endpoints.drivers.cloud_models import FAMILIES, UNKNOWN, family_of
+from bridle.endpoints.drivers.openai_compat import OpenAICompat
 from bridle.endpoints.http_endpoint import HttpEndpoint
-from bridle.endpoints.openai_compat import OpenAICompat
+from bridle.endpoints.transport.http import Http
 from bridle.errors import (
     ConfigError,
     ConstraintRejected,

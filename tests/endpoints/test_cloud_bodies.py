@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bridle.endpoints.azure import AzureEndpoint
 from bridle.endpoints.base import Request, Sampling
-from bridle.endpoints.cloud import OpenAIEndpoint
-from bridle.endpoints.cloud_endpoint import CloudEndpoint
+from bridle.endpoints.drivers.azure import AzureEndpoint
+from bridle.endpoints.drivers.cloud import OpenAIEndpoint
+from bridle.endpoints.drivers.cloud_endpoint import CloudEndpoint
 from bridle.messages import JSON, Message, ToolCall, ToolSpec
 from servers.cloud_endpoints import KEY, cloud, unheard
 from servers.fake_openai_cloud import FakeOpenAICloud

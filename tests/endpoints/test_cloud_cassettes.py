@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from bridle.endpoints.azure import AzureEndpoint
 from bridle.endpoints.base import Request
-from bridle.endpoints.cloud import OpenAIEndpoint
-from bridle.endpoints.cloud_endpoint import Api, CloudEndpoint
+from bridle.endpoints.drivers.azure import AzureEndpoint
+from bridle.endpoints.drivers.cloud import OpenAIEndpoint
+from bridle.endpoints.drivers.cloud_endpoint import Api, CloudEndpoint
 from bridle.errors import (
     AuthError,
     BadResponse,

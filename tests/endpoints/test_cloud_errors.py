@@ -10,7 +10,7 @@ from importlib.metadata import version
 import openai
 import pytest
 
-from bridle.endpoints.cloud_errors import KINDS, answered, from_sdk, kind_of
+from bridle.endpoints.drivers.cloud_errors import KINDS, answered, from_sdk, kind_of
 from bridle.errors import (
     AuthError,
     BadResponse,

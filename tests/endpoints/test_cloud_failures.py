@@ -14,9 +14,9 @@ from typing import Any
 import certifi
 import pytest
 
-from bridle.endpoints.cloud import OpenAIEndpoint
 from bridle.endpoints.connect import connect
-from bridle.endpoints.http import Http, Timeouts
+from bridle.endpoints.drivers.cloud import OpenAIEndpoint
+from bridle.endpoints.transport.http import Http, Timeouts
 from bridle.errors import (
     AuthError,
     BadResponse,

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from bridle.endpoints.base import Request, Sampling, Supports
-from bridle.endpoints.compat_services import SERVICES
 from bridle.endpoints.driver import Found
-from bridle.endpoints.http import Http, HttpCall
+from bridle.endpoints.drivers.compat_services import SERVICES
+from bridle.endpoints.drivers.openai_compat import OpenAICompat
+from bridle.endpoints.drivers.vllm import VLLM
 from bridle.endpoints.http_endpoint import HttpEndpoint
-from bridle.endpoints.openai_compat import OpenAICompat
-from bridle.endpoints.vllm import VLLM
+from bridle.endpoints.transport.http import Http, HttpCall
 from bridle.errors import ConfigError
 from bridle.messages import JSON, Message, ToolSpec
 from bridle.wrappers import Segment

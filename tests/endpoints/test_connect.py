@@ -16,9 +16,9 @@ from bridle.endpoints.choose import choose_wrapper
 from bridle.endpoints.config import EndpointConfig
 from bridle.endpoints.connect import KINDS, connect, parse_spec, spec_help
 from bridle.endpoints.environment import VARIABLES
-from bridle.endpoints.http import Http, Timeouts
 from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.endpoints.recognise import identify
+from bridle.endpoints.transport.http import Http, Timeouts
 from bridle.errors import BadResponse, ConfigError, InputError, RequestRefused, Unreachable
 from bridle.messages import Message, ToolSpec
 from project import run_python

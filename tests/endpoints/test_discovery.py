@@ -16,9 +16,9 @@ from bridle.endpoints.connect import connect
 from bridle.endpoints.discovery import discover, first_server
 from bridle.endpoints.driver import Driver
 from bridle.endpoints.environment import VARIABLES
-from bridle.endpoints.http import Http, Timeouts
 from bridle.endpoints.kinds import KINDS
 from bridle.endpoints.recognise import ORDER, Probe, driver_of, identify, server_root
+from bridle.endpoints.transport.http import Http, Timeouts
 from bridle.errors import AuthError, BadResponse, ConfigError, ServerBusy, TimedOut, Unreachable
 from project import run_python
 from servers.fake import Response, Server, json_response, server, unused_url

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from bridle.endpoints.base import Answer, NativeCall
 from bridle.endpoints.driver import CallPiece, Piece
+from bridle.endpoints.drivers.openai_chat import read_piece
 from bridle.endpoints.gathering import CUT_REASONS, Gathered, gather_calls
-from bridle.endpoints.openai_chat import read_piece
 from bridle.endpoints.stops import StopCutter
 from bridle.messages import JSON, Usage
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from bridle.endpoints.http import Http, HttpCall, Timeouts, is_loopback
-from bridle.endpoints.http_reply import Exchange, Head, Reply
+from bridle.endpoints.transport.http import Http, HttpCall, Timeouts, is_loopback
+from bridle.endpoints.transport.http_reply import Exchange, Head, Reply
 from bridle.errors import (
     BadResponse,
     Cancelled,

@@ -9,9 +9,9 @@ import pytest
 
 from bridle.endpoints.base import Answer, Request, Supports
 from bridle.endpoints.driver import Ask, Driver, Piece
-from bridle.endpoints.http import HttpCall
 from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.endpoints.json_paths import text_at
+from bridle.endpoints.transport.http import HttpCall
 from bridle.errors import (
     BadResponse,
     ContextOverflow,

@@ -11,7 +11,7 @@ import pytest
 import requests.exceptions
 import urllib3.exceptions
 
-from bridle.endpoints.http_errors import error_message, from_foreign, is_foreign, overflow, refusal
+from bridle.endpoints.transport.http_errors import error_message, from_foreign, is_foreign, overflow, refusal
 from bridle.errors import (
     BadResponse,
     ConstraintRejected,

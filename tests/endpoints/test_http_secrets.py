@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from bridle.endpoints.http import Http, HttpCall
+from bridle.endpoints.transport.http import Http, HttpCall
 from bridle.errors import Cancelled, ConfigError, EndpointError, ServerBusy, Unreachable
 from servers.connections import open_http, raw_server
 from servers.fake import Response, Server, events, json_response, server, unused_url

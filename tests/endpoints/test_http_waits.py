@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bridle.endpoints.http import Http, HttpCall, Timeouts
+from bridle.endpoints.transport.http import Http, HttpCall, Timeouts
 from bridle.errors import Cancelled, ServerBusy, ServerCrashed
 from servers.connections import open_http
 from servers.fake import Response, Server, json_response, server

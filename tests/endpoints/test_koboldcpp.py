@@ -13,9 +13,9 @@ from bridle.endpoints import respond
 from bridle.endpoints.base import Request, Sampling
 from bridle.endpoints.connect import connect
 from bridle.endpoints.driver import Get, Piece
-from bridle.endpoints.http import Http
+from bridle.endpoints.drivers.koboldcpp import KoboldCpp
 from bridle.endpoints.http_endpoint import HttpEndpoint
-from bridle.endpoints.koboldcpp import KoboldCpp
+from bridle.endpoints.transport.http import Http
 from bridle.errors import (
     AuthError,
     BadResponse,

@@ -10,8 +10,8 @@ import pytest
 
 from bridle.endpoints import connect
 from bridle.endpoints.base import NativeCall, Request, Sampling
+from bridle.endpoints.drivers.llama_cpp_server import MOST_REPEATS, LlamaCppServer
 from bridle.endpoints.http_endpoint import HttpEndpoint
-from bridle.endpoints.llama_cpp_server import MOST_REPEATS, LlamaCppServer
 from bridle.errors import (
     BadResponse,
     ContextOverflow,

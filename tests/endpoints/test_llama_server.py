@@ -14,8 +14,8 @@ import pytest
 from bridle.endpoints import connect, respond
 from bridle.endpoints.base import ModelInfo, NativeCall, Request, Sampling
 from bridle.endpoints.driver import Piece
+from bridle.endpoints.drivers.llama_server import LlamaServer
 from bridle.endpoints.http_endpoint import HttpEndpoint
-from bridle.endpoints.llama_server import LlamaServer
 from bridle.errors import (
     ConstraintRejected,
     ContextOverflow,

@@ -16,11 +16,11 @@ import pytest
 
 from bridle.endpoints.base import Answer, Request, Supports
 from bridle.endpoints.driver import Driver
-from bridle.endpoints.http import Http, HttpCall
+from bridle.endpoints.drivers.llama_cpp_server import LlamaCppServer
+from bridle.endpoints.drivers.llama_server import LlamaServer
 from bridle.endpoints.http_endpoint import HttpEndpoint
-from bridle.endpoints.llama_cpp_server import LlamaCppServer
-from bridle.endpoints.llama_server import LlamaServer
 from bridle.endpoints.served import ask_rendering
+from bridle.endpoints.transport.http import Http, HttpCall
 from bridle.errors import (
     BadResponse,
     ContextOverflow,

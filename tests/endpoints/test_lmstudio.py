@@ -11,10 +11,10 @@ from bridle.endpoints.base import Answer, ModelInfo, Request, Sampling, Supports
 from bridle.endpoints.config import EndpointConfig
 from bridle.endpoints.connect import connect
 from bridle.endpoints.driver import Get
-from bridle.endpoints.http import Http, HttpCall
+from bridle.endpoints.drivers.lmstudio import LMStudio, open_lmstudio
+from bridle.endpoints.drivers.lmstudio_endpoint import LMStudioEndpoint
 from bridle.endpoints.http_endpoint import HttpEndpoint
-from bridle.endpoints.lmstudio import LMStudio, open_lmstudio
-from bridle.endpoints.lmstudio_endpoint import LMStudioEndpoint
+from bridle.endpoints.transport.http import Http, HttpCall
 from bridle.errors import BadResponse, ContextOverflow, PromptTruncated, RequestRefused, Unreachable
 from bridle.messages import JSON, Message, ToolSpec
 from bridle.wrappers import Segment

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bridle.endpoints.base import Request, Sampling
-from bridle.endpoints.lmstudio_prediction import prediction
+from bridle.endpoints.drivers.lmstudio_prediction import prediction
 from servers.fake_lmstudio import FakeLMStudio
 
 lmstudio: Any = pytest.importorskip("lmstudio", reason="the package lmstudio is not installed")

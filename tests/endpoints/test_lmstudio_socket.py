@@ -12,9 +12,8 @@ from bridle.endpoints import respond
 from bridle.endpoints.base import Request, Sampling
 from bridle.endpoints.config import EndpointConfig
 from bridle.endpoints.connect import connect
-from bridle.endpoints.http import Http, Timeouts
-from bridle.endpoints.lmstudio import LMStudio, open_lmstudio
-from bridle.endpoints.lmstudio_calls import (
+from bridle.endpoints.drivers.lmstudio import LMStudio, open_lmstudio
+from bridle.endpoints.drivers.lmstudio_calls import (
     apply_template,
     context_tokens,
     count_tokens,
@@ -22,9 +21,10 @@ from bridle.endpoints.lmstudio_calls import (
     list_loaded,
     tokenize,
 )
-from bridle.endpoints.lmstudio_endpoint import LMStudioEndpoint
-from bridle.endpoints.lmstudio_prediction import CONSTRAINT, prediction, read_packet
-from bridle.endpoints.lmstudio_socket import Session, failure
+from bridle.endpoints.drivers.lmstudio_endpoint import LMStudioEndpoint
+from bridle.endpoints.drivers.lmstudio_prediction import CONSTRAINT, prediction, read_packet
+from bridle.endpoints.drivers.lmstudio_socket import Session, failure
+from bridle.endpoints.transport.http import Http, Timeouts
 from bridle.errors import (
     AuthError,
     BadResponse,

@@ -10,7 +10,7 @@ import pytest
 
 from bridle.endpoints import respond
 from bridle.endpoints.base import Request, Sampling
-from bridle.endpoints.ollama import Ollama
+from bridle.endpoints.drivers.ollama import Ollama
 from bridle.errors import (
     EndpointError,
     StreamTruncated,

@@ -16,11 +16,11 @@ from urllib.request import urlopen
 import pytest
 
 from bridle.endpoints.base import Answer, Request
-from bridle.endpoints.http import Http
+from bridle.endpoints.drivers.ollama import Ollama, OllamaEndpoint
+from bridle.endpoints.drivers.ollama_models import read_shown
+from bridle.endpoints.drivers.openai_compat import OpenAICompat
 from bridle.endpoints.http_endpoint import HttpEndpoint
-from bridle.endpoints.ollama import Ollama, OllamaEndpoint
-from bridle.endpoints.ollama_models import read_shown
-from bridle.endpoints.openai_compat import OpenAICompat
+from bridle.endpoints.transport.http import Http
 from bridle.errors import EndpointError, InputError
 from bridle.messages import Message, as_messages, as_tools
 from bridle.wrappers import Segment

@@ -9,9 +9,9 @@ import pytest
 
 from bridle.endpoints.base import GO_TEMPLATE
 from bridle.endpoints.connect import connect
-from bridle.endpoints.http import Http, HttpCall
-from bridle.endpoints.ollama import Ollama, OllamaEndpoint
-from bridle.endpoints.ollama_models import read_shown
+from bridle.endpoints.drivers.ollama import Ollama, OllamaEndpoint
+from bridle.endpoints.drivers.ollama_models import read_shown
+from bridle.endpoints.transport.http import Http, HttpCall
 from bridle.errors import (
     AuthError,
     ConstraintRejected,

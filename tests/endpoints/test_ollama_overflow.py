@@ -11,8 +11,8 @@ import pytest
 
 from bridle.endpoints.base import Request
 from bridle.endpoints.connect import connect
-from bridle.endpoints.ollama import OllamaEndpoint
-from bridle.endpoints.ollama_overflow import Prompts, counts_after_cut
+from bridle.endpoints.drivers.ollama import OllamaEndpoint
+from bridle.endpoints.drivers.ollama_overflow import Prompts, counts_after_cut
 from bridle.errors import ContextOverflow, PromptTruncated
 from bridle.messages import Message
 from bridle.wrappers import Segment

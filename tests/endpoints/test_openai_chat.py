@@ -8,7 +8,7 @@ import pytest
 
 from bridle.endpoints.base import Request, Scored
 from bridle.endpoints.driver import CallPiece, Piece
-from bridle.endpoints.openai_chat import chat_body, read_embeddings, read_piece, tool_choice
+from bridle.endpoints.drivers.openai_chat import chat_body, read_embeddings, read_piece, tool_choice
 from bridle.messages import JSON, Message, ToolCall, ToolSpec, Usage
 
 

@@ -10,9 +10,9 @@ import pytest
 from bridle.endpoints.addresses import base_url
 from bridle.endpoints.base import Request, Sampling
 from bridle.endpoints.driver import Get
-from bridle.endpoints.http import Http
+from bridle.endpoints.drivers.openai_compat import OpenAICompat
 from bridle.endpoints.http_endpoint import HttpEndpoint
-from bridle.endpoints.openai_compat import OpenAICompat
+from bridle.endpoints.transport.http import Http
 from bridle.errors import BadResponse, ConfigError, RequestRefused, StreamTruncated
 from bridle.messages import JSON, Message, ToolCall, ToolSpec
 from bridle.wrappers import Segment

@@ -9,7 +9,7 @@ import pytest
 
 from bridle.endpoints.base import Endpoint, Request, Sampling
 from bridle.endpoints.connect import connect
-from bridle.endpoints.outlines_model import OutlinesModel
+from bridle.endpoints.drivers.outlines_model import OutlinesModel
 from bridle.endpoints.responding import respond
 from bridle.errors import ContextOverflow, InputError, ModelFileError, UnsupportedParameter
 from bridle.grammars import choice_grammar

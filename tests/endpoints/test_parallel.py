@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bridle.endpoints.base import Answer, Request
-from bridle.endpoints.http import Http, HttpCall, is_loopback
+from bridle.endpoints.drivers.openai_compat import OpenAICompat
 from bridle.endpoints.http_endpoint import HttpEndpoint
-from bridle.endpoints.openai_compat import OpenAICompat
+from bridle.endpoints.transport.http import Http, HttpCall, is_loopback
 from bridle.errors import RequestRefused
 from bridle.messages import Message
 from servers.connections import open_http

@@ -17,10 +17,10 @@ import pytest
 
 from bridle.endpoints import connect, respond
 from bridle.endpoints.base import Answer, Request, Sampling
-from bridle.endpoints.http import Http, HttpCall
+from bridle.endpoints.drivers.llama_server import LlamaServer
 from bridle.endpoints.http_endpoint import HttpEndpoint
-from bridle.endpoints.llama_server import LlamaServer
 from bridle.endpoints.llamacpp import LlamaCpp
+from bridle.endpoints.transport.http import Http, HttpCall
 from bridle.errors import (
     AuthError,
     BadResponse,

@@ -1,7 +1,7 @@
 """What each server means by declining a request: bodies that were recorded, or read in servers' sources.
 
 `data/refusals.jsonl` has one in each line, with the error that it means and some of that error's facts. Where
-the words are from stands in `bridle.endpoints.refusals`.
+the words are from stands in `bridle.endpoints.transport.refusals`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bridle import errors
-from bridle.endpoints.http_errors import refusal
+from bridle.endpoints.transport.http_errors import refusal
 from bridle.errors import ConstraintRejected
 from servers.fake import recorded
 

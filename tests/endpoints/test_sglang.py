@@ -14,9 +14,9 @@ from bridle.endpoints import respond
 from bridle.endpoints.base import Request, Sampling
 from bridle.endpoints.connect import connect
 from bridle.endpoints.driver import Get
-from bridle.endpoints.http import Http
+from bridle.endpoints.drivers.sglang import SGLang
 from bridle.endpoints.http_endpoint import HttpEndpoint
-from bridle.endpoints.sglang import SGLang
+from bridle.endpoints.transport.http import Http
 from bridle.errors import ConstraintRejected, ContextOverflow, PromptTruncated
 from bridle.grammars import for_choice, to_gbnf
 from bridle.messages import JSON, Message, ToolSpec

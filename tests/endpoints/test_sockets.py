@@ -16,8 +16,8 @@ import pytest
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
-from bridle.endpoints.http import Http, Timeouts
-from bridle.endpoints.sockets import open_socket
+from bridle.endpoints.transport.http import Http, Timeouts
+from bridle.endpoints.transport.sockets import open_socket
 from bridle.errors import (
     BadResponse,
     Cancelled,

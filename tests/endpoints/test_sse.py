@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridle.endpoints.framing import Framer, decode
-from bridle.endpoints.ndjson import LineFramer
-from bridle.endpoints.sse import DONE, Event, EventFramer
+from bridle.endpoints.transport.framing import Framer, decode
+from bridle.endpoints.transport.ndjson import LineFramer
+from bridle.endpoints.transport.sse import DONE, Event, EventFramer
 
 STREAM = (
     ": ping\r\n\r\n"

@@ -13,9 +13,9 @@ from bridle.endpoints import respond
 from bridle.endpoints.base import NativeCall, Request, Sampling
 from bridle.endpoints.connect import connect
 from bridle.endpoints.driver import Get
-from bridle.endpoints.http import Http
+from bridle.endpoints.drivers.vllm import VLLM
 from bridle.endpoints.http_endpoint import HttpEndpoint
-from bridle.endpoints.vllm import VLLM
+from bridle.endpoints.transport.http import Http
 from bridle.errors import ConstraintRejected, ContextOverflow, ModelNotFound, RequestRefused
 from bridle.grammars import for_choice, for_regex, to_gbnf
 from bridle.messages import JSON, Message, ToolSpec

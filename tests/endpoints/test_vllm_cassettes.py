@@ -16,11 +16,11 @@ from urllib.request import urlopen
 import pytest
 
 from bridle.endpoints.base import Request
-from bridle.endpoints.http import Http
+from bridle.endpoints.drivers.openai_compat import OpenAICompat
+from bridle.endpoints.drivers.sglang import SGLang
+from bridle.endpoints.drivers.vllm import VLLM
 from bridle.endpoints.http_endpoint import HttpEndpoint
-from bridle.endpoints.openai_compat import OpenAICompat
-from bridle.endpoints.sglang import SGLang
-from bridle.endpoints.vllm import VLLM
+from bridle.endpoints.transport.http import Http
 from bridle.errors import ContextOverflow, RequestRefused
 from bridle.messages import JSON, as_messages, as_tools
 from bridle.wrappers import Segment

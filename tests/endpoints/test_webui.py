@@ -12,9 +12,9 @@ import pytest
 from bridle.endpoints import respond
 from bridle.endpoints.base import ModelInfo, Request, Sampling
 from bridle.endpoints.connect import connect
-from bridle.endpoints.http import Http, HttpCall
+from bridle.endpoints.drivers.webui import WebUI
 from bridle.endpoints.http_endpoint import HttpEndpoint
-from bridle.endpoints.webui import WebUI
+from bridle.endpoints.transport.http import Http, HttpCall
 from bridle.errors import (
     AuthError,
     ConstraintRejected,

@@ -12,10 +12,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from bridle.endpoints.base import Request, Sampling
-from bridle.endpoints.http import Http
+from bridle.endpoints.drivers.webui import WebUI
+from bridle.endpoints.drivers.webui_names import CHAT_EXTRAS, EXTRAS
 from bridle.endpoints.http_endpoint import HttpEndpoint
-from bridle.endpoints.webui import WebUI
-from bridle.endpoints.webui_names import CHAT_EXTRAS, EXTRAS
+from bridle.endpoints.transport.http import Http
 from bridle.grammars import Grammar, Lit, alt
 from bridle.messages import JSON, Message, ToolCall, ToolSpec
 from bridle.wrappers import Segment

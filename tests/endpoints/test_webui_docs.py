@@ -9,7 +9,7 @@ import pytest
 
 from bridle.endpoints.config import load_config
 from bridle.endpoints.connect import parse_spec
-from bridle.endpoints.webui_names import EXTRAS
+from bridle.endpoints.drivers.webui_names import EXTRAS
 from servers.fake_webui import FakeWebUI
 
 PAGES = Path(__file__).parents[2] / "docs" / "servers"

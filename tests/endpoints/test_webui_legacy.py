@@ -13,9 +13,9 @@ from bridle.endpoints import respond
 from bridle.endpoints.base import ModelInfo, Request, Sampling
 from bridle.endpoints.config import EndpointConfig
 from bridle.endpoints.connect import connect
-from bridle.endpoints.http import Http, Timeouts
+from bridle.endpoints.drivers.webui_legacy import LegacyEndpoint, WebUILegacy, open_webui_legacy
 from bridle.endpoints.memgpt_config import read_config_dict
-from bridle.endpoints.webui_legacy import LegacyEndpoint, WebUILegacy, open_webui_legacy
+from bridle.endpoints.transport.http import Http, Timeouts
 from bridle.errors import (
     BadResponse,
     ConstraintRejected,

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from bridle.endpoints.base import Answer, Request, Sampling
-from bridle.endpoints.http import Http, HttpCall
+from bridle.endpoints.drivers.openai_compat import OpenAICompat
+from bridle.endpoints.drivers.webui import WebUI
 from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.endpoints.json_paths import text_at
-from bridle.endpoints.openai_compat import OpenAICompat
-from bridle.endpoints.webui import WebUI
+from bridle.endpoints.transport.http import Http, HttpCall
 from bridle.errors import (
     AuthError,
     BadResponse,

@@ -8,7 +8,7 @@ import pytest
 
 from bridle.endpoints.base import Request
 from bridle.endpoints.connect import connect
-from bridle.endpoints.ollama import OllamaEndpoint
+from bridle.endpoints.drivers.ollama import OllamaEndpoint
 from bridle.messages import JSON, Message, ToolSpec
 from bridle.wrappers import Segment
 from servers.fake_ollama import FakeOllama

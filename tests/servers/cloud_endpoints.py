@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bridle.endpoints.base import Request
-from bridle.endpoints.cloud import OpenAIEndpoint
-from bridle.endpoints.http import Http, Timeouts
+from bridle.endpoints.drivers.cloud import OpenAIEndpoint
+from bridle.endpoints.transport.http import Http, Timeouts
 from bridle.messages import Message
 from servers.fake_openai_cloud import FakeOpenAICloud
 

@@ -8,7 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-from bridle.endpoints.http import Http
+from bridle.endpoints.transport.http import Http
 
 __all__ = ["open_http", "raw_server"]
 

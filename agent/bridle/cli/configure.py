@@ -152,7 +152,7 @@ def _model(chosen: _Chosen, ask: Questions) -> str:
 
 
 def _key_variable(chosen: _Chosen, ask: Questions) -> str:
-    from bridle.endpoints.http import is_loopback
+    from bridle.endpoints.transport.http import is_loopback
 
     def checked(answer: str) -> str:
         if answer and not _VARIABLE.fullmatch(answer):

@@ -15,7 +15,7 @@ from bridle.endpoints.ladder import HELD, Rung, is_lasting, remember, rungs, ste
 from bridle.endpoints.observing import Observation, is_observed, tell
 from bridle.endpoints.planning import Plan, plan_for
 from bridle.endpoints.planning_values import plan_value, value_rungs
-from bridle.endpoints.wire import Tap, tapped
+from bridle.endpoints.transport.wire import Tap, tapped
 from bridle.errors import BridleError, EndpointError, SchemaError
 from bridle.messages import Attempt, Completion, Delta, Message, Usage
 

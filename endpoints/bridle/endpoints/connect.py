@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from bridle.endpoints.base import Endpoint
-    from bridle.endpoints.http import Http
-    from bridle.endpoints.http_watch import OnWait, Timeouts
+    from bridle.endpoints.transport.http import Http
+    from bridle.endpoints.transport.http_watch import OnWait, Timeouts
 
     class Discovering(Endpoint, Protocol):
         """An endpoint that asks its server which model answers, when it is opened."""
@@ -276,7 +276,7 @@ def open_http(
         ConfigError: for what is no address, a key that cannot be one, and a foreign host while `offline`.
     """
     from bridle.endpoints.addresses import base_url
-    from bridle.endpoints.http import Http
+    from bridle.endpoints.transport.http import Http
 
     base = base_url(url)
     key = _key(base, kind, api_key_env, api_key)
@@ -300,7 +300,7 @@ def open_http(
 
 
 def _timeouts(waiting: Waiting) -> Timeouts:
-    from bridle.endpoints.http_watch import Timeouts
+    from bridle.endpoints.transport.http_watch import Timeouts
 
     limits = waiting.timeouts or Timeouts()
     return limits if waiting.timeout_s is None else replace(limits, total_s=waiting.timeout_s)

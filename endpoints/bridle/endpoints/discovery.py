@@ -15,15 +15,15 @@ from urllib.parse import urlsplit
 from bridle.endpoints.config import EndpointConfig, load_config
 from bridle.endpoints.connect import open_http, open_server
 from bridle.endpoints.environment import usual_url
-from bridle.endpoints.http import is_loopback
 from bridle.endpoints.places import NO_ENTRY, Place, listening, local_address, places
 from bridle.endpoints.specs import short_url, spec_of
+from bridle.endpoints.transport.http import is_loopback
 from bridle.errors import BridleError, ConfigError, EndpointError, TimedOut, Unreachable
 
 if TYPE_CHECKING:
     from bridle.endpoints.base import Endpoint, ModelInfo, Supports
-    from bridle.endpoints.http import Http
     from bridle.endpoints.recognise import Identified
+    from bridle.endpoints.transport.http import Http
 
 __all__ = ["Discovered", "Server", "discover", "first_server"]
 
@@ -126,8 +126,8 @@ def first_server(*, offline: bool = False) -> Server:
 
 def _look(place: Place, given: bool, offline: bool) -> Server | str:
     """Look at one address: a server, or words about what else listens there; no words when nothing does."""
-    from bridle.endpoints.http import Timeouts
     from bridle.endpoints.recognise import QUICK, Identified, identify
+    from bridle.endpoints.transport.http import Timeouts
 
     timeouts = QUICK if given else Timeouts(FOREIGN_HOST_S, ANSWERS_WITHIN_S, ANSWERS_WITHIN_S)
     key = None if given or place.named_by else ""  # a key is for an address that somebody named

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from bridle.endpoints.http import HttpCall
 from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.endpoints.json_paths import list_at, text_at, value_at
+from bridle.endpoints.transport.http import HttpCall
 from bridle.errors import AuthError, EndpointError, RequestRefused, Unreachable
 from bridle.messages import JSON
 

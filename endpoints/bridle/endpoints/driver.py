@@ -16,7 +16,7 @@ from typing import ClassVar
 from bridle.endpoints.abilities import unsupported
 from bridle.endpoints.addresses import base_url
 from bridle.endpoints.base import Answer, Embeddings, ModelInfo, Request, Sampling, Scored, Supports
-from bridle.endpoints.http import HttpCall
+from bridle.endpoints.transport.http import HttpCall
 from bridle.errors import EndpointError
 from bridle.grammars import to_gbnf
 from bridle.messages import JSON, Usage

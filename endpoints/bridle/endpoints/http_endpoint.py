@@ -8,15 +8,15 @@ from dataclasses import replace
 
 from bridle.endpoints.abilities import refuse_dropped
 from bridle.endpoints.base import Answer, Embeddings, ModelInfo, Request, Supports
-from bridle.endpoints.deadline import Deadline
 from bridle.endpoints.driver import Driver, Found, Piece
 from bridle.endpoints.gathering import Gathered
-from bridle.endpoints.http import QUICK, Http, HttpCall
-from bridle.endpoints.http_errors import bad_body, error_message, refusal
-from bridle.endpoints.http_reply import Reply
 from bridle.endpoints.overflow import Counted
-from bridle.endpoints.sse import DONE, Event
 from bridle.endpoints.stops import StopCutter
+from bridle.endpoints.transport.deadline import Deadline
+from bridle.endpoints.transport.http import QUICK, Http, HttpCall
+from bridle.endpoints.transport.http_errors import bad_body, error_message, refusal
+from bridle.endpoints.transport.http_reply import Reply
+from bridle.endpoints.transport.sse import DONE, Event
 from bridle.errors import (
     BadResponse,
     Cancelled,

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from bridle.endpoints.config import EndpointConfig, load_config
 from bridle.endpoints.environment import addresses
-from bridle.endpoints.http import is_loopback
 from bridle.endpoints.kinds import KINDS
+from bridle.endpoints.transport.http import is_loopback
 from bridle.errors import ConfigError
 
 __all__ = ["NO_ENTRY", "PORTS", "Place", "listening", "local_address", "open_ports", "places"]

@@ -12,8 +12,8 @@ from typing import cast
 
 from bridle.endpoints.addresses import base_url
 from bridle.endpoints.driver import Driver
-from bridle.endpoints.http import Http, HttpCall, Timeouts
 from bridle.endpoints.kinds import KINDS, load
+from bridle.endpoints.transport.http import Http, HttpCall, Timeouts
 from bridle.errors import AuthError, EndpointError, ServerBusy, TimedOut, Unreachable
 from bridle.messages import JSON
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from bridle.endpoints.http import Http, HttpCall
 from bridle.endpoints.json_paths import text_at, value_at
+from bridle.endpoints.transport.http import Http, HttpCall
 from bridle.errors import BadResponse, EndpointError, RequestRefused, Unreachable
 from bridle.messages import JSON, Message, ToolSpec, message_to_dict, tool_to_dict
 
