@@ -447,3 +447,22 @@ def test_a_call_that_may_not_be_made_now_is_none_on_any_rung(supports: Supports,
     )
     assert completion.message.calls == ()
     assert "add may not be called now; call one of say" in completion.refusals[0].reason
+
+
+@pytest.mark.parametrize(
+    "supports",
+    [Supports(chat=True), Supports(chat=True, json_mode=True), Supports(chat=True, json_schema=True)],
+)
+def test_user_and_assistant_take_turns_where_results_are_told_as_text(supports: Supports) -> None:
+    server = Server([BY_SCHEMA], supports)
+    asked = [
+        Message("system", "Be brief."),
+        Message("user", "1 + 2?"),
+        Message("assistant", "", calls=CALLED),
+        Message("tool", "3", name="add"),
+        Message("user", "And 2 + 3?"),
+    ]
+    respond(server, asked, TOOLS, tool_choice="required", wrapper="chatml")
+    sent = server.requests[0].messages
+    assert [message.role for message in sent] == ["system", "user", "assistant", "user"]
+    assert sent[-1].content == "FUNCTION RETURN: 3\n\nAnd 2 + 3?"

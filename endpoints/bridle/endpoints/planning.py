@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from bridle.endpoints.asking import Question
@@ -201,4 +201,18 @@ def _as_chat(question: Question, held: MemGPT | None) -> tuple[Message, ...]:
     syntax = held or question.wrapper.syntax
     listing = ToolListing("memgpt") if held else question.wrapper.format.tools
     listed = list_tools(listing, question.tools, "outer" if held else question.wrapper.thoughts)
-    return plain_chat(question.messages, question.tools, syntax, listed)
+    return _in_turns(plain_chat(question.messages, question.tools, syntax, listed))
+
+
+def _in_turns(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """Join turns of the user that follow each other: the templates of Mistral, Gemma and Llama 2 refuse them.
+
+    A result stands in such a turn, and what the user says next would be another one.
+    """
+    out: list[Message] = []
+    for message in messages:
+        if out and message.role == out[-1].role == "user":
+            out[-1] = replace(out[-1], content=f"{out[-1].content}\n\n{message.content}")
+        else:
+            out.append(message)
+    return tuple(out)
