@@ -23,6 +23,7 @@ from bridle.endpoints.observing import Observation, observed_by
 from bridle.endpoints.recorder import FILE_NAME, Recorder, recording
 from bridle.endpoints.recording import asked_again
 from bridle.endpoints.scripted import Scripted
+from bridle.endpoints.transport.wire import MOST_BYTES, tap, tapped
 from bridle.errors import ConfigError, InputError, RequestRefused, StoreCorrupt
 from bridle.grammars import Bounds
 from bridle.messages import Message, ToolSpec
@@ -273,3 +274,12 @@ def test_a_key_that_the_server_repeats_is_not_recorded(recorder: Recorder, serve
     wire = base64.b64decode(str(recorder.body(1)["wire"]))
     assert b"Bearer ***" in wire
     assert b"sk-very-secret" not in wire
+
+
+def test_of_an_endless_answer_the_beginning_is_kept() -> None:
+    with tapped() as arrived:
+        for _ in range(3):
+            tap(b"x" * (MOST_BYTES // 2 + 1))
+    assert arrived.raw == b"x" * MOST_BYTES
+    tap(b"afterwards")
+    assert len(arrived.raw) == MOST_BYTES

@@ -20,13 +20,15 @@ class Tap:
         self._room = MOST_BYTES
 
     @property
-    def bytes(self) -> bytes:
+    def raw(self) -> bytes:
+        """What has been kept."""
         return b"".join(self._chunks)
 
     def take(self, chunk: bytes) -> None:
         """Keep a chunk, or as much of it as there is room for."""
-        self._chunks.append(chunk[: self._room])
-        self._room -= len(self._chunks[-1])
+        if self._room > 0:
+            self._chunks.append(chunk[: self._room])
+            self._room -= len(self._chunks[-1])
 
 
 _tap: ContextVar[Tap | None] = ContextVar("tap", default=None)
