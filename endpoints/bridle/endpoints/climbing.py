@@ -156,7 +156,7 @@ class _Asking:
                 )
             except BridleError as error:
                 took = time.perf_counter() - start
-                tell(replace(seen, seconds=took, wire=arrived.bytes, error=error))
+                tell(replace(seen, seconds=took, wire=arrived.raw, error=error))
                 raise
         took = time.perf_counter() - start
         if not streams:
@@ -164,7 +164,7 @@ class _Asking:
         reading = read_answer(answer, plan, self._question, feed)
         seconds = time.perf_counter() - self._start
         completion = completion_of(answer, reading, plan, self._question, self._reason, seconds)
-        tell(replace(seen, seconds=took, wire=arrived.bytes, answer=answer, completion=completion))
+        tell(replace(seen, seconds=took, wire=arrived.raw, answer=answer, completion=completion))
         return completion
 
     def _show(self, delta: Delta) -> None:

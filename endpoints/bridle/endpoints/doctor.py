@@ -73,7 +73,7 @@ def examine(endpoint: Endpoint, on_finding: Callable[[Finding], None] | None = N
     findings: list[Finding] = []
     for name, canary in CANARIES.items():
         began = time.perf_counter()
-        verdict, detail = _tried(lambda canary=canary: canary(patient), patient.claims(name))
+        verdict, detail = _tried(canary, patient, patient.claims(name))
         findings.append(Finding(name, verdict, detail, time.perf_counter() - began))
         if on_finding is not None:
             on_finding(findings[-1])
@@ -83,9 +83,9 @@ def examine(endpoint: Endpoint, on_finding: Callable[[Finding], None] | None = N
     return Diagnosis(tuple(findings), fields, patient.chosen, rung, valid, CALLS, time.perf_counter() - start)
 
 
-def _tried(canary: Callable[[], Outcome], claimed: bool) -> tuple[Verdict, str]:
+def _tried(canary: Callable[[Patient], Outcome], patient: Patient, claimed: bool) -> tuple[Verdict, str]:
     try:
-        seen, detail = canary()
+        seen, detail = canary(patient)
     except FATAL:
         raise
     except (EndpointError, InputError) as error:
