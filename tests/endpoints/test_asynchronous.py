@@ -225,3 +225,18 @@ def test_a_stream_that_nobody_closes_ends_with_its_loop(server: ModelServer, end
 
     assert isinstance(run(peek), Delta)
     assert wait_until(server.broken.is_set)
+
+
+def test_an_endpoint_without_a_hash_is_asked_like_any_other() -> None:
+    class Compared(OneAtATime):
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Compared)
+
+        __hash__ = None  # type: ignore[assignment]  # pyright: ignore
+
+    endpoint = Compared(["yes"] * 2, supports=Supports(chat=True))
+
+    async def ask() -> list[Completion]:
+        return await asyncio.gather(*(arespond(endpoint, USER) for _ in range(2)))
+
+    assert [answer.message.content for answer in run(ask)] == ["yes"] * 2

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mappi
 from contextlib import aclosing, contextmanager, suppress
 from contextvars import copy_context
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import finalize
 
 from bridle.endpoints.base import Endpoint
 from bridle.endpoints.responding import respond
@@ -23,7 +23,8 @@ from bridle.messages import Completion, Delta, Message, ToolSpec
 
 __all__ = ["arespond", "astream"]
 
-_turns: WeakKeyDictionary[Endpoint, threading.Lock] = WeakKeyDictionary()
+_turns: dict[int, threading.Lock] = {}
+"""By the endpoint's identity: an endpoint of somebody's own may be equal to another one, or have no hash."""
 _turns_lock = threading.Lock()
 POLL_S = 0.05
 """How often a question that waits for its turn looks whether it was cancelled."""
@@ -148,7 +149,10 @@ def _turn(endpoint: Endpoint, stops: Callable[[], bool]) -> Generator[None, None
         yield
         return
     with _turns_lock:
-        lock = _turns.setdefault(endpoint, threading.Lock())
+        if id(endpoint) not in _turns:
+            _turns[id(endpoint)] = threading.Lock()
+            finalize(endpoint, _turns.pop, id(endpoint))
+        lock = _turns[id(endpoint)]
     while not lock.acquire(timeout=POLL_S):
         if stops():
             raise Cancelled(f"the request to {endpoint.name} was stopped while it waited for its turn")
