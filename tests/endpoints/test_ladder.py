@@ -16,10 +16,14 @@ from bridle.errors import (
     AuthError,
     BridleError,
     ConstraintRejected,
+    ContentFiltered,
     ContextOverflow,
     InputError,
+    ModelNotFound,
+    RateLimited,
     RequestRefused,
     SchemaError,
+    ServerBusy,
     UnsupportedParameter,
 )
 from bridle.messages import JSON, Completion, Delta, Message, ToolCall, ToolSpec
@@ -466,3 +470,84 @@ def test_user_and_assistant_take_turns_where_results_are_told_as_text(supports: 
     sent = server.requests[0].messages
     assert [message.role for message in sent] == ["system", "user", "assistant", "user"]
     assert sent[-1].content == "FUNCTION RETURN: 3\n\nAnd 2 + 3?"
+
+
+@pytest.mark.parametrize("configured", [False, True])
+def test_nothing_is_constrained_where_that_is_wanted(configured: bool) -> None:
+    server = Server([BY_GRAMMAR])
+    if configured:
+        server.constraint = "off"
+    wanted = "auto" if configured else "off"
+    completion = respond(server, USER, TOOLS, tool_choice="required", wrapper="chatml", constraint=wanted)
+    assert routes(server) == ["text"]
+    assert completion.constraint.asked == "off"
+
+
+def test_what_the_configuration_prefers_must_be_there_unless_the_question_is_of_another_sort() -> None:
+    server = Server(["Three."], Supports(chat=True, json_schema=True, tools=True))
+    server.constraint = "tool"
+    with pytest.raises(InputError, match="cannot be made to call a tool"):
+        respond(server, USER, TOOLS, tool_choice="required")
+    server.constraint = "schema"  # holds calls, and here text will do
+    assert respond(server, USER, TOOLS).message.content == "Three."
+    assert routes(server) == ["tools"]
+
+
+def test_a_server_that_can_only_be_told_a_name_is_told_it() -> None:
+    supports = Supports(chat=True, tools=True, named=True)
+    named, any_one = Server([NATIVE], supports), Server([NATIVE], supports)
+    respond(named, USER, TOOLS, tool_choice="add")
+    respond(any_one, USER, TOOLS, tool_choice="required")
+    assert (named.requests[0].tool_choice, any_one.requests[0].tool_choice) == ("add", "auto")
+
+
+def test_where_text_will_do_nothing_that_holds_a_call_is_asked_for() -> None:
+    server = Server([no(), "Three."], EVERY)
+    respond(server, USER, TOOLS, wrapper="chatml")
+    assert routes(server) == ["grammar", "tools"]
+    server = Server(["Three."], Supports(chat=True, json_schema=True, json_mode=True))
+    respond(server, USER, TOOLS)
+    assert routes(server) == ["text"]
+
+
+@pytest.mark.parametrize("kind", [AuthError, ContentFiltered, ModelNotFound, RateLimited, ServerBusy])
+def test_a_reason_that_is_known_is_no_matter_of_the_constraint(kind: type[BridleError]) -> None:
+    server = Server([no(400, kind), BY_SCHEMA])
+    with pytest.raises(kind):
+        respond(server, USER, TOOLS, tool_choice="required")
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnsupportedParameter("a field is not known", status=400),
+        *[RequestRefused("no", status=status) for status in (200, 400, 422, 500, 501)],
+    ],
+)
+def test_a_refusal_that_may_mean_the_constraint_leaves_the_rung(error: BridleError) -> None:
+    server = Server([error, BY_SCHEMA])
+    assert respond(server, USER, TOOLS, tool_choice="required").message.calls == CALLED
+
+
+def test_a_schema_that_no_grammar_can_be_made_of_is_told_to_the_caller() -> None:
+    server = Server([SchemaError("cannot be written"), BY_SCHEMA])
+    with pytest.raises(SchemaError):
+        respond(server, USER, TOOLS, tool_choice="required", wrapper="chatml")
+
+
+def test_where_nothing_holds_the_next_question_goes_one_rung_down() -> None:
+    server = Server(["No."] * 3, Supports(chat=True, tools=True, json_mode=True))
+    respond(server, USER, TOOLS, tool_choice="required", retries=2)
+    assert routes(server) == ["tools", "json", "text"]
+
+
+def test_an_answer_that_was_cut_is_neither_a_call_nor_asked_for_again() -> None:
+    for answer in (
+        Answer(BY_SCHEMA[:-4], "length"),
+        Answer("", "length", calls=(NativeCall("add", '{"a": 1, "b": 2}'),)),
+    ):
+        server = Server([answer] * 2, Supports(chat=True, tools=True))
+        completion = respond(server, USER, TOOLS, tool_choice="required")
+        assert len(server.requests) == 1
+        assert (completion.finish, completion.message.calls) == ("length", ())
