@@ -16,7 +16,7 @@ from bridle.endpoints.base import Embeds, ListsModels, Remembers, Request, Sampl
 from bridle.endpoints.config import EndpointConfig
 from bridle.endpoints.connect import connect
 from bridle.endpoints.drivers.cloud import OpenAIEndpoint, is_openai, open_openai
-from bridle.endpoints.drivers.cloud_endpoint import CloudEndpoint
+from bridle.endpoints.drivers.cloud_endpoint import Api, CloudEndpoint
 from bridle.endpoints.drivers.cloud_models import FAMILIES, UNKNOWN, family_of
 from bridle.endpoints.drivers.openai_compat import OpenAICompat
 from bridle.endpoints.http_endpoint import HttpEndpoint
@@ -32,7 +32,7 @@ from bridle.errors import (
 from bridle.messages import JSON, Message, ToolCall, ToolSpec
 from bridle.wrappers import Segment
 from servers.cloud_endpoints import CHAT, HELLO, KEY, both, cloud, opened, unheard
-from servers.fake import events
+from servers.fake import events, json_response
 from servers.fake_openai_cloud import FakeOpenAICloud
 
 __all__ = ["cloud"]
@@ -185,17 +185,41 @@ def test_an_answer_that_a_filter_took_is_an_error(cloud: FakeOpenAICloud, stream
     endpoint.close()
 
 
-def test_a_part_of_an_answer_that_a_filter_left_is_kept(cloud: FakeOpenAICloud) -> None:
+def test_an_answer_that_a_filter_cut_is_an_error_that_has_its_beginning(cloud: FakeOpenAICloud) -> None:
     lines = (
         b'data: {"choices": [{"index": 0, "delta": {"content": "half"}}]}\n\n'
-        b'data: {"choices": [{"index": 0, "content_filter_offsets": {}, "content_filter_results": {}}]}\n\n'
+        b'data: {"choices": [{"index": 0, "content_filter_offsets": {}, "content_filter_results":'
+        b' {"hate": {"filtered": true}}}]}\n\n'
         b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "content_filter"}]}\n\n'
         b"data: [DONE]\n\n"
     )
     cloud.routes[CHAT] = lambda _: events([lines])
     endpoint = opened(cloud)
-    answer = endpoint.complete(HELLO, unheard)
-    assert (answer.text, answer.finish, answer.finish_reason) == ("half", "length", "content_filter")
+    heard: list[str] = []
+    with pytest.raises(ContentFiltered, match="cut the answer") as caught:
+        endpoint.complete(HELLO, heard.append)
+    facts = caught.value.facts
+    assert (facts["side"], facts["partial"], facts["categories"]) == ("answer", "half", ("hate",))
+    assert heard == ["half"]
+    endpoint.close()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_response_that_a_filter_cut_is_an_error(cloud: FakeOpenAICloud, stream: bool) -> None:
+    said: JSON = [{"type": "message", "content": [{"type": "output_text", "text": "half"}]}]
+    why: JSON = {"reason": "content_filter"}
+    whole: dict[str, JSON] = {"object": "response", "status": "incomplete", "incomplete_details": why}
+    told: list[dict[str, JSON]] = [
+        {"type": "response.output_text.delta", "delta": "half"},
+        {"type": "response.incomplete", "response": {**whole, "output": said}},
+    ]
+    lines = [b"data: " + json.dumps(one).encode() + b"\n\n" for one in told]
+    answer = events(lines) if stream else json_response({**whole, "output": said})
+    cloud.routes["POST /v1/responses"] = lambda _: answer
+    endpoint = opened(cloud, api="responses")
+    with pytest.raises(ContentFiltered) as caught:
+        endpoint.complete(HELLO, unheard if stream else None)
+    assert caught.value.facts["partial"] == "half"
     endpoint.close()
 
 
@@ -283,6 +307,28 @@ def test_what_an_unknown_model_refuses_is_left_out_and_remembered(cloud: FakeOpe
     with pytest.raises(UnsupportedParameter):
         endpoint.complete(replace(request, strict=True))
     assert len(cloud.seen) == 4
+    endpoint.close()
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+def test_a_default_that_was_refused_is_told_as_dropped(cloud: FakeOpenAICloud, api: Api) -> None:
+    cloud.refuses = ("temperature",)
+    endpoint = opened(cloud, "brand-new", api=api)
+    for _ in range(2):
+        assert respond(endpoint, [Message("user", "Hello")], max_tokens=9).dropped == ("temperature",)
+    assert len(cloud.seen) == 3
+    endpoint.close()
+
+
+def test_each_member_that_was_left_out_is_told_by_our_name(cloud: FakeOpenAICloud) -> None:
+    refused = ("parallel_tool_calls", "stream_options", "stop", "logprobs")
+    cloud.refuses = refused
+    endpoint = opened(cloud, "brand-new")
+    request = replace(HELLO, tools=(WEATHER,), stop=("!",), logprobs=1)
+    dropped = endpoint.complete(request, unheard).dropped
+    assert sorted(dropped) == ["logprobs", "parallel_tool_calls", "stream_options"]  # answers are cut here
+    assert not {*refused} & {*cloud.asked}
+    assert endpoint.complete(HELLO).dropped == ()
     endpoint.close()
 
 

@@ -150,18 +150,25 @@ def test_an_error_inside_a_stream_is_raised(cloud: FakeOpenAICloud) -> None:
     endpoint.close()
 
 
-def test_a_response_that_failed_is_an_error(cloud: FakeOpenAICloud) -> None:
-    failed = {
-        "object": "response",
-        "status": "failed",
-        "error": {"code": "server_error", "message": "it broke"},
-    }
+@pytest.mark.parametrize(
+    ("code", "kind", "retryable"),
+    [
+        ("server_error", RequestRefused, True),
+        ("rate_limit_exceeded", RateLimited, True),
+        ("invalid_prompt", RequestRefused, False),
+    ],
+)
+def test_a_response_that_failed_is_an_error(
+    cloud: FakeOpenAICloud, code: str, kind: type[EndpointError], retryable: bool
+) -> None:
+    failed = {"object": "response", "status": "failed", "error": {"code": code, "message": "it broke"}}
     event = b"data: " + json.dumps({"type": "response.failed", "response": failed}).encode() + b"\n\n"
     endpoint = opened(cloud, api="responses")
     for answer in (json_response(failed), events([event])):
         cloud.routes["POST /v1/responses"] = always(answer)
-        with pytest.raises(RequestRefused, match="it broke"):
+        with pytest.raises(kind, match="it broke") as caught:
             endpoint.complete(HELLO, unheard)
+        assert caught.value.retryable is retryable
     endpoint.close()
 
 

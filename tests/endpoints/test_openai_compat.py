@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from bridle.endpoints.driver import Get
 from bridle.endpoints.drivers.openai_compat import OpenAICompat
 from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.endpoints.transport.http import Http
-from bridle.errors import BadResponse, ConfigError, RequestRefused, StreamTruncated
+from bridle.errors import BadResponse, ConfigError, ContentFiltered, RequestRefused, StreamTruncated
 from bridle.messages import JSON, Message, ToolCall, ToolSpec
 from bridle.wrappers import Segment
 from servers.fake import Response, Server, events, json_response, recorded, server
@@ -22,6 +23,10 @@ __all__ = ["server"]
 
 LOCAL = OpenAICompat("http://127.0.0.1:8000")
 HELLO = Request(messages=(Message("user", "Hello"),), max_tokens=9)
+
+
+def unheard(text: str) -> None:
+    """Takes the fragments of a stream."""
 
 
 def always(told: JSON) -> Get:
@@ -147,7 +152,44 @@ def test_an_answer_that_a_filter_withheld_is_an_error(server: Server) -> None:
         endpoint(server).complete(HELLO)
 
 
-@pytest.mark.parametrize("body", [{"model": "m"}, [1], {"result": "ok"}])
+def test_an_answer_that_a_filter_cut_is_an_error_that_has_its_beginning(server: Server) -> None:
+    choice = {"message": {"role": "assistant", "content": "half"}, "finish_reason": "content_filter"}
+    server.routes["*"] = lambda _: json_response({"choices": [choice]})
+    with pytest.raises(ContentFiltered, match="cut the answer") as caught:
+        endpoint(server).complete(HELLO)
+    assert (caught.value.facts["side"], caught.value.facts["partial"]) == ("answer", "half")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_a_model_says_in_declining_is_its_text(server: Server, stream: bool) -> None:
+    said = {"role": "assistant", "content": None, "refusal": "I cannot."}
+    whole = json_response({"choices": [{"message": said, "finish_reason": "stop"}]})
+    parts: list[JSON] = [{"delta": {"content": None, "refusal": one}} for one in ("I can", "not.")]
+    end: JSON = {"delta": {}, "finish_reason": "stop"}
+    chunks = [{"choices": [part]} for part in [*parts, end]]
+    server.routes["*"] = lambda _: (
+        events([b"data: " + json.dumps(one).encode() + b"\n\n" for one in chunks]) if stream else whole
+    )
+    assert endpoint(server).complete(HELLO, unheard if stream else None).text == "I cannot."
+
+
+@pytest.mark.parametrize("reason", ["stop", "length"])
+def test_a_choice_without_a_message_is_no_answer(server: Server, reason: str) -> None:
+    server.routes["*"] = lambda _: json_response({"id": "x", "choices": [{"finish_reason": reason}]})
+    with pytest.raises(BadResponse):
+        endpoint(server).complete(HELLO)
+
+
+def test_a_chunk_may_lack_its_choices(server: Server) -> None:
+    chunks = [{"id": "x"}, {"choices": [{"delta": {"content": "hi"}}]}, {"object": "chat.completion.chunk"}]
+    end = {"object": "chat.completion.chunk", "choices": [{"index": 0, "finish_reason": "length"}]}
+    lines = [b"data: " + json.dumps(one).encode() + b"\n\n" for one in [*chunks, end]]
+    server.routes["*"] = lambda _: events(lines)
+    answer = endpoint(server).complete(HELLO, unheard)
+    assert (answer.text, answer.finish_reason) == ("hi", "length")
+
+
+@pytest.mark.parametrize("body", [{"id": "x"}, {"model": "m"}, [1], {"result": "ok"}])
 def test_json_of_another_kind_is_said(server: Server, body: object) -> None:
     server.routes["*"] = lambda _: json_response(body)
     with pytest.raises(BadResponse, match="'openai'"):

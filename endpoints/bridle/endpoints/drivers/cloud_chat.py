@@ -6,14 +6,13 @@ https://learn.microsoft.com/azure/ai-foundry/openai/concepts/content-filter (202
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import ClassVar
 
 from bridle.endpoints.base import Request
 from bridle.endpoints.driver import Piece
 from bridle.endpoints.drivers.cloud_driver import LOGPROBS, MOST_LOGPROBS, MOST_STOPS, CloudDriver
 from bridle.endpoints.drivers.cloud_messages import chat_messages, chat_tools, strict_parameters
-from bridle.endpoints.drivers.openai_chat import read_piece, tool_choice
+from bridle.endpoints.drivers.openai_chat import read_piece, read_refusal, tool_choice
 from bridle.endpoints.json_paths import list_at, text_at, value_at
 from bridle.endpoints.transport.http import HttpCall
 from bridle.messages import JSON
@@ -74,8 +73,5 @@ class CloudChat(CloudDriver):
         if piece is None or (not choices and text_at(body, "object") == "chat.completion"):
             return None
         self.withheld.note(value_at(choices, 0, "content_filter_results"))
-        refusal = text_at(choices, 0, "message", "refusal") or text_at(choices, 0, "delta", "refusal")
-        if not refusal:
-            return piece
-        self.withheld.refused = True
-        return replace(piece, text=piece.text + refusal)
+        self.withheld.refused = self.withheld.refused or bool(read_refusal(body))
+        return piece

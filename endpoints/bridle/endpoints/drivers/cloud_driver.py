@@ -15,7 +15,7 @@ from typing import ClassVar
 from bridle.endpoints.base import Answer, Embeddings, ModelInfo, Request, Sampling, Supports
 from bridle.endpoints.driver import Ask, Driver, Found
 from bridle.endpoints.drivers.cloud_models import Family, family_of
-from bridle.endpoints.drivers.openai_chat import read_embeddings
+from bridle.endpoints.drivers.openai_chat import read_embeddings, withheld_error
 from bridle.endpoints.json_paths import list_at, text_at, value_at
 from bridle.endpoints.transport.http import HttpCall
 from bridle.errors import ConfigError, ContentFiltered
@@ -28,6 +28,11 @@ LIMITS = ("max_completion_tokens", "max_tokens")
 MOST_STOPS = 4
 MOST_LOGPROBS = 20
 LOGPROBS = frozenset({"logprobs", "top_logprobs"})
+OUR_NAMES = MappingProxyType(
+    {"stop": "", "max_output_tokens": "max_tokens", "reasoning": "think", "reasoning_effort": "think"}
+    | {"top_logprobs": "logprobs", "include": "logprobs"}
+)
+"""What members of a body are called here; empty for stop strings, which are kept without the service, too."""
 
 SUPPORTS = Supports(
     chat=True,
@@ -115,9 +120,18 @@ class CloudDriver(Driver):
         self.left_out.add(name)
         return True
 
+    @property
+    def omitted(self) -> tuple[str, ...]:
+        """What this thread's last request was to have and was sent without, by our names."""
+        found: tuple[str, ...] = getattr(self._answer, "omitted", ())
+        return found
+
     def kept(self, body: dict[str, JSON]) -> dict[str, JSON]:
-        """Return the members that have a value and that the model has not refused."""
-        return {k: v for k, v in body.items() if v is not None and k not in self.left_out}
+        """Return the members that have a value and that the model has not refused; see `omitted`."""
+        told = {k: v for k, v in body.items() if v is not None}
+        names = (OUR_NAMES.get(name, name) for name in told if name in self.left_out)
+        self._answer.omitted = tuple(dict.fromkeys(name for name in names if name))
+        return {k: v for k, v in told.items() if k not in self.left_out}
 
     def sampling(self, sampling: Sampling) -> dict[str, JSON]:
         """Write the sampling fields, for a model that takes any."""
@@ -139,8 +153,9 @@ class CloudDriver(Driver):
         """Name the fields that this model does not take."""
         names = list(super().dropped(request))
         sampling = request.sampling
-        if sampling.temperature != Sampling().temperature and self._drops("temperature"):
-            names.append("temperature")
+        given = sampling.temperature != Sampling().temperature
+        if "temperature" in self.left_out or (given and self.family.reasons):
+            names.append("temperature")  # one that was refused had been sent, also where it is the default
         for name in (*self.sampling_names, *sampling.extra):
             if name in self.left_out and (
                 name in sampling.extra or getattr(sampling, name) != getattr(Sampling(), name)
@@ -152,29 +167,25 @@ class CloudDriver(Driver):
             names.append("think")
         return tuple(dict.fromkeys(names))
 
-    def _drops(self, name: str) -> bool:
-        return self.family.reasons or name in self.left_out
-
     def _can_think(self, request: Request) -> bool:
         if not self.family.reasons:
             return request.think is False
         return request.think is True or self.effort(request) is not None
 
     def check(self, request: Request, answer: Answer) -> None:
-        """Raise a `ContentFiltered` where nothing came, or a refusal in place of what was asked for."""
-        filtered = answer.finish_reason == "content_filter" and not (answer.text or answer.calls)
-        declined = self.withheld.refused and (request.schema is not None or request.json_mode)
-        if not filtered and not declined:
-            return
-        what = f"the model declined: {answer.text!r}" if declined else "a filter withheld the whole answer"
-        raise ContentFiltered(
-            f"{self.base} gave no answer: {what}",
-            hint="change what is asked for" if declined else "the service's filter did not like the answer",
-            url=self.base,
-            side="answer",
-            categories=("refusal",) if declined else tuple(sorted(self.withheld.categories)),
-            answer=answer.text,
-        )
+        """Raise a `ContentFiltered` for what a filter took or cut, or a refusal in place of JSON."""
+        error = withheld_error(self.base, answer, sorted(self.withheld.categories))
+        if error is not None:
+            raise error
+        if self.withheld.refused and (request.schema is not None or request.json_mode):
+            raise ContentFiltered(
+                f"{self.base} gave no answer: the model declined: {answer.text!r}",
+                hint="change what is asked for",
+                url=self.base,
+                side="answer",
+                categories=("refusal",),
+                answer=answer.text,
+            )
 
     def discover(self, ask: Ask, model: str) -> Found:
         """Look the model up in our own table; the service tells no windows, and nothing is sent."""

@@ -62,7 +62,8 @@ class CloudEndpoint(HttpEndpoint):
                 if request.strict or not isinstance(parameter, str) or not self.cloud.leave_out(parameter):
                     raise
             else:
-                return replace(answer, calls=plain_calls(answer.calls, request.tools))
+                dropped = tuple(dict.fromkeys((*answer.dropped, *self.cloud.omitted)))
+                return replace(answer, calls=plain_calls(answer.calls, request.tools), dropped=dropped)
 
     def _fit(self, request: Request) -> Request:
         """Leave the limit as it is: without one, the service allows what the model can do."""

@@ -7,16 +7,31 @@ recorded traffic of llama-server, llama-cpp-python, text-generation-webui, Ollam
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
-from bridle.endpoints.base import Embeddings, Request, Scored
+from bridle.endpoints.base import Answer, Embeddings, Request, Scored
 from bridle.endpoints.driver import CallPiece, Piece
 from bridle.endpoints.json_paths import integer_at, list_at, text_at, value_at
+from bridle.errors import ContentFiltered
 from bridle.messages import JSON, Usage, message_to_dict, tool_to_dict
 
-__all__ = ["call_pieces", "chat_body", "read_embeddings", "read_piece", "read_usage", "tool_choice"]
+__all__ = [
+    "call_pieces",
+    "chat_body",
+    "read_embeddings",
+    "read_piece",
+    "read_refusal",
+    "read_usage",
+    "tool_choice",
+    "withheld_error",
+]
 
 _NOT_PLAIN = ("name", "reasoning_content")
 """Members of a message that strict services refuse."""
+_MEMBERS = ("choices", "id", "object", "usage")
+"""Members by which a chunk without a choice is known."""
+FILTERED = "content_filter"
+"""The finish reason of an answer of which a service's filter has left nothing, or only the beginning."""
 
 
 def chat_body(request: Request, *, plain: bool = False) -> dict[str, JSON]:
@@ -43,19 +58,59 @@ def tool_choice(choice: str) -> JSON:
 
 
 def read_piece(body: JSON) -> Piece | None:
-    """Read a completion, a chat completion, or one chunk of either; None for anything else."""
+    """Read a completion, a chat completion, or one chunk of either; None for anything else.
+
+    What a model says in declining is text like any other.
+    """
     choices = value_at(body, "choices")
     if not isinstance(choices, list):
-        # A chunk may say `null` here, and Azure's and some proxies' first and last chunks have no choice.
-        return Piece(usage=read_usage(body)) if isinstance(body, dict) and "choices" in body else None
+        # A chunk may have `null` here or nothing at all, as the last ones of Azure and of proxies.
+        known = isinstance(body, dict) and any(name in body for name in _MEMBERS)
+        return Piece(usage=read_usage(body)) if known else None
     message = value_at(choices, 0, "message") or value_at(choices, 0, "delta")
     return Piece(
-        text_at(choices, 0, "text") or text_at(message, "content") or _parts(message, "text"),
-        text_at(choices, 0, "finish_reason") or None,
+        text_at(choices, 0, "text")
+        or text_at(message, "content")
+        or _parts(message, "text")
+        or text_at(message, "refusal"),
+        _finish_reason(body),
         read_usage(body),
         text_at(message, "reasoning_content") or text_at(message, "reasoning") or _parts(message, "thinking"),
         call_pieces(message, whole=isinstance(value_at(choices, 0, "message"), dict)),
         _scored(value_at(choices, 0, "logprobs")),
+    )
+
+
+def _finish_reason(body: JSON) -> str | None:
+    """Read why it ended; None for a whole answer that has none in it, and names no filter that took it."""
+    choice = value_at(body, "choices", 0)
+    reason = text_at(choice, "finish_reason") or None
+    is_chunk = text_at(body, "object").endswith(".chunk")
+    has_answer = isinstance(choice, dict) and any(name in choice for name in ("message", "delta", "text"))
+    return reason if is_chunk or has_answer or reason == FILTERED else None
+
+
+def read_refusal(body: JSON) -> str:
+    """Read what a model says in declining, or a part of it; empty where it does not decline."""
+    choice = value_at(body, "choices", 0)
+    return text_at(choice, "message", "refusal") or text_at(choice, "delta", "refusal")
+
+
+def withheld_error(base: str, answer: Answer, categories: Sequence[str] = ()) -> ContentFiltered | None:
+    """Make the error for an answer that a service's filter took or cut; None for any other answer.
+
+    What had come before the cut is the fact `partial`.
+    """
+    if answer.finish_reason != FILTERED:
+        return None
+    cut = bool(answer.text or answer.calls)
+    return ContentFiltered(
+        f"{base} {'cut the answer in the middle' if cut else 'withheld the whole answer'} (content_filter)",
+        hint="the service's own filter did not like the answer: change what is asked for",
+        url=base,
+        side="answer",
+        categories=tuple(categories),
+        partial=answer.text,
     )
 
 

@@ -15,10 +15,10 @@ from typing import Any, ClassVar
 from bridle.endpoints.base import Answer, Embeddings, ModelInfo, Request, Supports
 from bridle.endpoints.driver import Ask, Driver, Found, Get, Piece
 from bridle.endpoints.drivers.compat_services import SERVICES, Service, service_at, service_of
-from bridle.endpoints.drivers.openai_chat import chat_body, read_embeddings, read_piece
+from bridle.endpoints.drivers.openai_chat import chat_body, read_embeddings, read_piece, withheld_error
 from bridle.endpoints.json_paths import integer_at, list_at, text_at, value_at
 from bridle.endpoints.transport.http import HttpCall
-from bridle.errors import ConfigError, ContentFiltered
+from bridle.errors import ConfigError
 from bridle.messages import JSON
 
 __all__ = ["OpenAICompat", "is_strict"]
@@ -138,14 +138,9 @@ class OpenAICompat(Driver):
         return names if told else (*names, "think")
 
     def check(self, request: Request, answer: Answer) -> None:
-        """Raise a `ContentFiltered` for an answer of which a filter left nothing."""
-        if answer.finish_reason == "content_filter" and not (answer.text or answer.calls):
-            raise ContentFiltered(
-                f"{self.base} withheld the whole answer (content_filter)",
-                hint="the service's own filter did not like the conversation",
-                url=self.base,
-                side="answer",
-            )
+        """Raise a `ContentFiltered` for an answer that a filter took or cut."""
+        if (error := withheld_error(self.base, answer)) is not None:
+            raise error
 
     def models(self, ask: Ask) -> tuple[ModelInfo, ...]:
         """Read `/models`; many servers also tell the window."""

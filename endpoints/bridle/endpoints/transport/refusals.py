@@ -233,6 +233,8 @@ _IN_VAIN = re.compile(
     re.IGNORECASE,
 )
 """Words of failures that the same request meets again, whatever its status."""
+_OWN_FAILURES = frozenset({"server_error", "internal_server_error", "internal_error", "InternalServerError"})
+"""Codes by which a server says inside an answer of status 200 that it has failed itself."""
 _THINKING = {"thinking": "think"}
 
 
@@ -264,6 +266,8 @@ def _helps_again(refused: Refused) -> bool:
     # llama-cpp-python's server reports a request that it could not validate as a failure of its own (500).
     if refused.status == 501 or _IN_VAIN.search(refused.words):
         return False
+    if refused.status == 200 and {refused.code, refused.kind} & _OWN_FAILURES:
+        return True
     return refused.status == 408 or refused.status >= 500
 
 
