@@ -240,3 +240,64 @@ def test_an_endpoint_without_a_hash_is_asked_like_any_other() -> None:
         return await asyncio.gather(*(arespond(endpoint, USER) for _ in range(2)))
 
     assert [answer.message.content for answer in run(ask)] == ["yes"] * 2
+
+
+class UntilStopped(Scripted):
+    """Answers when it is told to stop, and not before."""
+
+    busy = False
+
+    def complete(
+        self,
+        request: Request,
+        on_text: Callable[[str], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> Answer:
+        assert should_stop is not None
+        self.busy = True
+        while not should_stop():
+            time.sleep(0.005)
+        self.busy = False
+        return Answer("", "cancelled", "cancelled")
+
+
+def test_when_the_cancellation_goes_on_the_request_has_ended() -> None:
+    endpoint = UntilStopped([], supports=Supports(chat=True, parallel=True))
+
+    async def ask() -> bool:
+        task = asyncio.create_task(arespond(endpoint, USER))
+        while not endpoint.busy:
+            await asyncio.sleep(0.001)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return endpoint.busy
+
+    assert run(ask) is False
+
+
+def test_who_waits_for_a_turn_is_cancelled_while_the_other_goes_on() -> None:
+    endpoint = UntilStopped([], supports=Supports(chat=True))
+
+    async def ask() -> bool:
+        first = asyncio.create_task(arespond(endpoint, USER))
+        while not endpoint.busy:
+            await asyncio.sleep(0.001)
+        second = asyncio.create_task(arespond(endpoint, USER))
+        await asyncio.sleep(0)
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        still = endpoint.busy
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        return still
+
+    assert run(ask, 5.0) is True
+
+
+def test_a_stop_of_the_callers_own_is_asked_too() -> None:
+    endpoint = UntilStopped([], supports=Supports(chat=True, parallel=True))
+    answer = run(lambda: arespond(endpoint, USER, should_stop=lambda: endpoint.busy), 5.0)
+    assert answer.finish == "cancelled"

@@ -11,6 +11,7 @@ from bridle.endpoints.observing import Observation, observed_by
 from bridle.endpoints.responding import respond
 from bridle.errors import (
     ConstraintRejected,
+    InputError,
 )
 from bridle.messages import JSON, Delta, Message, ToolCall, ToolSpec
 from servers.refusing import (
@@ -314,3 +315,23 @@ def test_a_quote_is_looked_at_where_the_grammar_was_not_held() -> None:
     )
     assert completion.constraint.proof == "violated"
     assert completion.message.calls == ()
+
+
+def test_a_schema_may_be_held_by_a_grammar_and_is_told_in_the_system_turn_where_nothing_holds_it() -> None:
+    held = Server(['{"n":3}'], Supports(prompt=True, grammar=True))
+    assert (
+        respond(held, USER, schema=NUMBER, constraint="schema", wrapper="chatml").attempts[0].rung
+        == "grammar"
+    )
+    told = Server(['{"n": 3}'], Supports(chat=True, json_mode=True))
+    respond(told, [Message("system", "Be brief."), *USER], schema=NUMBER)
+    first, *others = told.requests[0].messages
+    assert first.content.startswith("Be brief.\n\nAnswer with one JSON value")
+    assert [message.role for message in others] == ["user"]
+
+
+def test_a_constraint_of_the_configuration_that_does_not_exist_is_an_error() -> None:
+    server = Server([])
+    server.constraint = "magic"
+    with pytest.raises(InputError, match="constraint = 'magic'"):
+        respond(server, USER)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import ClassVar
 
 import pytest
 
@@ -13,7 +15,7 @@ from bridle.endpoints.base import Answer, NativeCall, Request, Supports
 from bridle.endpoints.config import load_config
 from bridle.endpoints.connect import connect
 from bridle.endpoints.doctor import Diagnosis, Finding, examine
-from bridle.endpoints.doctor_canaries import Patient
+from bridle.endpoints.doctor_canaries import LARGEST_WINDOW, Patient
 from bridle.endpoints.scripted import Scripted
 from bridle.errors import (
     AuthError,
@@ -24,6 +26,7 @@ from bridle.errors import (
     TimedOut,
     Unreachable,
 )
+from bridle.grammars import to_gbnf
 from bridle.messages import Usage
 from servers.fake import Server, json_response, unused_url
 from servers.kinds import make_fake
@@ -247,3 +250,76 @@ def test_a_field_whose_answer_was_all_thinking_is_unknown() -> None:
         server.routes["POST /v1/chat/completions"] = lambda _: json_response(thinking)
         found = diagnosed("openai", server)
     assert {one.reading for one in found.fields if "chat" in one.route} == {"unknown"}
+
+
+def test_what_was_refused_before_is_tried_anew() -> None:
+    class Remembering(Told):
+        refused: ClassVar[dict[str, str]] = {"schema scripted": "long ago"}
+
+    endpoint = Remembering(hello, CHAT)
+    examine(endpoint)
+    assert "long ago" not in endpoint.refused.values()
+
+
+HOLDS = Supports(prompt=True, grammar=True, seed=True, logprobs=True, tokenize=True, parallel=True)
+
+
+def held(request: Request) -> str:
+    """The only text that a request's grammar allows; a greeting where it has none."""
+    found = None if request.grammar is None else re.search(r'"([a-z#]+)"', to_gbnf(request.grammar))
+    return "Hello!" if found is None else found[1]
+
+
+def test_a_grammar_that_holds_later_answers_too_is_found_out() -> None:
+    kept: list[str] = []
+
+    def sticky(request: Request) -> Answer:
+        if request.grammar is not None:
+            kept[:] = [held(request)]
+        return Answer(kept[0] if kept else "Hello!")
+
+    seen = verdicts(examine(Told(sticky, HOLDS)))
+    assert (seen["grammar"], seen["no grammar left over"]) == ("proven", "violated")
+
+
+def test_a_server_that_calls_another_tool_than_the_named_one_is_found_out() -> None:
+    def first_of_all(request: Request) -> Answer:
+        return Answer("", calls=tuple(NativeCall(tool.name) for tool in request.tools[:1]))
+
+    seen = verdicts(examine(Told(first_of_all, CHAT)))
+    assert (seen["forced tool"], seen["named tool"]) == ("proven", "violated")
+
+
+@pytest.mark.parametrize(
+    ("texts", "verdict"),
+    [("abc", "violated"), ("aab", "proven"), ("aaa", "claimed")],
+)
+def test_a_seed_is_proven_by_two_that_agree_and_one_that_does_not(texts: str, verdict: str) -> None:
+    left = iter(f"-{texts}")
+
+    def say(request: Request) -> Answer:
+        return Answer(next(left) if request.sampling.temperature > 0 else "Hello!")
+
+    assert verdicts(examine(Told(say, HOLDS)))["seed"] == verdict
+
+
+@pytest.mark.parametrize(("n_tokens", "verdict"), [(2, "proven"), (5, "violated")])
+def test_a_server_that_goes_on_after_a_stop_string_is_found_out(n_tokens: int, verdict: str) -> None:
+    def say(request: Request) -> Answer:
+        if "#" in request.stop:
+            return Answer(held(request).partition("#")[0], usage=Usage(1, n_tokens))
+        return Answer(held(request), usage=Usage(1, 5))
+
+    assert verdicts(examine(Told(say, HOLDS)))["stop strings"] == verdict
+
+
+def test_what_is_counted_or_told_wrongly_is_found_out() -> None:
+    miscounting = Told(lambda _: Answer("Hello!", usage=Usage(1_000, 2)), HOLDS, window=2_000)
+    seen = verdicts(examine(miscounting))
+    assert (seen["token count"], seen["logprobs"]) == ("violated", "violated")
+
+
+def test_a_huge_window_is_not_filled() -> None:
+    endpoint = Told(hello, CHAT, window=LARGEST_WINDOW + 1)
+    assert verdicts(examine(endpoint))["overflow is told"] == "absent"
+    assert max(len(request.messages[0].content) for request in endpoint.requests) < 5_000

@@ -283,3 +283,24 @@ def test_of_an_endless_answer_the_beginning_is_kept() -> None:
     assert arrived.raw == b"x" * MOST_BYTES
     tap(b"afterwards")
     assert len(arrived.raw) == MOST_BYTES
+
+
+def test_a_cut_answer_counts_as_failed(recorder: Recorder) -> None:
+    with observed_by(recorder.observe):
+        respond(Scripted([Answer("half of", "length")]), USER)
+    assert [entry.outcome for entry in recorder.entries(failed=True)] == ["length"]
+
+
+def test_the_config_file_sets_the_limit_and_clearing_gives_the_space_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BRIDLE_HOME", str(tmp_path))
+    (tmp_path / "config.toml").write_text("schema = 1\n[recorder]\nmax_megabytes = 1\n", "utf-8")
+    seen = replace(observation(), wire=os.urandom(400_000))
+    with recording() as recorder:
+        assert recorder is not None
+        for _ in range(6):
+            recorder.write(seen)
+    assert len(recorder.entries(10)) < 4
+    recorder.clear()
+    assert recorder.size_bytes() < 100_000
