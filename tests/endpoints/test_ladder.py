@@ -246,3 +246,15 @@ def test_where_nothing_holds_the_next_question_goes_one_rung_down() -> None:
     server = Server(["No."] * 3, Supports(chat=True, tools=True, json_mode=True))
     respond(server, USER, TOOLS, tool_choice="required", retries=2)
     assert routes(server) == ["tools", "json", "text"]
+
+
+def test_where_our_own_decoder_holds_the_call_there_is_one_rung_and_one_try() -> None:
+    own = Supports(prompt=True, chat=True, grammar=True, proven=True, json_mode=True)
+    refused = Server([no(), BY_GRAMMAR], own)
+    with pytest.raises(ConstraintRejected):
+        respond(refused, USER, TOOLS, tool_choice="required", wrapper="chatml")
+    assert routes(refused) == ["grammar"]
+    broken = Server(["No."] * 3, own)
+    completion = respond(broken, USER, TOOLS, tool_choice="required", wrapper="chatml")
+    assert routes(broken) == ["grammar"]
+    assert completion.constraint.proof == "violated"
