@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from bridle.endpoints.base import Answer, Supports
@@ -183,7 +185,7 @@ def test_nothing_is_constrained_where_that_is_wanted(configured: bool) -> None:
     server = Server([BY_GRAMMAR])
     if configured:
         server.constraint = "off"
-    wanted = "auto" if configured else "off"
+    wanted: Literal["auto", "off"] = "auto" if configured else "off"
     completion = respond(server, USER, TOOLS, tool_choice="required", wrapper="chatml", constraint=wanted)
     assert routes(server) == ["text"]
     assert completion.constraint.asked == "off"
