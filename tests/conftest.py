@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -48,6 +50,28 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(folder / "data"))
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_matrix_units() -> Iterator[None]:
+    """Keep llama.cpp off AMX: some virtual machines show it and have it not, and the process ends there."""
+    cpu = Path("/proc/cpuinfo")
+    shown = cpu.exists() and "amx_tile" in cpu.read_text("utf-8", "replace")
+    if not shown or importlib.util.find_spec("llama_cpp") is None:
+        yield
+        return
+    from llama_cpp import llama_cpp
+
+    usual = llama_cpp.llama_model_default_params
+
+    def plain() -> Any:
+        params = usual()
+        params.use_extra_bufts = False
+        return params
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(llama_cpp, "llama_model_default_params", plain)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
