@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
-from servers.fake import TRANSCRIPTS, Response, events, json_response
+from servers.fake import Response, events, json_response
+from servers.transcripts import transcripts_of
 
 __all__ = ["FILES", "Body", "Exchange"]
 
-FILES = sorted(TRANSCRIPTS.glob("llama-*/*.json"))
+FILES = transcripts_of("llama-server", "llama_cpp", "llama-cpp", "llama.cpp")
 Body = dict[str, Any]
 
 
@@ -20,12 +21,18 @@ class Exchange:
 
     def __init__(self, path: Path) -> None:
         whole: Body = json.loads(path.read_text("utf-8"))
-        self.asked: Body = whole["request"]["json"] or {}
-        self.method: str = whole["request"]["method"]
-        url: str = whole["request"]["url"]
-        self.route = urlsplit(url).path
+        given: Any = whole["request"].get("json")
+        self.asked: Body = given if isinstance(given, dict) else {}
+        self.method: str = whole["request"].get("method", "POST")
+        self.route = urlsplit(str(whole["request"]["url"])).path
         self.answered: Body | None = whole.get("response")
-        self.is_python = "llama_cpp" in whole["server"]["name"]
+        name = str(whole["server"]).lower()
+        self.is_python = "llama_cpp" in name or "uvicorn" in self._headers.get("server", "")
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        given: Body = (self.answered or {}).get("headers") or {}
+        return {name.lower(): str(value) for name, value in given.items()}
 
     @property
     def status(self) -> int:
@@ -33,23 +40,30 @@ class Exchange:
 
     @property
     def lines(self) -> list[str]:
-        return list(self.answered.get("lines", ())) if self.answered else []
+        return list(self.answered.get("lines") or ()) if self.answered else []
 
     @property
     def is_stream(self) -> bool:
-        return any(line.startswith("data:") for line in self.lines)
+        declared = "event-stream" in self._headers.get("content-type", "") and self.status < 400
+        return declared or any(line.startswith("data:") for line in self.lines)
 
     @property
     def is_aborted(self) -> bool:
+        """Whether whoever recorded it went away before the end."""
         return self.answered is not None and "client_aborted_after_lines" in self.answered
 
     @property
-    def parts(self) -> list[Body]:
+    def is_over(self) -> bool:
+        """Whether a stream said that it is over."""
+        return any(line.removeprefix("data:").strip() == "[DONE]" for line in self.lines)
+
+    @property
+    def parts(self) -> list[Any]:
         """The documents that came back: one, or the events of a stream."""
         assert self.answered is not None
         if self.is_stream:
-            said = [line.removeprefix("data: ") for line in self.lines if line.startswith("data:")]
-            return [json.loads(one) for one in said if one != "[DONE]"]
+            said = [line[5:].strip() for line in self.lines if line.startswith("data:")]
+            return [json.loads(one) for one in said if one not in ("", "[DONE]")]
         if "json" in self.answered:
             return [self.answered["json"]]
         return [json.loads("".join(self.lines))] if self.lines else []
@@ -58,16 +72,26 @@ class Exchange:
     def said(self) -> str:
         """The server's own words for a failure."""
         assert self.answered is not None
-        if not self.parts:
-            return str(self.answered["text"])
-        body = self.parts[0]
-        return str(body["error"]["message"] if "error" in body else body["detail"])
+        return _words(self.parts[-1]) if self.parts else str(self.answered.get("text", ""))
 
     def response(self) -> Response:
         assert self.answered is not None
         if self.is_stream:
             text = "\n".join([*self.lines, ""])
-            return events([text.encode()])
+            return events([text.encode()] if self.lines else [])
         if self.parts:
             return json_response(self.parts[0], self.status)
-        return Response(self.status, (self.answered["text"].encode(),), "text/plain; charset=utf-8")
+        text = str(self.answered.get("text", ""))
+        return Response(self.status, (text.encode(),), "text/plain; charset=utf-8")
+
+
+def _words(body: Any) -> str:
+    """The first words in an error's body, whatever its shape."""
+    if isinstance(body, str):
+        return body
+    inner: list[Any] = []
+    if isinstance(body, list):
+        inner = [*cast("list[Any]", body)]
+    elif isinstance(body, dict):
+        inner = [cast("Body", body).get(key) for key in ("error", "detail", "message", "msg")]
+    return next((found for one in inner if (found := _words(one))), "")
