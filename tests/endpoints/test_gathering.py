@@ -171,6 +171,25 @@ def test_calls_are_put_together_in_each_dialect(bodies: list[JSON], found: list[
     assert list(gathered(bodies).calls) == found
 
 
+@pytest.mark.parametrize("own", ["", "c1"])
+@pytest.mark.parametrize("index", [0, None])
+def test_a_name_may_come_in_pieces(own: str, index: int | None) -> None:
+    pieces = [
+        CallPiece("get_", "", own, index),
+        CallPiece("wea", "", own, index),
+        CallPiece("ther", '{"a"', own, index),
+        CallPiece("", ": 1}", own, index),
+    ]
+    assert gather_calls(pieces, ["get_weather", "get_time"]) == (NativeCall("get_weather", '{"a": 1}', own),)
+    whole = [CallPiece("get_time", "{}", "", 0), CallPiece("get_weather", "{}", "", 0)]
+    assert [call.name for call in gather_calls(whole, ["get_weather", "get_time"])] == [
+        "get_time",
+        "get_weather",
+    ]
+    repeated = [CallPiece("get", '{"a"', "", 0), CallPiece("get", ": 1}", "", 0)]
+    assert gather_calls(repeated, ["get", "getget"]) == (NativeCall("get", '{"a": 1}'),)
+
+
 @pytest.mark.parametrize("empty", [[], None, [{}], [{"index": 0}], [{"delta": None}], [{"delta": {}}]])
 def test_a_chunk_without_a_message_says_nothing(empty: JSON) -> None:
     answer = gathered([{"choices": empty}, delta(content="a"), {"choices": empty}, delta(content="b")])

@@ -239,6 +239,37 @@ def test_a_redirect_to_nowhere_is_no_answer(server: Server, http: Http) -> None:
         http.ask(HttpCall(server.url))
 
 
+NO_URLS = [
+    "http://[::1",
+    "http://127.0.0.1:99999/x",
+    "http://127.0.0.1:port/",
+    "//[",
+    "http://a b/",
+    "http://",
+]
+
+
+@pytest.mark.parametrize("target", NO_URLS)
+@pytest.mark.parametrize("offline", [False, True])
+def test_a_redirect_to_what_is_no_url_is_said(server: Server, target: str, offline: bool) -> None:
+    server.routes["*"] = lambda _: Response(307, (b"",), headers={"Location": target})
+    with open_http(key=KEY, offline=offline) as http:
+        with pytest.raises((EndpointError, ConfigError)) as caught:
+            http.ask(HttpCall(server.url, {"x": 1}))
+        assert caught.value.hint
+        assert not caught.value.retryable
+
+
+@pytest.mark.parametrize("url", [one for one in NO_URLS if one.startswith("http")])
+def test_an_address_that_is_no_url_is_said(url: str) -> None:
+    with open_http() as http, pytest.raises(EndpointError) as caught:
+        http.ask(HttpCall(url, {"x": 1}))
+    assert caught.value.hint
+    with pytest.raises(ConfigError):
+        Http(proxy="http://[::1")
+    assert not is_loopback(url) or "127.0.0.1" in url
+
+
 def test_offline_only_this_machine_is_asked(server: Server) -> None:
     http = Http(offline=True)
     with pytest.raises(ConfigError, match=r"'example\.org'"):

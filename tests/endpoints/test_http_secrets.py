@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import html
+import json
 import ssl
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridle.endpoints.transport.http import Http, HttpCall
+from bridle.endpoints.transport.secrets import masked
 from bridle.errors import Cancelled, ConfigError, EndpointError, ServerBusy, Unreachable
 from servers.connections import open_http, raw_server
 from servers.fake import Response, Server, events, json_response, server, unused_url
@@ -201,3 +207,69 @@ def test_an_answer_over_tls_can_be_stopped(server: Server) -> None:
     with open_http(verify=False) as http, pytest.raises(Cancelled):
         http.open(HttpCall(url), lambda: time.monotonic() > start + 0.3)
     assert time.monotonic() - start < 2
+
+
+AWKWARD = 'sk-a/b+c"d&e%5'
+
+
+def spellings() -> dict[str, str]:
+    """Bodies that say `AWKWARD`, each in another way."""
+    plain = json.dumps({"error": {"message": f"no key {AWKWARD}!"}})
+    codes = "".join(f"\\u{ord(one):04X}" for one in AWKWARD)
+    return {
+        "plain": plain,
+        "escaped slash": plain.replace("/", "\\/"),
+        "codes": f'{{"error": {{"message": "no key {codes}"}}}}',
+        "json in json": json.dumps({"error": plain.replace("/", "\\/")}),
+        "codes in json in json": json.dumps({"error": f'{{"message": "no key {codes}"}}'}),
+        "page": f"<html>{html.escape(AWKWARD)}</html>",
+        "numbers": "<html>" + "".join(f"&#{ord(one)};" for one in AWKWARD),
+        "url": json.dumps({"detail": quote(AWKWARD, safe="")}),
+    }
+
+
+@pytest.mark.parametrize("name", spellings())
+@pytest.mark.parametrize("status", [200, 400, 401, 500])
+def test_a_key_is_not_shown_however_a_server_spells_it(server: Server, name: str, status: int) -> None:
+    server.routes["*"] = lambda _: Response(status, (spellings()[name].encode(),))
+    with open_http(key=AWKWARD, retries=0) as http:
+        try:
+            told = json.dumps(http.ask(HttpCall(server.url)))
+        except EndpointError as error:
+            told = held_by(error)
+    for one in (AWKWARD, json.dumps(AWKWARD)[1:-1], html.escape(AWKWARD), quote(AWKWARD, safe=""), "a/b"):
+        assert one not in told
+    assert "\\u0073" not in told
+    assert "***" in told
+
+
+@pytest.mark.parametrize("key", ["a", "NULL", "sk", "ollama", "lm-studio", "EMPTY"])
+def test_a_word_in_the_place_of_a_key_is_left_in_answers(server: Server, key: str) -> None:
+    said = {"text": f"a word like {key}, and \\{key}"}
+    server.routes["*"] = lambda _: json_response(said)
+    with open_http(key=key) as http:
+        assert http.ask(HttpCall(server.url)) == said
+
+
+@given(st.text('sk-1/"%&;u0', min_size=6, max_size=12), st.sampled_from([json.dumps, html.escape, quote]))
+def test_what_is_masked_stays_json_and_holds_no_key(key: str, spell: Callable[[str], str]) -> None:
+    body = json.dumps({"said": [f"before {spell(key)} behind", key]})
+    found = json.loads(masked(body, (key,)))
+    assert key not in "".join(found["said"])
+
+
+def test_a_text_of_backslashes_is_masked_in_time() -> None:
+    start = time.monotonic()
+    masked("\\" * 200_000 + "&", (KEY, AWKWARD))
+    assert time.monotonic() - start < 2
+
+
+def test_no_library_writes_the_key_to_a_log(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    server.routes["GET /"] = lambda _: Response(307, headers={"Location": "/there"})
+    server.routes["GET /there"] = lambda _: json_response(1)
+    with open_http(key=KEY, headers={"X-Tenant": "tenant-secret-1"}) as http:
+        assert http.ask(HttpCall(f"{server.url}/")) == 1
+    assert "/there" in caplog.text
+    assert KEY not in caplog.text
+    assert "tenant-secret-1" not in caplog.text

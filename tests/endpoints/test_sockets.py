@@ -100,6 +100,19 @@ def test_a_server_may_want_its_key_in_another_header() -> None:
     assert (sent["x-api-key"], sent["x-team"], "authorization" in sent) == ("secret", "blue", False)
 
 
+def test_the_key_is_in_no_log_whatever_the_level(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    caplog.set_level("DEBUG", "websockets.client")
+    http = Http("sk-very-secret", headers={"X-Tenant": "tenant-secret-1"})
+    with peer(echo) as one, open_socket(one.url, http) as opened:
+        opened.send("text")
+        assert opened.receive() == "text"
+        assert one.headers[0]["x-tenant"] == "tenant-secret-1"
+    told = "".join(record.getMessage() for record in caplog.records if record.name != "websockets.server")
+    assert "sk-very-secret" not in told
+    assert "tenant-secret-1" not in told
+
+
 def test_a_certificate_is_checked_unless_told_otherwise() -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")

@@ -21,6 +21,7 @@ from bridle.endpoints.transport.http_errors import bad_body, refusal
 from bridle.endpoints.transport.http_reply import DirectExchange, Reply
 from bridle.endpoints.transport.http_retries import Patience
 from bridle.endpoints.transport.http_watch import OnWait, Timeouts, Watch
+from bridle.endpoints.transport.secrets import is_secret, masked
 from bridle.errors import BadResponse, Cancelled, ConfigError, EndpointError, RequestRefused
 from bridle.messages import JSON
 
@@ -34,8 +35,6 @@ __all__ = ["QUICK", "Http", "HttpCall", "Timeouts", "is_loopback"]
 MAX_REDIRECTS = 3
 REFUSAL_BYTES = 1 << 16
 """How much of a body that explains an error is read."""
-SECRET_CHARS = 6
-"""Values of extra headers that are shorter are not masked in texts: they may be any word."""
 
 QUICK = Timeouts(3.0, 5.0, 5.0)
 """How long what is only nice to know is waited for."""
@@ -64,7 +63,7 @@ def is_loopback(url: str) -> bool:
     >>> is_loopback("http://127.0.0.1:5000/v1"), is_loopback("http://192.168.0.7:5000")
     (True, False)
     """
-    host = urlsplit(url).hostname or ""
+    host = _host(url)
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -117,7 +116,7 @@ class Http:
                     f"the header {name!r}, or its value, has a character that no header may have",
                     hint="give its name and value as plain text on one line",
                 )
-        if self.proxy and not urlsplit(self.proxy).hostname:
+        if self.proxy and not _host(self.proxy):
             raise ConfigError("the proxy is no URL", hint="write http://HOST:PORT")
         if self.ca_file and not os.path.exists(self.ca_file):
             raise ConfigError(
@@ -169,9 +168,7 @@ class Http:
 
     def clean(self, text: str) -> str:
         """Take the key and other secrets out of a text that a server sent back."""
-        for secret in self._secrets():
-            text = text.replace(secret, "***")
-        return text
+        return masked(text, self._secrets())
 
     def check_host(self, url: str) -> None:
         """Refuse a host that is not this machine while offline.
@@ -182,17 +179,15 @@ class Http:
         for one in filter(None, (url, self.proxy)):
             if self.offline and not is_loopback(one):
                 raise ConfigError(
-                    f"offline: the host {urlsplit(one).hostname!r} is not this machine",
+                    f"offline: the host {_host(one)!r} is not this machine",
                     hint="leave offline mode, or use an endpoint on 127.0.0.1",
                     url=url,
                 )
 
-    def _secrets(self) -> list[str]:
+    def _secrets(self) -> tuple[str, ...]:
         password = urlsplit(self.proxy).password or ""
-        others = [
-            one for one in (*self.headers.values(), password, unquote(password)) if len(one) >= SECRET_CHARS
-        ]
-        return sorted(filter(None, (self.key, *others)), key=len, reverse=True)
+        all_of_them = (self.key, *self.headers.values(), password, unquote(password))
+        return tuple(sorted(filter(is_secret, all_of_them), key=len, reverse=True))
 
     def _own_headers(self) -> dict[str, str]:
         """The headers that belong to the endpoint alone, the key among them."""
@@ -214,7 +209,7 @@ class Http:
                 target = reply.headers.get("location", "")
                 if not 300 <= reply.status < 400 or not target:
                     raise self._refused(reply)
-            target = urljoin(here.url, target)
+            target = self._target(here.url, target)
             if call.body is not None and reply.status not in (307, 308):
                 raise RequestRefused(
                     f"{here.url} has moved to {target}",
@@ -225,6 +220,19 @@ class Http:
             leaves = _origin(target) != _origin(here.url)
             here = replace(here, url=target, foreign=here.foreign or leaves)
         raise BadResponse(f"{call.url} redirects for ever", hint="check the URL", url=call.url)
+
+    def _target(self, url: str, location: str) -> str:
+        """The address that a redirect names; it may be anything."""
+        try:
+            target = urljoin(url, location)
+            _origin(target)
+        except ValueError as error:
+            raise BadResponse(
+                f"{url} redirects to {self.clean(location)[:80]!r}, which is no URL: {error}",
+                hint="check that host, port and path are those of a model server's API",
+                url=url,
+            ) from error
+        return target
 
     def _refused(self, reply: Reply) -> EndpointError:
         body = reply.text(limit=REFUSAL_BYTES)
@@ -292,6 +300,14 @@ class Http:
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Add nothing: without this, requests would look for a login in the URL and in netrc."""
     return request
+
+
+def _host(url: str) -> str:
+    """The host of a URL; empty where it names none, or one that cannot be."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

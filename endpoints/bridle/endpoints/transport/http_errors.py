@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from bridle.endpoints.transport.overflow_words import overflow
 from bridle.endpoints.transport.refusals import Refused, error_message, understood
+from bridle.endpoints.transport.surrogates import mended
 from bridle.errors import (
     AuthError,
     BadResponse,
@@ -47,6 +48,7 @@ def refusal(
 
     The status is 400 or above, or 200 where the body has an error in it all the same.
     """
+    body = mended(body)
     refused = Refused.read(status, body)
     if refused.status not in (401, 403) and not refused.message and body.lstrip().startswith("<"):
         return bad_body(status, url, body)
@@ -106,6 +108,7 @@ def _hint(kind: type[EndpointError], refused: Refused, url: str, key_env: str, h
 
 def bad_body(status: int, url: str, body: str, *, hint: str = "") -> BadResponse:
     """Build the error for an answer that is not of the shape that such a server answers."""
+    body = mended(body)
     start = body.lstrip()[:1]
     kind = {"<": "a web page", "": "nothing"}.get(start, "something that is not the expected JSON")
     return BadResponse(

@@ -19,6 +19,7 @@ from bridle.endpoints.transport.http_errors import bad_body, from_foreign, is_fo
 from bridle.endpoints.transport.http_watch import POLL_S, Timeouts, Watch
 from bridle.endpoints.transport.ndjson import NDJSON_TYPES, LineFramer
 from bridle.endpoints.transport.sse import EventFramer, begins_events
+from bridle.endpoints.transport.surrogates import mended_json
 from bridle.endpoints.transport.wire import tap
 from bridle.errors import BadResponse, EndpointError, TimedOut
 from bridle.messages import JSON
@@ -177,7 +178,7 @@ class Reply:
         """Read the body as one JSON value."""
         text = self.text()
         try:
-            return cast("JSON", json.loads(text))  # json's own types are what JSON spells out
+            return cast("JSON", json.loads(mended_json(text)))  # json's own types are what JSON spells out
         except (ValueError, RecursionError) as error:
             raise bad_body(self.status, self.url, text) from error
 

@@ -74,12 +74,19 @@ def watched_session(sockets: Sockets, *, trust_env: bool) -> requests.Session:
 
     It keeps no cookies: they would be one thread's business in another thread's request.
     """
-    session = requests.Session()
+    session = _Session()
     session.trust_env = trust_env
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     for scheme in ("http://", "https://"):
         session.mount(scheme, _WatchedAdapter(sockets))
     return session
+
+
+class _Session(requests.Session):
+    """Follows no redirect and looks at none: what a server names may be no URL, which requests won't bear."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
 
 
 class _WatchedAdapter(HTTPAdapter):

@@ -16,6 +16,7 @@ from typing import cast
 
 from bridle.endpoints.json_paths import integer_at, text_at, value_at
 from bridle.endpoints.transport.overflow_words import overflow
+from bridle.endpoints.transport.surrogates import mended_json
 from bridle.errors import (
     AuthError,
     BadResponse,
@@ -46,7 +47,7 @@ def error_message(body: str) -> str:
 
 def _json(body: str) -> JSON:
     try:
-        return cast("JSON", json.loads(body))  # json's own types are what JSON spells out
+        return cast("JSON", json.loads(mended_json(body)))  # json's own types are what JSON spells out
     except (ValueError, RecursionError):
         return None
 
@@ -170,6 +171,12 @@ RULES: tuple[_Rule, ...] = (
         r"more system memory",
         hint="take a smaller model, or load it with a smaller context",
         retryable=False,
+    ),
+    _rule(
+        ConstraintRejected,
+        r"required for (?:the )?format\b",  # Ollama, of a model that it has
+        hint=LIGHTEN,
+        statuses=(200, 400, 500),
     ),
     _rule(
         ModelNotFound,

@@ -6,6 +6,7 @@ One socket carries text messages both ways. Nothing here knows what is in them. 
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import ssl
@@ -38,6 +39,8 @@ __all__ = ["Socket", "open_socket"]
 
 CLOSE_S = 0.5
 """How long a server may take to agree that a socket is closed."""
+_silent = logging.Logger("bridle.websockets", logging.CRITICAL + 1)
+"""Takes the place of the package's own logger, which writes down all headers, and with them the key."""
 TOO_BIG = 1009
 """The code with which we close a socket over a message that is too long (RFC 6455, section 7.4.1)."""
 
@@ -203,6 +206,7 @@ def _settings(url: str, http: Http) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "additional_headers": _headers(http),
         "compression": None,
+        "logger": _silent,
         "proxy": http.proxy or True,
         "open_timeout": http.timeouts.connect_s,
         "close_timeout": CLOSE_S,
