@@ -239,10 +239,11 @@ def test_an_own_schema_that_is_declined_leaves_the_rungs_of_calls_alone() -> Non
 
 
 def test_an_own_schema_is_not_put_on_a_rung_that_is_known_not_to_hold() -> None:
-    server = Server([no(), BY_SCHEMA, '{"n": 3}'])
-    respond(server, USER, TOOLS, tool_choice="required", wrapper="chatml")
+    server = Server([no(), BY_SCHEMA, no(), BY_SCHEMA, '{"n": 3}'])
+    for tools in (TOOLS, TOOLS[:1]):
+        respond(server, USER, tools, tool_choice="required", wrapper="chatml")
     respond(server, USER, schema=NUMBER, wrapper="chatml")
-    assert routes(server) == ["grammar", "schema", "schema"]
+    assert routes(server) == ["grammar", "schema", "grammar", "schema", "schema"]
 
 
 def test_thoughts_among_the_arguments_of_a_native_call_are_thoughts() -> None:
@@ -335,3 +336,39 @@ def test_a_constraint_of_the_configuration_that_does_not_exist_is_an_error() -> 
     server.constraint = "magic"
     with pytest.raises(InputError, match="constraint = 'magic'"):
         respond(server, USER)
+
+
+def test_an_answer_that_is_cut_under_a_grammar_is_asked_for_once_more_and_kept_shorter() -> None:
+    cut = Answer(BY_GRAMMAR[:60], "length", "length")
+    server = Server([cut, BY_GRAMMAR])
+    completion = respond(server, USER, TOOLS, tool_choice="required", wrapper="chatml", max_tokens=400)
+    assert completion.message.calls == CALLED
+    assert [(one.rung, one.outcome) for one in completion.attempts] == [
+        ("grammar", "invalid"),
+        ("grammar", "answered"),
+    ]
+    first, second = (request.grammar for request in server.requests)
+    assert first is not None
+    assert second is not None
+    assert second.longest_bytes <= 400 < first.longest_bytes
+
+
+def test_an_answer_that_cannot_be_kept_shorter_stays_cut_and_says_so() -> None:
+    cut = Answer(BY_GRAMMAR[:60], "length", "length")
+    server = Server([cut, cut])
+    always = respond(
+        server, USER, TOOLS, tool_choice="required", wrapper="chatml", max_tokens=400, fit="always"
+    )
+    assert len(server.requests) == 1
+    assert always.message.calls == ()
+    assert [(one.outcome, one.reason) for one in always.attempts] == [
+        ("invalid", "the answer was cut at the limit of tokens or seconds")
+    ]
+    assert always.refusals
+
+
+def test_an_answer_that_was_cut_by_the_clock_is_not_asked_for_again() -> None:
+    server = Server([Answer(BY_GRAMMAR[:60], "length", "max_seconds")])
+    completion = respond(server, USER, TOOLS, tool_choice="required", wrapper="chatml", max_tokens=400)
+    assert len(server.requests) == 1
+    assert completion.finish == "length"

@@ -23,13 +23,16 @@ from bridle.errors import (
     ServerBusy,
     UnsupportedParameter,
 )
+from bridle.messages import ToolCall, ToolSpec
 from servers.refusing import (
+    ADD,
     BY_GRAMMAR,
     BY_SCHEMA,
     CALLED,
     EVERY,
     NATIVE,
     RUNGS,
+    SAY,
     TOOLS,
     USER,
     Server,
@@ -79,7 +82,7 @@ def test_a_rung_that_was_refused_is_not_tried_again_with_that_model() -> None:
     for _ in range(2):
         respond(server, USER, TOOLS, tool_choice="required", wrapper="chatml")
     assert routes(server) == ["grammar", "schema", "schema"]
-    assert server.refused == {"grammar m": "not that"}
+    assert list(server.refused.values()) == ["not that"]
     forget(server)
     assert server.refused == {}
 
@@ -99,7 +102,7 @@ def test_a_constraint_that_is_not_held_is_found_out_and_left() -> None:
         ("grammar", "invalid"),
         ("schema", "answered"),
     ]
-    assert "grammar m" in server.refused
+    assert [key.split()[:2] for key in server.refused] == [["grammar", "m"]]
 
 
 @pytest.mark.parametrize("error", [AuthError, ContextOverflow, RequestRefused])
@@ -170,7 +173,7 @@ def test_what_may_go_well_the_next_time_is_not_remembered(error: BridleError) ->
     completion = respond(server, USER, TOOLS, tool_choice="required", wrapper="chatml")
     assert completion.message.calls == CALLED
     assert [attempt.outcome for attempt in completion.attempts] == ["refused", "refused", "answered"]
-    assert server.refused == {"grammar m": "not that"}
+    assert list(server.refused.values()) == ["not that"]
 
 
 def test_a_prompt_that_is_too_long_is_no_matter_of_the_constraint() -> None:
@@ -260,3 +263,34 @@ def test_where_our_own_decoder_holds_the_call_there_is_one_rung_and_one_try() ->
     completion = respond(broken, USER, TOOLS, tool_choice="required", wrapper="chatml")
     assert routes(broken) == ["grammar"]
     assert completion.constraint.proof == "violated"
+
+
+MUL = ToolSpec("mul", "", ADD.parameters)
+BY_GRAMMAR_MUL = BY_GRAMMAR.replace('"add"', '"mul"')
+BY_SCHEMA_MUL = BY_SCHEMA.replace('"add"', '"mul"')
+
+
+def ask(server: Server, *tools: ToolSpec) -> list[ToolCall]:
+    completion = respond(server, USER, tools, tool_choice="required", wrapper="chatml")
+    return list(completion.message.calls)
+
+
+def test_one_tool_that_is_too_much_does_not_cost_the_others_their_rung() -> None:
+    server = Server([no(), BY_SCHEMA, BY_GRAMMAR_MUL, BY_SCHEMA])
+    assert [call.name for tool in (ADD, MUL, ADD) for call in ask(server, tool)] == ["add", "mul", "add"]
+    assert routes(server) == ["grammar", "schema", "grammar", "schema"]
+
+
+def test_a_rung_that_two_questions_were_refused_and_none_was_held_is_given_up() -> None:
+    server = Server([no(), BY_SCHEMA, no(), BY_SCHEMA_MUL, BY_SCHEMA])
+    ask(server, ADD)
+    ask(server, MUL)
+    ask(server, ADD, MUL)
+    assert routes(server) == ["grammar", "schema", "grammar", "schema", "schema"]
+
+
+def test_a_rung_that_has_held_is_never_given_up_for_all() -> None:
+    server = Server([BY_GRAMMAR, no(), BY_SCHEMA_MUL, no(), BY_SCHEMA, BY_GRAMMAR])
+    for tools in ((ADD,), (MUL,), (ADD, MUL), (ADD, SAY)):
+        ask(server, *tools)
+    assert routes(server) == ["grammar", "grammar", "schema", "grammar", "schema", "grammar"]

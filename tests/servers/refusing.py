@@ -77,6 +77,7 @@ class Server(Scripted):
     ) -> None:
         super().__init__(answers, supports=supports, grammar_checked=False)
         self.refused: dict[str, str] = {}
+        self.held: set[str] = set()
         self._model = model
 
     @property

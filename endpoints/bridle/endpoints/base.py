@@ -287,7 +287,13 @@ class Configured(Protocol):
 
 @runtime_checkable
 class Remembers(Protocol):
-    """An endpoint that keeps which constraints its server refused, and why; see `bridle.endpoints.ladder`."""
+    """An endpoint that keeps which constraints its server refused, and why, and which it has held.
+
+    `bridle.endpoints.ladder` writes both.
+    """
 
     @property
     def refused(self) -> dict[str, str]: ...
+
+    @property
+    def held(self) -> set[str]: ...

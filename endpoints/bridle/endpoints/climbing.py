@@ -11,12 +11,12 @@ from typing import Literal
 from bridle.endpoints.asking import Question
 from bridle.endpoints.base import Endpoint, Sampling
 from bridle.endpoints.completing import Feed, completion_of, read_answer
-from bridle.endpoints.ladder import HELD, Rung, is_lasting, remember, rungs, steps_down
+from bridle.endpoints.ladder import HELD, Rung, has_held, is_lasting, remember, rungs, steps_down
 from bridle.endpoints.observing import Observation, is_observed, tell
 from bridle.endpoints.planning import Plan, plan_for
 from bridle.endpoints.planning_values import plan_value, value_rungs
 from bridle.endpoints.transport.wire import Tap, tapped
-from bridle.errors import BridleError, EndpointError, SchemaError
+from bridle.errors import BridleError, BudgetError, EndpointError, SchemaError
 from bridle.messages import Attempt, Completion, Delta, Message, Usage
 
 __all__ = ["Limits", "climb_down"]
@@ -36,6 +36,7 @@ class Limits:
 NOTHING = "(nothing)"
 """Stands for an empty answer where the model is asked again: several servers refuse an empty turn."""
 Outcome = Literal["answered", "refused", "invalid"]
+CUT = "the answer was cut at the limit of tokens or seconds"
 OnDelta = Callable[[Delta], None]
 ShouldStop = Callable[[], bool]
 
@@ -70,13 +71,19 @@ def climb_down(
             asking.note(rung, "refused", error.message)
             continue
         for other, why in declined:
-            remember(endpoint, other, why)
+            remember(endpoint, question, other, why)
         declined.clear()
+        if _is_cut_short(completion, question, rung):
+            asking.note(rung, "invalid", CUT, completion)
+            longer = asking.shorter(rung)
+            completion = completion if longer is None else longer
         wrong = _wrong(completion, question)
         if not wrong:
+            if completion.finish == "stop" and completion.constraint.proof == "claimed":
+                has_held(endpoint, rung)
             return asking.finished(rung, completion)
         if completion.constraint.proof == "violated" and left:
-            remember(endpoint, rung, wrong)
+            remember(endpoint, question, rung, wrong)
         elif retries <= 0 or endpoint.supports.proven:
             return asking.finished(rung, completion)
         else:
@@ -98,6 +105,13 @@ def _wrong(completion: Completion, question: Question) -> str:
     else:
         is_answer = question.wishes.schema is None or not completion.refusals
     return "" if is_answer else "; ".join(refusal.reason for refusal in completion.refusals)
+
+
+def _is_cut_short(completion: Completion, question: Question, rung: Rung) -> bool:
+    """Whether a server's answer was cut under a grammar that could have been kept shorter."""
+    report = completion.constraint
+    cut = completion.finish == "length" and completion.finish_reason != "max_seconds"
+    return cut and rung == "grammar" and report.fits is False and question.wishes.fit == "likely"
 
 
 class _Asking:
@@ -142,6 +156,18 @@ class _Asking:
             strict=limits.strict,
         )
         return self._send(rung, replace(plan, request=request))
+
+    def shorter(self, rung: Rung) -> Completion | None:
+        """Ask once more with a grammar of which no text exceeds the limit; None where there is none."""
+        question = self._question
+        self._question = replace(question, wishes=replace(question.wishes, fit="always"))
+        try:
+            return self.ask(rung)
+        except BudgetError:
+            self._attempts.pop()
+            return None
+        finally:
+            self._question = question
 
     def _send(self, rung: Rung, plan: Plan) -> Completion:
         streams = self._on_delta is not None or self._should_stop is not None
@@ -191,5 +217,7 @@ class _Asking:
     def finished(self, rung: Rung, completion: Completion) -> Completion:
         """Put what was tried into the completion that is returned."""
         wrong = _wrong(completion, self._question)
+        if completion.finish == "length" and self._question.mode == "call" and not completion.message.calls:
+            wrong = CUT
         self.note(rung, "invalid" if wrong else "answered", wrong, completion)
         return replace(completion, attempts=tuple(self._attempts))

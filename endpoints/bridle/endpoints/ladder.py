@@ -9,6 +9,8 @@ asked again, with the reason, a bounded number of times.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal
@@ -29,7 +31,19 @@ from bridle.errors import (
     UnsupportedParameter,
 )
 
-__all__ = ["HELD", "Rung", "forget", "is_lasting", "refused", "remember", "rungs", "steps_down", "untried"]
+__all__ = [
+    "HELD",
+    "Rung",
+    "digest",
+    "forget",
+    "has_held",
+    "is_lasting",
+    "refused",
+    "remember",
+    "rungs",
+    "steps_down",
+    "untried",
+]
 
 Rung = Literal["grammar", "schema", "tool", "tools", "json", "text"]
 HELD: frozenset[Rung] = frozenset({"grammar", "schema", "tool"})
@@ -65,13 +79,32 @@ def rungs(endpoint: Endpoint, question: Question) -> tuple[Rung, ...]:
         raise _not_there(endpoint, question, question.preferred)
     if supports.proven:
         return there[:1]
-    return untried(endpoint, there) or ("text",)
+    return untried(endpoint, question, there) or ("text",)
 
 
-def untried(endpoint: Endpoint, there: Iterable[Rung]) -> tuple[Rung, ...]:
+def untried(endpoint: Endpoint, question: Question, there: Iterable[Rung]) -> tuple[Rung, ...]:
     """Leave out the rungs that an endpoint's server is known not to hold with its present model."""
     known = refused(endpoint)
-    return tuple(rung for rung in there if _key(endpoint, rung) not in known)
+    if not known:
+        return tuple(there)
+    for_these = digest(question)
+    return tuple(
+        rung
+        for rung in there
+        if _key(endpoint, rung) not in known and f"{_key(endpoint, rung)} {for_these}" not in known
+    )
+
+
+def digest(question: Question) -> str:
+    """Name what the rungs of a question are made for: its tools, or the caller's own schema."""
+    wishes = question.wishes
+    made_for = [
+        [[tool.name, dict(tool.parameters)] for tool in question.allowed],
+        None if wishes.schema is None else dict(wishes.schema),
+        question.only,
+    ]
+    text = json.dumps(made_for, sort_keys=True, default=repr)
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=6).hexdigest()
 
 
 def _there(supports: Supports, question: Question) -> tuple[Rung, ...]:
@@ -116,15 +149,35 @@ def _key(endpoint: Endpoint, rung: Rung) -> str:
     return f"{rung} {endpoint.model}"
 
 
-def remember(endpoint: Endpoint, rung: Rung, reason: str) -> None:
-    """Note that an endpoint's server does not hold a rung with its present model."""
-    if rung != "text":
-        refused(endpoint)[_key(endpoint, rung)] = reason
+def remember(endpoint: Endpoint, question: Question, rung: Rung, reason: str) -> None:
+    """Note that an endpoint's server does not hold a rung for these tools with its present model.
+
+    One schema may be too much for a server that holds others. Only where it has held none, and has declined
+    two, is the rung given up for all.
+    """
+    if rung == "text":
+        return
+    known, key = refused(endpoint), _key(endpoint, rung)
+    others = [one for one in known if one.startswith(f"{key} ") and one != f"{key} {digest(question)}"]
+    if others and key not in _held(endpoint):
+        known[key] = reason
+    known[f"{key} {digest(question)}"] = reason
+
+
+def has_held(endpoint: Endpoint, rung: Rung) -> None:
+    """Note that an endpoint's server has held a rung with its present model."""
+    if rung in HELD:
+        _held(endpoint).add(_key(endpoint, rung))
+
+
+def _held(endpoint: Endpoint) -> set[str]:
+    return endpoint.held if isinstance(endpoint, Remembers) else set()
 
 
 def forget(endpoint: Endpoint) -> None:
     """Forget it all, as when the server has been restarted with other settings."""
     refused(endpoint).clear()
+    _held(endpoint).clear()
 
 
 def steps_down(error: BridleError) -> bool:

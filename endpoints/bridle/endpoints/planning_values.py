@@ -46,7 +46,7 @@ def value_rungs(endpoint: Endpoint, question: Question) -> tuple[Rung, ...]:
             f"the endpoint {endpoint.name!r} cannot hold {what}",
             hint=f"use {more}a web UI, llama-server or a GGUF in process",
         )
-    return untried(endpoint, found) or tuple(found)
+    return untried(endpoint, question, found) or tuple(found)
 
 
 def plan_value(endpoint: Endpoint, question: Question, rung: Rung) -> Plan:
