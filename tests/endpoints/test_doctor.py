@@ -255,6 +255,7 @@ def test_a_field_whose_answer_was_all_thinking_is_unknown() -> None:
 def test_what_was_refused_before_is_tried_anew() -> None:
     class Remembering(Told):
         refused: ClassVar[dict[str, str]] = {"schema scripted": "long ago"}
+        held: ClassVar[set[str]] = set()
 
     endpoint = Remembering(hello, CHAT)
     examine(endpoint)

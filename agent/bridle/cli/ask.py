@@ -117,7 +117,7 @@ def command(**options: Unpack[Options]) -> int:
     if options["as_json"]:
         print_json(completion_as_json(completion))
     else:
-        _print_rest(completion)
+        _print_rest(completion, streamed=_streams(options))
     if opened == EMBEDDED:
         _print_limits(completion)
     return INCOMPLETE if completion.finish != "stop" or completion.refusals else 0
@@ -161,10 +161,15 @@ def _ask(question: str, options: Options) -> tuple[str, Completion]:
                 strict=options["strict"],
                 temperature=options["temperature"],
                 seed=options["seed"],
-                on_delta=None if options["as_json"] else _show,
+                on_delta=_show if _streams(options) else None,
             )
     finally:
         opened.close()
+
+
+def _streams(options: Options) -> bool:
+    """Only a terminal shows an answer as it comes: what is void later cannot be taken out of a pipe."""
+    return sys.stdout.isatty() and not options["as_json"]
 
 
 def _question(text: str | None) -> str:
@@ -197,9 +202,11 @@ def _picture() -> InputError:
 
 
 def _show(delta: Delta) -> None:
+    """Show an answer as it comes; what is void by now is marked as such."""
     if delta.restart:
         sys.stdout.write("\n")
-        print_note("that was no valid answer; the model is asked again")
+        sys.stdout.flush()
+        print_note("that was no valid answer; the model is asked in another way, or again")
     if delta.text:
         sys.stdout.write(_shown(delta.text))
         sys.stdout.flush()
@@ -210,9 +217,9 @@ def _shown(text: str) -> str:
     return visible(text) if sys.stdout.isatty() else text
 
 
-def _print_rest(completion: Completion) -> None:
+def _print_rest(completion: Completion, *, streamed: bool) -> None:
     if completion.message.content:
-        sys.stdout.write("\n")
+        sys.stdout.write("\n" if streamed else completion.message.content + "\n")
     for call in completion.message.calls:
         arguments = json.dumps(dict(call.arguments), ensure_ascii=False)
         sys.stdout.write(_shown(f"{call.name} {arguments}\n"))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from bridle.cli.connecting import EndpointCommand
-from bridle.cli.output import print_json, print_note, printable
+from bridle.cli.output import print_json, print_note
+from bridle.cli.screen import visible
 
 if TYPE_CHECKING:
     from bridle.endpoints.base import Endpoint
@@ -63,13 +64,13 @@ def command(endpoint: str, model: str | None, save: str | None, offline: bool, a
 
 def _introduce(endpoint: Endpoint) -> None:
     window = endpoint.context_tokens
-    print(printable(f"{endpoint.name}"))
-    print(printable(f"  model {endpoint.model or 'unknown'}, window {window or 'unknown'} tokens\n"))
+    print(visible(f"{endpoint.name}"))
+    print(visible(f"  model {endpoint.model or 'unknown'}, window {window or 'unknown'} tokens\n"))
 
 
 def _show(finding: Finding) -> None:
     verdict = "-" if finding.verdict == "absent" else finding.verdict
-    print(printable(f"  {finding.name:<22}{verdict:<10}{finding.detail}"))
+    print(visible(f"  {finding.name:<22}{verdict:<10}{finding.detail}"))
 
 
 def _show_rest(endpoint: Endpoint, diagnosis: Diagnosis) -> None:
@@ -79,9 +80,9 @@ def _show_rest(endpoint: Endpoint, diagnosis: Diagnosis) -> None:
             route = one.route
             print(f"\n  fields that {route} reads")
         detail = "" if one.reading == "honoured" else f"  {one.detail[:70]}"
-        print(printable(f"    {one.field:<32}{one.reading:<10}{detail}".rstrip()))
+        print(visible(f"    {one.field:<32}{one.reading:<10}{detail}".rstrip()))
     chosen = diagnosis.chosen
-    print(printable(f"\nwrapper     {chosen.wrapper.name}: {chosen.reason}"))
+    print(visible(f"\nwrapper     {chosen.wrapper.name}: {chosen.reason}"))
     print(f"constraint  {diagnosis.rung}")
     print(f"calls       {diagnosis.valid} of {diagnosis.asked} valid so, {diagnosis.seconds:.1f} s in all")
     if diagnosis.valid < diagnosis.asked:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridle.cli.output import counted, print_json, print_note, printable
+from bridle.cli.output import counted, print_json, print_note
+from bridle.cli.screen import visible
 
 if TYPE_CHECKING:
     from bridle.endpoints.recorder import Entry, Recorder
@@ -62,7 +63,7 @@ def command(ctx: click.Context, limit: int, failed: bool, as_json: bool) -> None
 def _line(entry: Entry) -> str:
     when = datetime.fromtimestamp(entry.started).strftime("%m-%d %H:%M:%S")
     how = entry.rung if entry.outcome == "answered" else f"{entry.rung}: {entry.outcome}"
-    return printable(
+    return visible(
         f"{entry.id:>5}  {when}  {entry.seconds:6.2f} s  {entry.endpoint}  {entry.wrapper}  [{how}]\n"
         f"       > {_cut(entry.asked)}\n       < {_cut(entry.answered)}"
     )
@@ -90,9 +91,9 @@ def show(number: int, part: str | None) -> None:
         sys.stdout.buffer.flush()
     elif part is not None:
         text = {"prompt": _prompt, "answer": _answer, "grammar": _grammar}[part](body)
-        print(text if not sys.stdout.isatty() else printable(text))
+        print(text if not sys.stdout.isatty() else visible(text))
     else:
-        print(printable(_report(number, body)))
+        print(visible(_report(number, body)))
 
 
 def _report(number: int, body: Mapping[str, JSON]) -> str:

@@ -11,7 +11,8 @@ import click
 from bridle.cli.completions import completion_as_json
 from bridle.cli.connecting import EndpointCommand, open_endpoint
 from bridle.cli.logs import the_recorder
-from bridle.cli.output import print_json, printable
+from bridle.cli.output import print_json
+from bridle.cli.screen import visible
 from bridle.errors import InputError
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _show(body: Mapping[str, JSON], completion: Completion, tools: Sequence[Tool
         f"      {same}; {report.asked}, {report.proof}; {completion.seconds:.2f} s; {completion.wrapper}"
     )
     lines += [f"      refused: {refusal.reason}" for refusal in completion.refusals]
-    print(printable("\n".join(lines)))
+    print(visible("\n".join(lines)))
     return is_valid
 
 
@@ -129,7 +130,7 @@ def _reread(body: Mapping[str, JSON], wrapper: str, as_json: bool) -> int:
         lines = [f"then  {then}", f"now   {_calls_or_text(calls, reading.text)}"]
         lines += [f"      repaired: {one.what}: {one.before!r} -> {one.after!r}" for one in reading.repairs]
         lines += [f"      refused: {one.reason}" for one in reading.refusals]
-        print(printable("\n".join(lines)))
+        print(visible("\n".join(lines)))
     return INCOMPLETE if reading.refusals and not reading.calls else 0
 
 
