@@ -13,6 +13,8 @@ from bridle.errors import (
     ConstraintRejected,
     InputError,
 )
+from bridle.grammars import for_choice
+from bridle.grammars.profile_servers import Profile
 from bridle.messages import JSON, Delta, Message, ToolCall, ToolSpec
 from servers.refusing import (
     BY_GRAMMAR,
@@ -372,3 +374,25 @@ def test_an_answer_that_was_cut_by_the_clock_is_not_asked_for_again() -> None:
     completion = respond(server, USER, TOOLS, tool_choice="required", wrapper="chatml", max_tokens=400)
     assert len(server.requests) == 1
     assert completion.finish == "length"
+
+
+@pytest.mark.parametrize("profile", ["ollama", "openai-strict"])
+def test_a_choice_is_held_by_a_schema_where_there_is_no_grammar(profile: Profile) -> None:
+    supports = Supports(chat=True, json_schema=True, schema_profile=profile)
+    answer = '"tea"' if profile == "ollama" else '{"answer": "tea"}'
+    server = Server([answer], supports)
+    completion = respond(server, USER, grammar=for_choice(["tea", "coffee"]))
+    assert completion.message.content == "tea"
+    assert (completion.constraint.proof, completion.refusals) == ("claimed", ())
+    assert "coffee" in json.dumps(server.requests[0].schema)
+
+
+def test_what_is_none_of_the_choices_is_asked_for_again_and_never_returned_as_one() -> None:
+    supports = Supports(chat=True, json_schema=True, schema_profile="ollama")
+    server = Server(['"beer"', "tea, please", '"tea"'], supports)
+    completion = respond(server, USER, grammar=for_choice(["tea", "coffee"]))
+    assert completion.message.content == "tea"
+    assert [one.outcome for one in completion.attempts] == ["invalid", "invalid", "answered"]
+    refused = respond(Server(['"beer"'], supports), USER, grammar=for_choice(["tea"]), retries=0)
+    assert refused.refusals
+    assert refused.constraint.proof == "violated"

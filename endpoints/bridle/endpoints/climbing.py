@@ -103,7 +103,8 @@ def _wrong(completion: Completion, question: Question) -> str:
     elif question.mode == "text_or_call":
         is_answer = bool(completion.message.calls) or not completion.refusals
     else:
-        is_answer = question.wishes.schema is None or not completion.refusals
+        wishes = question.wishes
+        is_answer = (wishes.schema is None and wishes.grammar is None) or not completion.refusals
     return "" if is_answer else "; ".join(refusal.reason for refusal in completion.refusals)
 
 

@@ -118,6 +118,9 @@ def completion_of(
     calls, refused = checked_calls(question, reading.calls, held=held)
     refusals += refused
     wrong = schema_error(question, reading.text) if whole else ""
+    own = question.wishes.grammar
+    if whole and own is not None and not (matches(own, reading.text) or matches(own, reading.text.strip())):
+        wrong = "the answer is none that its grammar allows"
     if wrong:
         refusals.append(Refusal(wrong, reading.text))
         report = replace(report, proof="violated" if plan.request.grammar is not None else report.proof)

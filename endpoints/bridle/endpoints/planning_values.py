@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bridle.endpoints.asking import Question
+from bridle.endpoints.asking import Question, Wishes
 from bridle.endpoints.base import Endpoint, Request
 from bridle.endpoints.ladder import Rung, untried
 from bridle.endpoints.planning import PlainReader, Plan, claimed, held
-from bridle.endpoints.reading_back import reader_of
+from bridle.endpoints.reading_back import Unquoted, reader_of
 from bridle.errors import InputError
-from bridle.grammars import check_gbnf, schema_grammar
+from bridle.grammars import check_gbnf, choices_of, schema_grammar
 from bridle.grammars.profiles import to_json_schema
 from bridle.messages import JSON, ConstraintReport, Message, Proof
-from bridle.wrappers import JsonLayout
+from bridle.wrappers import JsonLayout, StreamReader
 from bridle.wrappers.toollists import marked
 
 __all__ = ["plan_value", "value_rungs"]
@@ -30,12 +30,12 @@ def value_rungs(endpoint: Endpoint, question: Question) -> tuple[Rung, ...]:
     if not own:
         return ()
     _check_value(question, len(own))
-    by_schema, wanted = wishes.schema is not None, wishes.constraint
+    by_schema, wanted = _schema_of(wishes) is not None, wishes.constraint
     there: dict[Rung, bool] = {
         "grammar": supports.grammar and supports.prompt,
         "schema": by_schema
         and ((supports.prompt_schema and supports.prompt) or (supports.json_schema and supports.chat)),
-        "json": by_schema and supports.json_mode and supports.chat,
+        "json": wishes.schema is not None and supports.json_mode and supports.chat,
     }
     anyhow = wanted in ("auto", "schema")  # a schema may well be held by a grammar
     found: list[Rung] = [rung for rung in there if there[rung] and (anyhow or wanted == rung)]
@@ -54,21 +54,27 @@ def plan_value(endpoint: Endpoint, question: Question, rung: Rung) -> Plan:
     wishes = question.wishes
     if rung == "grammar":
         return _by_grammar(endpoint, question)
-    assert wishes.schema is not None, "only a schema has other rungs"
+    schema = _schema_of(wishes)
+    assert schema is not None, "only a schema has other rungs"
+    plain: StreamReader = PlainReader() if wishes.schema is not None else Unquoted(PlainReader())
     if rung == "json":
-        return Plan(
-            Request(messages=_told(question, dict(wishes.schema)), json_mode=True),
-            ConstraintReport(),
-            PlainReader(),
-        )
-    sent, said = to_json_schema(wishes.schema, endpoint.supports.schema_profile)
+        return Plan(Request(messages=_told(question, schema), json_mode=True), ConstraintReport(), plain)
+    sent, said = to_json_schema(schema, endpoint.supports.schema_profile)
     request = Request(messages=question.messages)
     if endpoint.supports.prompt_schema and endpoint.supports.prompt:
         wrapper = question.wrapper
         closing = wrapper.syntax.shape.think_close if wrapper.opens_thinking else ""
         request = _prompt(question, closing)
-    reader = reader_of(PlainReader(), wishes.schema, endpoint.supports.schema_profile)
+    reader = reader_of(plain, schema, endpoint.supports.schema_profile)
     return Plan(replace(request, schema=sent), claimed(said), reader)
+
+
+def _schema_of(wishes: Wishes) -> dict[str, JSON] | None:
+    """The schema of the answer: the caller's own, or that of a choice between texts."""
+    if wishes.schema is not None:
+        return dict(wishes.schema)
+    texts = None if wishes.grammar is None else choices_of(wishes.grammar)
+    return None if texts is None else {"type": "string", "enum": list[JSON](texts)}
 
 
 def _prompt(question: Question, closing: str = "") -> Request:

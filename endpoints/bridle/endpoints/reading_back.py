@@ -15,7 +15,7 @@ from bridle.grammars.profiles import read_back
 from bridle.messages import JSON, Delta, Finish
 from bridle.wrappers import Reading, StreamReader
 
-__all__ = ["ReadBack", "reader_of"]
+__all__ = ["ReadBack", "Unquoted", "reader_of"]
 
 
 def reader_of(reader: StreamReader, schema: Mapping[str, JSON], profile: Profile) -> StreamReader:
@@ -52,3 +52,27 @@ class ReadBack:
             return text
         plain = read_back(value, self._schema, self._profile)
         return text if plain == value else json.dumps(plain, ensure_ascii=False)
+
+
+class Unquoted:
+    """Takes the whole answer, and hands the text that is written in it as a JSON string to a reader."""
+
+    def __init__(self, reader: StreamReader) -> None:
+        self._reader = reader
+        self._text: list[str] = []
+
+    def feed(self, fragment: str) -> list[Delta]:
+        """Take the next characters; nothing is certain before the end."""
+        self._text.append(fragment)
+        return []
+
+    def close(self, finish: Finish = "stop") -> tuple[list[Delta], Reading]:
+        """End the answer. What is no JSON string is handed on as it is."""
+        text = "".join(self._text)
+        try:
+            value: object = json.loads(text)
+        except (ValueError, RecursionError):
+            value = text
+        told = self._reader.feed(value if isinstance(value, str) else text)
+        last, reading = self._reader.close(finish)
+        return [*told, *last], reading

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bridle.grammars.acceptor import Acceptor, acceptor, enforcement
 from bridle.grammars.bounds import Bounds
 from bridle.grammars.calls import Mode, call_grammar, choice_grammar, schema_grammar
-from bridle.grammars.constraints import for_choice, for_regex, for_schema
+from bridle.grammars.constraints import choices_of, for_choice, for_regex, for_schema
 from bridle.grammars.gbnf import to_gbnf
 from bridle.grammars.ir import EMPTY, Alt, Chars, Grammar, Lit, Node, Ref, Repeat, Seq, alt, optional, seq
 from bridle.grammars.json_schema import call_schema, shape_schema
@@ -42,6 +42,7 @@ __all__ = [
     "call_schema",
     "check_gbnf",
     "choice_grammar",
+    "choices_of",
     "enforcement",
     "for_choice",
     "for_outlines",

@@ -12,13 +12,13 @@ from typing import cast
 from bridle.errors import InputError, SchemaError
 from bridle.grammars.bounds import DEFAULT_BOUNDS, Bounds
 from bridle.grammars.calls import choice_grammar, schema_grammar
-from bridle.grammars.ir import Grammar
+from bridle.grammars.ir import Alt, Grammar, Lit
 from bridle.grammars.json_rules import ONE_LINE
 from bridle.grammars.patterns import pattern_node
 from bridle.messages import JSON
 from bridle.wrappers.syntax import JsonLayout
 
-__all__ = ["for_choice", "for_regex", "for_schema", "schema_of"]
+__all__ = ["choices_of", "for_choice", "for_regex", "for_schema", "schema_of"]
 
 
 def for_choice(choices: Sequence[str]) -> Grammar:
@@ -37,6 +37,18 @@ def for_choice(choices: Sequence[str]) -> Grammar:
         if not isinstance(choice, str):
             raise InputError(f"the choice {choice!r} is no text", hint=f"write {str(choice)!r}")
     return choice_grammar(listed)
+
+
+def choices_of(grammar: Grammar) -> tuple[str, ...] | None:
+    """Return the texts of a grammar that is a choice between whole texts; None for any other.
+
+    >>> choices_of(for_choice(["Ana", "Bob"]))
+    ('Ana', 'Bob')
+    """
+    root = grammar.root
+    items = root.items if isinstance(root, Alt) else (root,)
+    texts = tuple(item.text for item in items if isinstance(item, Lit))
+    return texts if len(texts) == len(items) else None
 
 
 def for_schema(
