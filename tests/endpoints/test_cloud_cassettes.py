@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,12 @@ from bridle.errors import (
     BadResponse,
     BridleError,
     ContentFiltered,
+    ContextOverflow,
     EndpointError,
     ModelNotFound,
     RateLimited,
     RequestRefused,
+    UnsupportedParameter,
 )
 from bridle.messages import Message, ToolSpec, message_from_dict, tool_from_dict
 from servers.cloud_cassettes import Recorded, data_of, files, read
@@ -33,6 +35,14 @@ __all__ = ["server"]
 ROUTES = ("chat/completions", "responses", "embeddings", "models")
 HELLO = Message("user", "Hello")
 RUNNING = ("queued", "in_progress")
+BY_CODE: Mapping[tuple[str, ...], type[EndpointError]] = {
+    ("content_filter", "ResponsibleAIPolicyViolation"): ContentFiltered,
+    ("model_not_found", "DeploymentNotFound"): ModelNotFound,
+    ("context_length_exceeded",): ContextOverflow,
+    ("unsupported_parameter", "unsupported_value", "unknown_parameter"): UnsupportedParameter,
+    ("insufficient_quota", "rate_limit_exceeded"): RateLimited,
+    ("invalid_api_key",): AuthError,
+}
 
 
 @dataclass
@@ -60,7 +70,7 @@ def _replay(one: Recorded, server: Server) -> None:
     server.routes["*"] = lambda _: one.response
     endpoint = _endpoint(one, server)
     try:
-        if one.status >= 400 or _whole(one).get("error"):
+        if one.status >= 400 or _error(one):
             _check_error(one, endpoint)
         elif one.route == "models":
             names = [model["id"] for model in _whole(one)["data"]]
@@ -110,10 +120,10 @@ def _check_answer(one: Recorded, endpoint: CloudEndpoint) -> None:
             endpoint.complete(_request(one), on_text)
         return
     told = _told(one)
-    if told.finish == "content_filter" and not (told.text or told.calls):
+    if told.finish == "content_filter":
         with pytest.raises(ContentFiltered) as caught:
             endpoint.complete(_request(one), on_text)
-        assert caught.value.facts["side"] == "answer"
+        assert (caught.value.facts["side"], caught.value.facts["partial"]) == ("answer", told.text)
         return
     answer = endpoint.complete(_request(one), on_text)
     assert answer.text == told.text
@@ -123,28 +133,55 @@ def _check_answer(one: Recorded, endpoint: CloudEndpoint) -> None:
     ]
     usage = answer.usage
     assert (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens) == told.usage
-    assert answer.finish == ("length" if told.finish in ("length", "content_filter") else "stop")
+    assert answer.finish == ("length" if told.finish == "length" else "stop")
     assert "".join(pieces) in ("", told.text)
 
 
 def _check_error(one: Recorded, endpoint: CloudEndpoint) -> None:
-    error: dict[str, Any] = _whole(one)["error"]
+    error = _error(one)
     inner: dict[str, Any] = error.get("innererror") or {}
-    filtered = error.get("code") == "content_filter" or inner.get("code") == "ResponsibleAIPolicyViolation"
-    kinds: Mapping[int, type[EndpointError]] = {401: AuthError, 403: AuthError, 429: RateLimited}
-    kind = ContentFiltered if filtered else kinds.get(one.status, RequestRefused)
-    if error.get("code") in ("model_not_found", "DeploymentNotFound"):
-        kind = ModelNotFound
-    with pytest.raises(kind) as caught:
-        endpoint.embed(["x"]) if one.route == "embeddings" else endpoint.complete(_request(one))
+    pieces: list[str] = []
+    on_text = None if _whole(one) else pieces.append
+    asking: dict[str, Callable[[], object]] = {
+        "embeddings": lambda: endpoint.embed(["x"]),
+        "models": endpoint.models,
+    }
+    with pytest.raises(EndpointError) as caught:
+        asking.get(one.route, lambda: endpoint.complete(_request(one), on_text))()
     facts: dict[str, Any] = caught.value.facts
-    assert type(caught.value) is kind
+    assert type(caught.value) is _kind(one, error)
     assert error["message"][:100] in caught.value.message
     assert facts["status"] == one.status
-    if filtered:
-        results: dict[str, Any] = inner.get("content_filter_result") or inner["content_filter_results"]
+    if isinstance(caught.value, ContentFiltered):
+        results: dict[str, Any] = (
+            inner.get("content_filter_result") or inner.get("content_filter_results") or {}
+        )
         assert facts["side"] == "prompt"
         assert set(facts["categories"]) == {name for name, one in results.items() if one.get("filtered")}
+
+
+def _error(one: Recorded) -> dict[str, Any]:
+    """The error that came, whole or as the last of a stream; empty where none did."""
+    if one.route not in ROUTES:
+        return {}
+    bodies = [_whole(one)] if _whole(one) else list(data_of(one.text))
+    for body in bodies:
+        whole: dict[str, Any] = body.get("response") or {}
+        told: Any = body.get("error") or whole.get("error")
+        if told:
+            return {"message": told} if isinstance(told, str) else told
+    return bodies[-1] if bodies and one.status >= 400 else {}
+
+
+def _kind(one: Recorded, error: Mapping[str, Any]) -> type[EndpointError]:
+    """The kind of error that a recorded one is, by its code and then its status."""
+    inner: dict[str, Any] = error.get("innererror") or {}
+    codes = {error.get("code"), inner.get("code"), error.get("type")}
+    for names, kind in BY_CODE.items():
+        if codes & set(names):
+            return kind
+    kinds: Mapping[int, type[EndpointError]] = {401: AuthError, 403: AuthError, 429: RateLimited}
+    return kinds.get(one.status, RequestRefused)
 
 
 def _check_embeddings(one: Recorded, endpoint: CloudEndpoint) -> None:

@@ -20,6 +20,9 @@ from servers.fake import Response
 
 __all__ = ["Exchange", "read_exchanges"]
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""A safe loader, in C where there is one."""
+
 
 @dataclass(frozen=True)
 class Exchange:
@@ -59,7 +62,7 @@ class Exchange:
 def read_exchanges(path: Path) -> list[Exchange]:
     """Read all exchanges of a file; none where it holds something else."""
     text = path.read_text("utf-8")
-    value: object = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    value: object = json.loads(text) if path.suffix == ".json" else yaml.load(text, LOADER)
     loaded = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
     if "interactions" in loaded:
         many = len(loaded["interactions"]) > 1

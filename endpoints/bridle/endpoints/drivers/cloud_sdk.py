@@ -93,8 +93,9 @@ class SdkHttp(Http):
         self._shown = token
         return token
 
-    def _secrets(self) -> list[str]:
-        return [*filter(None, [self._shown]), *super()._secrets()]
+    def _secrets(self) -> tuple[str, ...]:
+        both = (*filter(None, [self._shown]), *super()._secrets())
+        return tuple(sorted(both, key=len, reverse=True))
 
     def _follow(self, call: HttpCall, should_stop: Callable[[], bool] | None, until: float | None) -> Reply:
         """Send a call; a service that has moved is not followed, since the key was not meant for that."""
