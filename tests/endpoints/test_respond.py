@@ -430,3 +430,24 @@ def test_a_tool_that_demands_what_it_does_not_declare_is_refused() -> None:
 def test_values_of_another_kind_are_named(options: dict[str, Any], says: str) -> None:
     with pytest.raises(InputError, match=says):
         respond(Scripted([]), USER, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"temperature": float("nan")}, "temperature is nan"),
+        ({"temperature": -1.0}, "temperature is -1.0"),
+        ({"sampling": Sampling(top_p=2.0)}, r"top_p is 2\.0"),
+        ({"sampling": Sampling(presence_penalty=float("inf"))}, "presence_penalty is inf"),
+        ({"seed": -3}, "seed is -3"),
+        ({"max_tokens": -1}, "max_tokens is -1"),
+        ({"retries": -1}, "retries is -1"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused_before_anything_is_asked(
+    options: dict[str, Any], says: str
+) -> None:
+    endpoint = Scripted(["x"])
+    with pytest.raises(InputError, match=says):
+        respond(endpoint, USER, **options)
+    assert endpoint.requests == []

@@ -1,11 +1,13 @@
-"""What of a request an endpoint can honour, by what it says that it supports."""
+"""What of a request an endpoint can honour, by what it says that it supports, and what nobody can."""
 
 from __future__ import annotations
 
-from bridle.endpoints.base import Request, Supports
-from bridle.errors import UnsupportedParameter
+import math
 
-__all__ = ["refuse_dropped", "unsupported"]
+from bridle.endpoints.base import Request, Sampling, Supports
+from bridle.errors import InputError, UnsupportedParameter
+
+__all__ = ["check_sampling", "refuse_dropped", "unsupported"]
 
 
 def unsupported(supports: Supports, request: Request) -> tuple[str, ...]:
@@ -52,3 +54,21 @@ def refuse_dropped(request: Request, dropped: tuple[str, ...], name: str) -> Non
             hint="leave that out, or ask without strict: then it is left out and listed as dropped",
             parameter=dropped[0],
         )
+
+
+def check_sampling(sampling: Sampling) -> None:
+    """Raise an `InputError` that names the first value out of its range."""
+    rules = (
+        ("temperature", sampling.temperature, sampling.temperature >= 0, "0 or more"),
+        ("top_k", sampling.top_k, sampling.top_k >= 0, "0 (off) or more"),
+        ("top_p", sampling.top_p, 0 < sampling.top_p <= 1, "above 0 and at most 1"),
+        ("min_p", sampling.min_p, 0 <= sampling.min_p <= 1, "between 0 and 1"),
+        ("repeat_penalty", sampling.repeat_penalty, sampling.repeat_penalty > 0, "above 0"),
+        ("repeat_last", sampling.repeat_last, sampling.repeat_last >= 0, "0 (off) or more"),
+        ("presence_penalty", sampling.presence_penalty, sampling.presence_penalty > -math.inf, "a number"),
+        ("frequency_penalty", sampling.frequency_penalty, sampling.frequency_penalty > -math.inf, "a number"),
+        ("seed", sampling.seed, sampling.seed is None or sampling.seed >= 0, "0 or more"),
+    )
+    for name, value, good, right in rules:
+        if not good or value == math.inf:
+            raise InputError(f"{name} is {value!r}", hint=f"it must be {right}")

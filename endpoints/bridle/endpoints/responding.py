@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from bridle.endpoints.abilities import check_sampling
 from bridle.endpoints.asking import ConstraintChoice, Wishes, ask_about
 from bridle.endpoints.base import Endpoint, Sampling
 from bridle.endpoints.budget import Fit
 from bridle.endpoints.climbing import Limits, climb_down
+from bridle.errors import InputError
 from bridle.grammars import Bounds, Grammar
 from bridle.messages import JSON, Completion, Delta, Message, ToolSpec
 from bridle.wrappers import Wrapper
@@ -115,10 +117,15 @@ def respond(
         bounds=bounds,
         loosen=loosen,
     )
+    sampling = sampling or Sampling(temperature=temperature, seed=seed)
+    check_sampling(sampling)
+    for name, given in (("max_tokens", max_tokens), ("retries", retries)):
+        if given is not None and given < 0:
+            raise InputError(f"{name} is {given}", hint="give 0 or more")
     question, reason = ask_about(endpoint, messages, tools, wrapper, wishes)
     limits = Limits(
         max_tokens=max_tokens,
-        sampling=sampling or Sampling(temperature=temperature, seed=seed),
+        sampling=sampling,
         max_seconds=max_seconds,
         field_tokens=field_tokens or {},
         strict=strict,

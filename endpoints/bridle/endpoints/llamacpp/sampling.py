@@ -12,8 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from bridle.endpoints.abilities import check_sampling
 from bridle.endpoints.base import Sampling
-from bridle.errors import EndpointError, InputError
+from bridle.errors import EndpointError
 
 __all__ = ["FloatArray", "Sampler"]
 
@@ -29,7 +30,7 @@ class Sampler:
     """Chooses tokens by one `Sampling`. Keeps its own random state, so use one per answer."""
 
     def __init__(self, sampling: Sampling, n_vocab: int) -> None:
-        _check(sampling)
+        check_sampling(sampling)
         self._sampling = sampling
         self._random = np.random.default_rng(sampling.seed)
         self._scratch = np.zeros(-(-n_vocab // _BLOCK) * _BLOCK, dtype=np.float32)
@@ -155,19 +156,3 @@ def _no_token(top: float) -> EndpointError:
         f"the model's output is {top!r}, not a number",
         hint="the weights are damaged or overflow; get the file again or use another quantisation",
     )
-
-
-def _check(sampling: Sampling) -> None:
-    """Raise an `InputError` that names the first value out of its range."""
-    rules = (
-        ("temperature", sampling.temperature, sampling.temperature >= 0, "0 or more"),
-        ("top_k", sampling.top_k, sampling.top_k >= 0, "0 (off) or more"),
-        ("top_p", sampling.top_p, 0 < sampling.top_p <= 1, "above 0 and at most 1"),
-        ("min_p", sampling.min_p, 0 <= sampling.min_p <= 1, "between 0 and 1"),
-        ("repeat_penalty", sampling.repeat_penalty, sampling.repeat_penalty > 0, "above 0"),
-        ("repeat_last", sampling.repeat_last, sampling.repeat_last >= 0, "0 (off) or more"),
-        ("seed", sampling.seed, sampling.seed is None or sampling.seed >= 0, "0 or more"),
-    )
-    for name, value, good, right in rules:
-        if not good or value == math.inf:
-            raise InputError(f"{name} is {value!r}", hint=f"it must be {right}")
