@@ -32,7 +32,7 @@ def server() -> Iterator[ChaosServer]:
 
 @pytest.fixture
 def http(monkeypatch: pytest.MonkeyPatch) -> Iterator[Http]:
-    monkeypatch.setattr("bridle.endpoints.http_retries.FIRST_WAIT_S", 0.02)
+    monkeypatch.setattr("bridle.endpoints.transport.http_retries.FIRST_WAIT_S", 0.02)
     one = Http(retries=1, limit_bytes=1 << 20)
     yield one
     one.close()

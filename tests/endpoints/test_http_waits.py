@@ -63,7 +63,7 @@ def test_waiting_for_a_model_can_be_stopped(server: Server, http: Http) -> None:
 
 
 def test_a_long_wait_for_the_first_byte_is_told(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridle.endpoints.http_watch.TELL_S", 0.05)
+    monkeypatch.setattr("bridle.endpoints.transport.http_watch.TELL_S", 0.05)
     released = threading.Event()
     told: list[str] = []
 

@@ -164,11 +164,13 @@ def test_a_window_that_is_loaded_smaller_than_asked_is_seen(caplog: pytest.LogCa
 
 
 def test_a_text_that_is_too_long_to_embed_is_refused() -> None:
-    with served(NEW, None) as (server, endpoint):
+    with served(NEW, None) as (server, _):
         server.models["m:latest"] = FakeModel("bert", 256, ("embedding",))
-        endpoint.discover()
+        endpoint = connect(f"ollama:m:latest@{server.url}")
+        assert isinstance(endpoint, OllamaEndpoint)
         with pytest.raises(ContextOverflow):
             endpoint.embed(["short", "x" * 300])
+        endpoint.close()
 
 
 @pytest.mark.parametrize(("window", "keep"), [(4096, 4), (4096, 24), (2048, 4), (1000, 4)])

@@ -102,3 +102,58 @@ def test_an_honest_server_is_never_accused(turns: list[str]) -> None:
     for n in range(1, len(turns) + 1):
         seen.check(prompt("".join(turns[:n])), counted(sum(map(len, turns[:n]))), "m", None)
         seen.check(chat(*turns[:n]), counted(10 * n + sum(map(len, turns[:n]))), "m", None)
+
+
+def words(n: int, of: str = "word") -> str:
+    return f"{of} " * n
+
+
+class Keeps:
+    """A server that keeps the prompts it has read, and counts only what is new: each word, and two marks."""
+
+    def __init__(self) -> None:
+        self.read: list[list[str]] = []
+
+    def count(self, text: str) -> int:
+        new = text.split()
+        known = max((_n_common(new, one) for one in self.read), default=0)
+        self.read.append(new)
+        return max(1, len(new) - known) + (2 if not known else 0)
+
+
+def _n_common(one: list[str], other: list[str]) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+@pytest.mark.parametrize("window", [None, 8192])
+@pytest.mark.parametrize("route", ["prompt", "chat"])
+def test_a_server_that_counts_only_what_is_new_is_not_accused(window: int | None, route: str) -> None:
+    seen, server = Counted(), Keeps()
+    system = words(400, "system")
+    conversations = {name: system + words(80, name) for name in ("red", "blue", "green")}
+    for turn in range(5):
+        for name, before in tuple(conversations.items()):
+            text = before + words(30, f"{name}{turn}")
+            conversations[name] = text
+            asked = prompt(text) if route == "prompt" else Request(messages=(Message("user", text),))
+            for _ in range(2):  # the same once more is new in nothing
+                seen.check(asked, counted(server.count(text)), "m", window)
+
+
+def test_cached_tokens_that_are_counted_apart_are_added() -> None:
+    Counted().check(prompt(LONG), Answer("a", "stop", usage=Usage(20, 1, cached_tokens=980)), "m", 2048)
+    with pytest.raises(PromptTruncated):
+        Counted().check(prompt(LONG), Answer("a", "stop", usage=Usage(600, 1, cached_tokens=590)), "m", 2048)
+
+
+def test_a_prompt_that_loses_its_front_is_seen_while_the_conversation_grows() -> None:
+    seen = Counted()
+    for turn in range(1, 40):
+        text = "".join(words(50, f"w{n}") for n in range(turn))
+        n_tokens = 50 * turn
+        if n_tokens <= 1024:
+            seen.check(prompt(text), counted(n_tokens), "m", None)
+        else:
+            with pytest.raises(PromptTruncated):
+                seen.check(prompt(text), counted(514), "m", None)

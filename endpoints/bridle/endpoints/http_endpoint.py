@@ -10,7 +10,7 @@ from bridle.endpoints.abilities import refuse_dropped
 from bridle.endpoints.base import Answer, Embeddings, ModelInfo, Request, Supports
 from bridle.endpoints.driver import Driver, Found, Piece
 from bridle.endpoints.gathering import Gathered
-from bridle.endpoints.overflow import Counted
+from bridle.endpoints.overflow import Counted, check_said
 from bridle.endpoints.stops import StopCutter
 from bridle.endpoints.transport.deadline import Deadline
 from bridle.endpoints.transport.http import QUICK, Http, HttpCall
@@ -30,6 +30,9 @@ from bridle.messages import JSON
 
 __all__ = ["HttpEndpoint"]
 
+ANSWER_MEMBERS = frozenset({"error", "detail", "message", "msg", "choices", "content", "text", "response"})
+"""Members of an event that has something to say."""
+
 
 class HttpEndpoint:
     """An endpoint that reaches its model over HTTP, in the way that its driver knows."""
@@ -45,10 +48,12 @@ class HttpEndpoint:
         """What its configuration names; see `bridle.endpoints.base.Configured`."""
         self.embedding_model = ""
         """The model that makes embeddings, where that is another one."""
-        self.found = Found(model)
+        self.found: Found = Found(model)
         """What the server said of its model; nothing before `discover`."""
+        self.held: set[str] = set()
         self.refused: dict[str, str] = {}
         """Constraints that the server has refused, and why; see `bridle.endpoints.ladder`."""
+        self._given = model, context_tokens
         self._model = model
         self._context_tokens = context_tokens
         self._template: str | None = None
@@ -94,13 +99,21 @@ class HttpEndpoint:
     def discover(self) -> None:
         """Ask the server which model answers and how large its window is; what was given stays.
 
+        What an earlier call has found is forgotten: another model may be loaded now.
+
         Raises:
             EndpointError: when nothing answers there, or something that is no such server.
         """
-        self.found = self.driver.discover(self.http.ask, self._model)
-        self._model = self._model or self.found.model
-        if self._context_tokens is None:
-            self._context_tokens = self.found.context_tokens
+        model, context_tokens = self._given
+        found = self.driver.discover(self.http.ask, model)
+        if found.model != self.found.model:
+            self.refused.clear()
+            self.held.clear()
+        self.found = found
+        self._model = model or found.model
+        self._context_tokens = found.context_tokens if context_tokens is None else context_tokens
+        self._template, self._template_asked = None, False
+        self._counted = Counted()
 
     def models(self) -> tuple[ModelInfo, ...]:
         """List the models that the server has."""
@@ -121,13 +134,16 @@ class HttpEndpoint:
         limit = Deadline(request.max_seconds, should_stop)
         stream = on_text is not None or limit.watched
         call = self.driver.build(fitted, self._model, stream)
-        gathered = Gathered(StopCutter(request.stop), on_text)
+        gathered = Gathered(StopCutter(request.stop), on_text, names=[tool.name for tool in request.tools])
         cancelled = False
         try:
             self._exchange(call, gathered, limit.is_over if limit.watched else None)
         except Cancelled:
             cancelled = True
             self._tell_cancelled(request)
+        except ContextOverflow as error:
+            self._measure(error, fitted)
+            raise
         except RequestRefused as error:
             raise self._explained(error) from error.__cause__
         body = call.body or {}
@@ -136,10 +152,30 @@ class HttpEndpoint:
         if cancelled and limit.passed:
             answer = replace(answer, finish="length", finish_reason="max_seconds")
         if not cancelled:
-            self.driver.check(fitted, answer)
-            if self.driver.counts_prompt:
-                self._counted.check(fitted, answer, self.name, self._context_tokens)
+            self._check(fitted, answer)
         return answer
+
+    def _check(self, request: Request, answer: Answer) -> None:
+        """Refuse an answer behind which the server hides a failure."""
+        counts, window = self.driver.counts_prompt, self._context_tokens
+        try:
+            self.driver.check(request, answer)
+            check_said(request, answer, self.name, window, counts=counts)
+        except ContextOverflow as error:
+            self._measure(error, request)
+            raise
+        if counts:
+            self._counted.check(request, answer, self.name, window)
+
+    def _measure(self, error: ContextOverflow, request: Request) -> None:
+        """Add what is known of window and prompt to an error that has no numbers of its own."""
+        if error.facts.get("context_tokens") is None:
+            error.facts["context_tokens"] = self._context_tokens
+        if error.facts.get("prompt_tokens") is None and self.supports.tokenize:
+            try:
+                error.facts["prompt_tokens"] = self.count_tokens(request)
+            except EndpointError:
+                return  # what it has said is worth more than the number
 
     def _explained(self, error: EndpointError) -> EndpointError:
         """Ask the driver what a refusal means."""
@@ -244,20 +280,38 @@ class HttpEndpoint:
             gathered.take(piece)
             gathered.done = True
             return
+        said, idle = False, None
         for event in reply.events():
             if event.data == DONE:
                 gathered.done = True
                 reply.finish()
                 break
             body = self._event_body(event, reply)
-            if body is not None and gathered.take(self._piece(body, reply)):
+            if body is None:
+                continue
+            if self._is_idle(body):
+                idle = body
+                continue
+            said = True
+            if gathered.take(self._piece(body, reply)):
                 return
+        if idle is not None and not (said and gathered.is_ended):
+            raise self._no_answer(idle, reply)
         if self.driver.marks_end and not gathered.is_ended:
             raise StreamTruncated(
                 f"the stream of {reply.url} ended before the answer did",
                 hint="the server may have failed: look at its log",
                 url=reply.url,
             )
+
+    def _is_idle(self, body: JSON) -> bool:
+        """Whether an event says nothing: some proxies send such ones, to keep a connection open.
+
+        They are only passed over where an answer is known by how it ends.
+        """
+        if not self.driver.marks_end or not isinstance(body, dict) or body.keys() & ANSWER_MEMBERS:
+            return False
+        return self.driver.read(body) is None
 
     def _event_body(self, event: Event, reply: Reply) -> JSON:
         try:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from bridle.endpoints.base import Request, Sampling
-from bridle.endpoints.driver import Ask
+from bridle.endpoints.driver import Ask, Found
 from bridle.endpoints.drivers.openai_compat import OpenAICompat
 from bridle.endpoints.json_paths import integer_at, text_at
 from bridle.endpoints.transport.http import HttpCall
@@ -53,6 +53,11 @@ class CompatEngine(OpenAICompat):
     def completion(self, request: Request) -> dict[str, JSON]:
         """Write the prompt and what holds the answer; marks of calls stay in the text."""
         return {**super().completion(request), "skip_special_tokens": False, **self.held(request)}
+
+    def discover(self, ask: Ask, model: str) -> Found:
+        """Ask for the model; what another one could not do is forgotten."""
+        self.supports = type(self).supports
+        return super().discover(ask, model)
 
     @abstractmethod
     def held(self, request: Request) -> dict[str, JSON]:

@@ -159,6 +159,7 @@ class KoboldCpp(Driver):
                 hint="start KoboldCpp with --model",
                 url=url,
             )
+        self._counted = ("", 0)
         self.window = self._window(ask)
         self.supports = replace(self.supports, embed=value_at(about, "embeddings") is True)
         return Found(model or name, self.window, version=text_at(about, "version"))

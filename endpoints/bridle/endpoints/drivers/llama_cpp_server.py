@@ -135,6 +135,7 @@ class LlamaCppServer(OpenAICompat):
 
     def discover(self, ask: Ask, model: str) -> Found:
         """Take the first model of the list when none was asked for, and the version."""
+        self._is_bos.clear()
         found = super().discover(ask, model)
         return replace(found, version=text_at(ask(HttpCall(f"{self.root}/openapi.json")), "info", "version"))
 

@@ -170,8 +170,9 @@ class LlamaServer(OpenAICompat):
             ModelNotFound: when a router has no model, or several of which none was asked for.
         """
         props = ask(HttpCall(f"{self.root}/props"))
-        if text_at(props, "role") == "router":
-            self._is_router = True
+        self.supports = type(self).supports
+        self._is_router = text_at(props, "role") == "router"
+        if self._is_router:
             model = model or self._only_model(ask)
             props = ask(HttpCall(f"{self.root}/props{_of_model(model)}"))
         self._template = text_at(props, "chat_template") or None

@@ -175,9 +175,9 @@ class LMStudio(OpenAICompat):
             )
         self.embedder = choose_embedding(listed, model)
         self._narrow(bool(listed))
+        self.instance = self.chosen.name if self.chosen is not None else ""
         if self.chosen is None:
             return Found(model)
-        self.instance = self.chosen.name
         return Found(
             model or self.chosen.name,
             self.chosen.context_tokens,

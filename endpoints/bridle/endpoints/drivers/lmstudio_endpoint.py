@@ -62,8 +62,11 @@ class LMStudioEndpoint(HttpEndpoint):
         Raises:
             EndpointError: when nothing answers there, or something that is no such server.
         """
+        found_before = self.studio.embedder
         super().discover()
-        self.embedding_model = self.embedding_model or self.studio.embedder
+        if self.embedding_model in ("", found_before):
+            self.embedding_model = self.studio.embedder
+        self._embedder, self._looked_again = None, False
         self._try_socket()
 
     def complete(
@@ -162,6 +165,10 @@ class LMStudioEndpoint(HttpEndpoint):
         except (EndpointError, MissingExtra) as error:
             self._tried_socket = not isinstance(error, Unreachable)
             self.socket_problem = str(error)
+            self.studio.with_socket = False
+            self.studio.supports = replace(
+                self.studio.supports, grammar=False, prompt_schema=False, tokenize=False
+            )
             _log.info("%s: prompts go over HTTP and without a grammar: %s", self.name, error)
             return
         chosen = self.studio.chosen

@@ -132,6 +132,7 @@ class Ollama(Driver):
         Raises:
             ModelNotFound: when the server has no model, or not the one that was asked for.
         """
+        self._loaded, self._prompts = None, Prompts()
         self.version = ask_version(ask, self.root)
         running = ask_running(ask, self.root)
         self._model = model or first_model(ask, self.root, running)

@@ -209,9 +209,10 @@ class WebUI(OpenAICompat):
         if lost:
             what = "prompt" if request.prompt else "conversation"
             n_tokens = self.count_tokens(request, ask, model)
+            size = "" if n_tokens is None else f" of {n_tokens} tokens"
+            limit = "" if request.max_tokens is None else f" of {request.max_tokens}"
             raise ContextOverflow(
-                f"{self.base} would cut this {what} of {n_tokens} tokens, to make room for an answer of"
-                f" {request.max_tokens}",
+                f"{self.base} would cut this {what}{size}, to make room for an answer{limit}",
                 hint="shorten it, ask for fewer tokens, or load the model with a larger ctx-size",
                 url=self.base,
                 prompt_tokens=n_tokens,
