@@ -131,7 +131,7 @@ def test_recorded_refusals(name: str, error: type[EndpointError], says: str) -> 
     assert type(found) is error
     assert says in found.message
     assert found.facts["status"] == response.status
-    assert found.retryable is (name.endswith(("29_not_json", "50_completion_no_model")))
+    assert not found.retryable
 
 
 def test_the_numbers_of_a_recorded_overflow_are_facts() -> None:

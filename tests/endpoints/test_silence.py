@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from bridle.endpoints import connect
 from bridle.endpoints.base import Request
 from bridle.endpoints.driver import Driver
 from bridle.endpoints.drivers.lmstudio import LMStudio
@@ -19,7 +20,9 @@ from bridle.errors import BadResponse, ContextOverflow, EndpointError
 from bridle.messages import JSON, Message, ToolSpec
 from bridle.wrappers import Segment
 from servers.connections import open_http
-from servers.fake import Response, Seen, Server, events, json_response, server
+from servers.fake import ModelServer, Response, Seen, Server, events, json_response, server
+from servers.fake_llama_server import FakeLlamaServer
+from servers.fake_ollama import FakeModel, FakeOllama
 
 __all__ = ["server"]
 
@@ -175,3 +178,55 @@ def test_what_was_found_before_is_forgotten_and_what_was_given_stays(server: Ser
             if loaded:
                 one.discover()
                 assert not one.refused
+
+
+def test_what_a_template_could_not_do_is_forgotten_with_it() -> None:
+    server = FakeLlamaServer()
+    usual = server.routes["GET /props"]
+
+    def without_tools(seen: Seen) -> Response:
+        props = json.loads(usual(seen).chunks[0])
+        return json_response(props | {"chat_template_caps": {"supports_tools": False}})
+
+    server.routes["GET /props"] = without_tools
+    endpoint = connect(f"llama-server@{server.url}")
+    assert isinstance(endpoint, HttpEndpoint)
+    assert not endpoint.supports.tools
+    server.routes["GET /props"] = usual
+    endpoint.discover()
+    assert endpoint.supports.tools
+    endpoint.close()
+    server.close()
+
+
+def test_ollama_is_asked_again_for_model_and_window() -> None:
+    server = FakeOllama()
+    server.models = {"small:latest": FakeModel("llama", 2048)}
+    endpoint = connect(f"ollama@{server.url}")
+    assert isinstance(endpoint, HttpEndpoint)
+    assert (endpoint.model, endpoint.context_tokens) == ("small", 2048)
+    server.models = {"large:latest": FakeModel("llama", 8192)}
+    endpoint.discover()
+    assert (endpoint.model, endpoint.context_tokens) == ("large", 4096)
+    endpoint.close()
+    server.close()
+
+
+def test_lm_studio_is_asked_again_for_model_window_and_embedder() -> None:
+    server = ModelServer("lmstudio")
+    endpoint = connect(f"lmstudio@{server.url}")
+    assert isinstance(endpoint, HttpEndpoint)
+    assert (endpoint.model, endpoint.context_tokens) == ("m", 4096)
+    assert endpoint.embedding_model == "text-embedding-nomic"
+    listed: list[JSON] = [
+        {"id": "embed-2", "type": "embeddings", "state": "loaded"},
+        {"id": "n", "type": "llm", "state": "loaded", "loaded_context_length": 512},
+    ]
+    server.routes["GET /api/v0/models"] = lambda _: json_response({"data": listed})
+    endpoint.discover()
+    assert (endpoint.model, endpoint.context_tokens, endpoint.embedding_model) == ("n", 512, "embed-2")
+    endpoint.embedding_model = "given"
+    endpoint.discover()
+    assert endpoint.embedding_model == "given"
+    endpoint.close()
+    server.close()

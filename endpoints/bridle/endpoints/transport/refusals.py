@@ -242,6 +242,8 @@ _IN_VAIN = re.compile(
 """Words of failures that the same request meets again, whatever its status."""
 _OWN_FAILURES = frozenset({"server_error", "internal_server_error", "internal_error", "InternalServerError"})
 """Codes by which a server says inside an answer of status 200 that it has failed itself."""
+FAILED_IN_PYTHON = "Internal Server Error"
+"""All that Starlette tells of an exception: servers in Python fail so, and with the same request again."""
 _THINKING = {"thinking": "think"}
 
 
@@ -272,6 +274,8 @@ def understood(refused: Refused) -> tuple[type[EndpointError], str, dict[str, ob
 def _helps_again(refused: Refused) -> bool:
     # llama-cpp-python's server reports a request that it could not validate as a failure of its own (500).
     if refused.status == 501 or _IN_VAIN.search(refused.words):
+        return False
+    if refused.status == 500 and refused.body.strip() == FAILED_IN_PYTHON:
         return False
     if refused.status == 200 and {refused.code, refused.kind} & _OWN_FAILURES:
         return True
