@@ -61,8 +61,8 @@ def test_with_yes_what_is_found_is_written(studio: Server, config: Path, capsys:
     assert shown.out == config.read_text("utf-8")
     assert f"1. lmstudio at {studio.url}: m" in shown.err
     found = load_config()
-    assert found.default_endpoint == "lmstudio"
-    assert found.endpoints == {"lmstudio": EndpointConfig("lmstudio", studio.url)}
+    assert found.default_endpoint == "my-lmstudio"
+    assert found.endpoints == {"my-lmstudio": EndpointConfig("lmstudio", studio.url)}
     assert found.embedding.endpoint.startswith("lmstudio@")
     assert "embed" in found.embedding.model
     assert found.archival == ArchivalConfig("sqlite", "")
@@ -117,12 +117,14 @@ def test_a_wrong_answer_is_asked_again(
         monkeypatch,
         "lmstduio",  # endpoint
         "",
-        "",  # model
+        "nomodel",  # model
+        "",
         "chatmll",  # wrapper
         "auto",
         "many",  # window
         "",
         "a b",  # name
+        "lmstudio",
         "s",
         "nonsense",  # embeddings
         "none",
@@ -141,6 +143,8 @@ def test_a_wrong_answer_is_asked_again(
         "there is no wrapper 'chatmll'",
         "'many' is no number of tokens",
         "cannot name an endpoint",
+        "means a kind of endpoint",
+        "error: it lists no model 'nomodel'",
         "'nonsense' is no endpoint",
         "'tape' is not one of",
         "has a password in it",
@@ -204,7 +208,7 @@ def test_a_key_is_never_written_only_its_variable(
     shown = capsys.readouterr()
     assert "give its name, never the key itself" in shown.err
     assert key not in config.read_text("utf-8") + shown.out + shown.err
-    assert load_config().endpoints["openai"] == EndpointConfig(
+    assert load_config().endpoints["my-openai"] == EndpointConfig(
         "openai", "http://192.0.2.7:9", model="gpt-x", api_key_env="FAR_KEY"
     )
 
@@ -215,7 +219,7 @@ def test_a_bare_url_is_looked_at(server: Server, monkeypatch: pytest.MonkeyPatch
     assert main(["configure"]) == 0
     one.close()
     assert capsys.readouterr().err.count("no model server answers at") == 2
-    assert load_config().endpoints == {"webui": EndpointConfig("webui", one.url)}
+    assert load_config().endpoints == {"my-webui": EndpointConfig("webui", one.url)}
 
 
 def test_a_file_is_an_endpoint_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,14 +228,14 @@ def test_a_file_is_an_endpoint_too(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert main(["configure"]) == 0
     found = load_config()
     entry = EndpointConfig("llamacpp", path=file, wrapper="chatml", context_tokens=4096)
-    assert found.endpoints == {"llamacpp": entry}
+    assert found.endpoints == {"my-llamacpp": entry}
 
 
 def test_a_second_server_of_a_kind_gets_a_name_of_its_own(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_endpoint("openai", EndpointConfig("openai", "http://192.0.2.7:9"))
+    save_endpoint("my-openai", EndpointConfig("openai", "http://192.0.2.7:9"))
     server.routes["GET /v1/models"] = lambda _: json_response({"data": [{"id": "m"}]})
     answer(monkeypatch, server.url, *[""] * 10)
     assert main(["configure", "--offline"]) == 0
-    assert set(load_config().endpoints) == {"openai", "openai-2"}
+    assert set(load_config().endpoints) == {"my-openai", "my-openai-2"}

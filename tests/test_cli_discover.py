@@ -11,7 +11,7 @@ import pytest
 
 from bridle.cli import main
 from bridle.endpoints import places
-from bridle.endpoints.config import EndpointConfig, load_config
+from bridle.endpoints.config import EndpointConfig, load_config, save_endpoint
 from bridle.endpoints.connect import connect
 from bridle.endpoints.environment import VARIABLES
 from bridle.endpoints.kinds import KINDS
@@ -126,13 +126,21 @@ def test_at_a_given_address_it_says_what_is_there(server: Server, capsys: Captur
 def test_what_is_found_can_be_kept(no_settings: Path, capsys: Captured) -> None:
     one, other = make_fake("lmstudio"), make_fake("openai")
     assert main(["discover", one.url, other.url, "--save", "studio"]) == 0
-    assert f"{one.url} is kept as studio in {no_settings}" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"lmstudio@{one.url} is saved as studio in {no_settings}: bridle chat --endpoint studio" in said
+    assert "before, studio was" not in said
     assert load_config().endpoints == {"studio": EndpointConfig("lmstudio", one.url)}
     endpoint = connect("studio")
     assert endpoint.name == f"lmstudio:m@{one.url}/v1"
     endpoint.close()
     assert main(["discover", one.url, "--save", "a b"]) == 2
     assert "cannot name an endpoint" in capsys.readouterr().err
+    one.seen.clear()
+    assert main(["discover", one.url, "--save", "embedded"]) == 2
+    assert "means a kind of endpoint" in capsys.readouterr().err
+    assert one.seen == []
+    assert main(["discover", other.url, "--save", "studio"]) == 0
+    assert f"before, studio was lmstudio@{one.url}" in capsys.readouterr().err
     assert main(["discover", other.url, "--save", "x", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["saved"] == str(no_settings)
     one.close()
@@ -186,6 +194,19 @@ def test_a_terminal_gets_lines_that_fit(server: Server, monkeypatch: pytest.Monk
     lines = screen.getvalue().splitlines()
     assert "and 22 more" in " ".join(screen.getvalue().split())
     assert max(len(line) for line in lines if not line.startswith("  next")) <= 60
+
+
+def test_a_saved_server_is_told_with_its_name_and_a_shut_one_by_who_names_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    one, shut = make_fake("openai"), unused_url()
+    save_endpoint("mine", EndpointConfig("openai", one.url))
+    monkeypatch.setenv("OLLAMA_HOST", shut)
+    assert main(["discover"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.endswith("  next      bridle chat --endpoint mine\n")
+    assert shown.err == f"\n{shut}: nothing answers there (OLLAMA_HOST names it)\n"
+    one.close()
 
 
 def test_the_whole_program_ends_with_its_code() -> None:

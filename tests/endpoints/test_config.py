@@ -138,7 +138,7 @@ def test_a_missing_file_is_an_empty_configuration_and_stays_missing(tmp_path: Pa
         ("schema = 1\n[endpoints.x]\nkind = 'openai'\nmodel = 7", "model = 7"),
         ("schema = 1\n[endpoints.x]\nkind = 'a'\ncontext_tokens = 0", "context_tokens = 0"),
         ("schema = 1\n[endpoints.x]\nkind = 'a'\ncontext_tokens = true", "context_tokens = True"),
-        ("schema = 1\n[endpoints.x]\nkind = 'a'\nurl = 'u'\npath = 'p'", "both url and path"),
+        ("schema = 1\n[endpoints.x]\nkind = 'webui'\nurl = 'u'\npath = 'p'", "both url and path"),
         ("schema = 1\n[endpoints.'a b']\nkind = 'a'", "the name 'a b'"),
         ("schema = 1\n[endpoints.x]\nkind = 'a'\ninsecure = 'no'", "insecure = 'no'"),
         ("schema = 1\n[endpoints.x]\nkind = 'a'\nconstraint = 'gramar'", "constraint = 'gramar'"),
@@ -286,3 +286,22 @@ def test_a_wrapper_cannot_be_saved_for_no_model_or_into_no_file(tmp_path: Path) 
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot be"):
         save_wrapper("m", "chatml", file=tmp_path / "file" / "config.toml")
+
+
+@pytest.mark.parametrize("name", ["auto", "embedded", "lmstudio"])
+def test_a_name_that_means_a_kind_already_is_refused(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    with pytest.raises(ConfigError, match="means a kind") as caught:
+        save_endpoint(name, EndpointConfig("webui"), file=file)
+    assert f"my-{name}" in caught.value.hint
+    file.write_text(f'schema = 1\n[endpoints.{name}]\nkind = "webui"\n', "utf-8")
+    with pytest.raises(ConfigError, match="means a kind"):
+        load_config(file)
+
+
+def test_an_entry_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('schema = 1\n[endpoints.x]\nkind = "webuix"\n', "utf-8")
+    with pytest.raises(ConfigError, match="kind = 'webuix'") as caught:
+        load_config(file)
+    assert caught.value.hint == "did you mean 'webui'?"

@@ -19,7 +19,7 @@ from bridle.endpoints.environment import VARIABLES
 from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.endpoints.recognise import identify
 from bridle.endpoints.transport.http import Http, Timeouts
-from bridle.errors import BadResponse, ConfigError, InputError, RequestRefused, Unreachable
+from bridle.errors import BadResponse, ConfigError, InputError, RequestRefused, ServerBusy, Unreachable
 from bridle.messages import Message, ToolSpec
 from project import run_python
 from servers.fake import (
@@ -32,6 +32,7 @@ from servers.fake import (
     server,
     unused_url,
 )
+from servers.kinds import make_fake
 
 __all__ = ["server"]
 
@@ -40,7 +41,7 @@ SAVED = """schema = 1
 kind = "openai"
 url = "http://127.0.0.1:9/v1"
 model = "m"
-[endpoints.lmstudio]
+[endpoints.ui]
 kind = "webui"
 """
 
@@ -77,10 +78,13 @@ def openai() -> Iterator[ModelServer]:
         ("openai:org/m:8b@http://h", EndpointConfig("openai", "http://h", model="org/m:8b")),
         ("openai:gpt-x", EndpointConfig("openai", model="gpt-x")),
         ("webui@https://h:5000", EndpointConfig("webui", "https://h:5000")),
+        ("webui@127.0.0.1:5000", EndpointConfig("webui", "http://127.0.0.1:5000")),
+        ("ollama:q:4b@[::1]:80/x", EndpointConfig("ollama", "http://[::1]:80/x", model="q:4b")),
+        ("llamacpp:/a@b:80/c", EndpointConfig("llamacpp", path="/a@b:80/c")),
         ("webui", EndpointConfig("webui")),
         ("http://h:1", EndpointConfig("", "http://h:1")),
         ("mine", EndpointConfig("openai", "http://127.0.0.1:9/v1", model="m")),
-        ("lmstudio", EndpointConfig("webui")),
+        ("ui", EndpointConfig("webui")),
         (" mine ", EndpointConfig("openai", "http://127.0.0.1:9/v1", model="m")),
     ],
 )
@@ -93,7 +97,7 @@ def test_every_form_of_a_spec(spec: str | Path, meaning: EndpointConfig) -> None
     [
         ("lmstduio@http://h", "did you mean 'lmstudio'?"),
         ("min", "did you mean 'mine'?"),
-        ("gpt-4", "there: mine, lmstudio"),
+        ("gpt-4", "there: mine, ui"),
         ("", "PATH.gguf"),
         ("embedded:x", "write 'embedded'"),
         ("embedded@http://h", "write 'embedded'"),
@@ -322,6 +326,30 @@ def test_a_host_that_cannot_be_is_named(host: str) -> None:
     with pytest.raises(Unreachable, match=re.escape(host)) as caught:
         connect(f"openai@http://{host}:9/v1")
     assert "spelling" in caught.value.hint
+
+
+def test_a_bare_url_of_a_server_that_loads_its_model_is_waited_for_too() -> None:
+    told: list[str] = []
+    loading = {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}
+    server = make_fake("llama-server")
+    routes = dict(server.routes)
+    listed = routes["GET /v1/models"]
+    busy = json_response(loading, 503, {"Retry-After": "0.05"})
+    server.routes = {"*": lambda _: busy, "GET /v1/models": listed}  # newer ones answer this one at once
+
+    def on_wait(what: str, _: float) -> None:
+        told.append(what)
+        if len(told) == 2:
+            server.routes = routes
+
+    endpoint = connect(server.url, on_wait=on_wait)
+    assert endpoint.name == f"llama-server:m@{server.url}/v1"
+    endpoint.close()
+    assert len(told) == 2
+    server.routes = {"*": lambda _: busy}
+    with pytest.raises(ServerBusy):
+        connect(server.url, timeout_s=0.02)
+    server.close()
 
 
 def test_a_server_that_loads_its_model_is_waited_for_with_progress() -> None:

@@ -218,7 +218,7 @@ def test_addresses_of_the_environment_and_of_the_config_file_are_looked_at(
 ) -> None:
     monkeypatch.setenv("OLLAMA_HOST", f"0.0.0.0:{port(fakes['openai'])}")
     save_endpoint("mine", EndpointConfig("webui", fakes["llama-server"].url, context_tokens=99))
-    save_endpoint("azure", EndpointConfig("azure", fakes["webui"].url, model="d"))
+    save_endpoint("cloud", EndpointConfig("azure", fakes["webui"].url, model="d"))
     found = {one.named_by: one for one in discover().servers}
     assert {name: one.kind for name, one in found.items()} == {
         "OLLAMA_HOST": "openai",
@@ -232,6 +232,36 @@ def test_a_saved_server_that_lists_no_models_is_taken_at_its_word(server: Server
     (one,) = discover().servers
     assert (one.kind, one.reason) == ("openai", "[endpoints.mine] says so")
     assert "404" in one.problem
+
+
+def test_a_saved_server_is_opened_by_its_name(fakes: dict[str, Server]) -> None:
+    entry = EndpointConfig("openai", fakes["openai"].url, wrapper="zephyr", context_tokens=77)
+    save_endpoint("mine", entry)
+    save_endpoint("wrong", EndpointConfig("webui", fakes["llama-server"].url))
+    mine, wrong = discover().servers
+    assert (mine.spec, mine.wrapper) == ("mine", "zephyr")
+    assert wrong.spec == f"llama-server@{fakes['llama-server'].url}"
+    endpoint = connect("auto")
+    assert endpoint.context_tokens == 77
+    endpoint.close()
+
+
+def test_a_named_address_where_nothing_answers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    shut, saved = unused_url(), unused_url()
+    monkeypatch.setenv("LMSTUDIO_BASE_URL", shut)
+    save_endpoint("mine", EndpointConfig("webui", saved))
+    assert discover().others == {
+        shut: "nothing answers there (LMSTUDIO_BASE_URL names it)",
+        saved: "nothing answers there ([endpoints.mine] names it)",
+    }
+
+
+def test_one_server_under_two_names_of_this_machine_is_found_once(at_ports: Ports) -> None:
+    one = make_fake("openai")
+    at_ports([one])
+    save_endpoint("mine", EndpointConfig("openai", f"http://localhost:{port(one)}"))
+    assert [found.spec for found in discover().servers] == ["mine"]
+    one.close()
 
 
 def test_a_server_that_has_no_model_is_found_with_what_to_do(at_ports: Ports) -> None:
@@ -278,8 +308,6 @@ def test_the_short_spec_is_given_only_where_it_means_this_server(
     assert discover().servers[0].spec == f"ollama@{one.url}"
     monkeypatch.setenv("OLLAMA_HOST", f"localhost:{port(one)}")
     assert discover().servers[0].spec == "ollama"
-    save_endpoint("ollama", EndpointConfig("webui", "http://192.0.2.7:5000"))
-    assert discover(offline=True).servers[0].spec == f"ollama@http://localhost:{port(one)}"
     one.close()
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import click
 
+from bridle.cli.output import print_error
 from bridle.errors import BridleError, InputError
 
 __all__ = ["Questions"]
@@ -26,34 +27,28 @@ class Questions:
         `check` returns the answer as it is to be kept, or raises a `BridleError` that is shown.
         """
 
-        def checked(answer: str) -> str:
+        if self._defaults:
+            return check(default) if check is not None else default
+        shown = shown or default
+        asked = f"{question} [{shown}]" if shown else question
+        while True:
+            with _told_at_the_end():
+                answer = str(click.prompt(asked, default="", show_default=False, err=True))
             answer = answer.strip() or default
             try:
                 return check(answer) if check is not None else answer
             except BridleError as error:
-                raise click.UsageError(f"{error.message}\n  {error.hint}") from error
-
-        if self._defaults:
-            return check(default) if check is not None else default
-        shown = shown or default
-        with _told_at_the_end():
-            return str(
-                click.prompt(
-                    f"{question} [{shown}]" if shown else question,
-                    default="",
-                    show_default=False,
-                    value_proc=checked,
-                    err=True,
-                )
-            )
+                print_error(error.message, error.hint)
 
     def choice(self, question: str, choices: Sequence[str], default: str) -> str:
-        """Ask for one of some words."""
-        if self._defaults:
-            return default
-        kind = click.Choice(list(choices), case_sensitive=False)
-        with _told_at_the_end():
-            return str(click.prompt(question, default=default, type=kind, err=True))
+        """Ask for one of some words, in any case of its letters."""
+
+        def checked(answer: str) -> str:
+            if answer.lower() not in choices:
+                raise InputError(f"{answer!r} is not one of {', '.join(choices)}", hint="write one of them")
+            return answer.lower()
+
+        return self.text(f"{question} ({', '.join(choices)})", default, check=checked)
 
     def confirmed(self, question: str) -> bool:
         """Ask for a yes; nothing means yes."""

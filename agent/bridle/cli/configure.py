@@ -148,7 +148,14 @@ def _model(chosen: _Chosen, ask: Questions) -> str:
         output.print_note(f"Models: {', '.join(names)}")
     default = chosen.entry.model
     usual = f"what is loaded: {server.model}" if server and server.model else "what is loaded"
-    return ask.text("Model", default, shown=default or usual)
+    names = [one.name for one in server.models] if server is not None else []
+
+    def checked(answer: str) -> str:
+        if answer and answer != default and names and answer not in names:
+            raise ConfigError(f"it lists no model {answer!r}", hint=f"it has {', '.join(names)}")
+        return answer
+
+    return ask.text("Model", default, shown=default or usual, check=checked)
 
 
 def _key_variable(chosen: _Chosen, ask: Questions) -> str:
@@ -244,7 +251,9 @@ def _archival(config: Config, ask: Questions) -> ArchivalConfig:
 
 
 def _free_name(config: Config, entry: EndpointConfig) -> str:
-    names = [entry.kind, *(f"{entry.kind}-{number}" for number in range(2, 100))]
+    """Propose a name that no other entry has; a kind's own name cannot be one."""
+    names = [f"my-{entry.kind}", *(f"my-{entry.kind}-{number}" for number in range(2, 100))]
     return next(
-        (name for name in names if config.endpoints.get(name, entry) == entry), f"{entry.kind}-{len(names)}"
+        (name for name in names if config.endpoints.get(name, entry) == entry),
+        f"my-{entry.kind}-{len(names)}",
     )

@@ -1,8 +1,10 @@
-"""What `chat` and `ask` share: open the endpoint a person means, with the wrapper that goes with it."""
+"""What the commands share: open the endpoint that a person means, with the wrapper that goes with it, and keep
+one under a name."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,8 +13,9 @@ from bridle.cli.output import print_note
 
 if TYPE_CHECKING:
     from bridle.endpoints import Endpoint
+    from bridle.endpoints.config import EndpointConfig
 
-__all__ = ["EMBEDDED", "EndpointCommand", "open_endpoint"]
+__all__ = ["EMBEDDED", "EndpointCommand", "check_new_name", "open_endpoint", "save_as"]
 
 EMBEDDED = "embedded"
 PROGRESS_S = 5.0
@@ -68,3 +71,36 @@ def open_endpoint(
         get_wrapper(chosen)
     endpoint = connect(entry, model=model, on_wait=_Progress(), offline=offline)
     return endpoint, chosen or "auto"
+
+
+def check_new_name(name: str) -> None:
+    """Refuse a name that no endpoint can be saved under, before anything is asked.
+
+    Raises:
+        ConfigError: for such a name.
+    """
+    from bridle.endpoints.config import config_file
+    from bridle.endpoints.config_text import check_name
+
+    check_name(config_file(), name)
+
+
+def save_as(name: str, entry: EndpointConfig) -> Path:
+    """Write an endpoint into the config file, and say so, and what had the name before; return the file.
+
+    Raises:
+        ConfigError: for a bad name, and when the file cannot be read or written.
+    """
+    from bridle.endpoints.config import load_config, save_endpoint
+    from bridle.endpoints.specs import short_url, spec_of
+
+    former = load_config().endpoints.get(name)
+    file = save_endpoint(name, entry)
+    print_note(f"{spec_of(entry)} is saved as {name} in {file}: bridle chat --endpoint {name}")
+    if former is not None and (former.kind, short_url(former.url), former.path) != (
+        entry.kind,
+        short_url(entry.url),
+        entry.path,
+    ):
+        print_note(f"before, {name} was {spec_of(former)}; the former file stays beside it as .bak")
+    return file

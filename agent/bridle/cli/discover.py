@@ -7,11 +7,12 @@ import shutil
 import sys
 import textwrap
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from bridle.cli import output
+from bridle.cli.connecting import check_new_name, save_as
 from bridle.endpoints.specs import short_url
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def command(urls: tuple[str, ...], save: str | None, offline: bool, as_json: boo
     """
     from bridle.endpoints.discovery import discover
 
+    if save is not None:
+        check_new_name(save)
     found = discover(urls, offline=offline)
     saved = _save(found, save) if save is not None else ""
     if as_json:
@@ -80,16 +83,18 @@ def _print(found: Discovered, urls: tuple[str, ...]) -> None:
         named = f" ({server.named_by})" if server.named_by not in ("", "given") else ""
         click.echo(output.printable(f"{server.kind}{version} at {short_url(server.url)}{named}"))
         for label, text in lines_of(server):
-            click.echo(_hanging(f"  {label:<10}", output.printable(text)))
+            click.echo(_hanging(f"  {label:<10}", output.printable(text), sys.stdout))
+    if found.servers and found.others:
+        click.echo(err=True)
     for url, words in found.others.items():
         output.print_note(f"{url}: {words}")
     if not found.servers and not urls:
         _print_ways()
 
 
-def _hanging(label: str, text: str) -> str:
+def _hanging(label: str, text: str, stream: TextIO) -> str:
     """In a terminal, break the lines of a long text beside its label; a command stays on one line."""
-    if not sys.stdout.isatty() or "next" in label:
+    if not stream.isatty() or "next" in label:
         return label + text
     width = max(shutil.get_terminal_size().columns, 40)
     return textwrap.fill(
@@ -108,7 +113,7 @@ def _print_ways() -> None:
     ways = [(kind.about, kind.start) for kind in KINDS.values() if kind.start]
     width = max(len(about) for about, _ in ways) + 2
     for about, start in ways:
-        output.print_note(f"  {about:<{width}}{start}")
+        click.echo(_hanging(f"  {about:<{width}}", start, sys.stderr), err=True)
     output.print_note("None is needed for `bridle chat`: a small model comes along.")
 
 
@@ -155,13 +160,11 @@ def _model_name(model: ModelInfo, server: Server) -> str:
 
 def _save(found: Discovered, name: str) -> str:
     """Save the first server that can be asked; return the config file, or nothing where none was found."""
-    from bridle.endpoints.config import save_endpoint
-
     able = [one for one in found.servers if not one.problem] or list(found.servers)
     if not able:
         return ""
     server = able[0]
-    file = save_endpoint(name, replace(server.entry, url=short_url(server.url)))
-    others = " Others are saved with `bridle discover URL --save NAME`." if len(able) > 1 else ""
-    output.print_note(f"{short_url(server.url)} is kept as {name} in {file}.{others}")
+    file = save_as(name, replace(server.entry, url=short_url(server.url)))
+    if len(able) > 1:
+        output.print_note("Others are saved with: bridle discover URL --save NAME")
     return str(file)

@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
+from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
@@ -22,6 +23,7 @@ from bridle.endpoints.config_values import (
     EndpointConfig,
     RecorderConfig,
 )
+from bridle.endpoints.kinds import AUTO, KINDS
 from bridle.errors import ConfigError
 
 __all__ = ["SCHEMA", "check_entry", "check_name", "read_config", "write_config"]
@@ -86,6 +88,12 @@ def check_name(file: Path, name: str) -> None:
             f"{file}: [endpoints] has the name {name!r}, which cannot name an endpoint",
             hint="use letters, digits, dots, dashes and underscores",
         )
+    if name == AUTO or name in KINDS:
+        raise ConfigError(
+            f"{file}: [endpoints] has the name {name!r}, which means a kind of endpoint already",
+            hint=f"take another name, such as my-{name}",
+            key=name,
+        )
 
 
 def check_entry(file: Path, name: str, entry: EndpointConfig) -> None:
@@ -131,6 +139,13 @@ def _entry(file: Path, where: str, table: dict[str, object]) -> EndpointConfig:
     assert isinstance(entry, EndpointConfig)
     if not entry.kind:
         raise ConfigError(f"{file}: {where} has no kind", hint='write for example kind = "openai"')
+    if entry.kind != AUTO and entry.kind not in KINDS:
+        near = get_close_matches(entry.kind, KINDS, n=1)
+        raise ConfigError(
+            f"{file}: {where} kind = {entry.kind!r}",
+            hint=f"did you mean {near[0]!r}?" if near else f"kinds are {', '.join(KINDS)}",
+            key="kind",
+        )
     if entry.url and entry.path:
         raise ConfigError(f"{file}: {where} has both url and path", hint="keep the one that its kind takes")
     return entry

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,12 +20,13 @@ from bridle.endpoints.environment import OPENAI_HOST, Key, key_for, usual_url, v
 from bridle.endpoints.kinds import KINDS, Kind, kind_named, load
 from bridle.endpoints.memgpt_config import read_config_dict
 from bridle.endpoints.specs import AUTO, parse_spec, spec_help
-from bridle.errors import BadResponse, ConfigError, EndpointError
+from bridle.errors import BadResponse, ConfigError, EndpointError, ServerBusy
 
 if TYPE_CHECKING:
     from typing import Protocol
 
     from bridle.endpoints.base import Endpoint
+    from bridle.endpoints.recognise import Identified
     from bridle.endpoints.transport.http import Http
     from bridle.endpoints.transport.http_watch import OnWait, Timeouts
 
@@ -131,8 +133,12 @@ def _first_found(entry: EndpointConfig, offline: bool) -> EndpointConfig:
 
     server = first_server(offline=offline)
     _log.info("auto is %s at %s: %s", server.kind, server.url, server.reason)
-    model = entry.model or server.entry.model
-    return replace(server.entry, model=model, context_tokens=entry.context_tokens)
+    found = server.entry
+    return replace(
+        found,
+        model=entry.model or found.model,
+        context_tokens=entry.context_tokens or found.context_tokens,
+    )
 
 
 def _open_local(entry: EndpointConfig, kind: Kind) -> Endpoint:
@@ -201,9 +207,7 @@ def _completed(entry: EndpointConfig) -> EndpointConfig:
 
 def _looked_at(entry: EndpointConfig, url: str, http: Http) -> EndpointConfig:
     """Find out the kind of a bare URL; with a model named, it may be a server that lists none."""
-    from bridle.endpoints.recognise import identify
-
-    seen = identify(url, http)
+    seen = _identified(url, http)
     if seen is not None:
         _log.info("%s is of kind %s: %s", url, seen.kind, seen.reason)
         return replace(entry, kind=seen.kind, url=seen.url)
@@ -215,6 +219,23 @@ def _looked_at(entry: EndpointConfig, url: str, http: Http) -> EndpointConfig:
         )
     _log.info("%s is of no kind that is known, and taken for one that speaks OpenAI's API", url)
     return replace(entry, kind="openai", url=url)
+
+
+def _identified(url: str, http: Http) -> Identified | None:
+    """Ask a server what it is, as soon as it has loaded its model."""
+    from bridle.endpoints.recognise import identify
+    from bridle.endpoints.transport.http_retries import Patience
+
+    total_s = http.timeouts.total_s
+    until = time.monotonic() + total_s if total_s else None
+    patience = Patience(url, http.retries, http.loading_s, until=until, on_wait=http.on_wait)
+    while True:
+        try:
+            return identify(url, http)
+        except ServerBusy as error:
+            if not error.facts.get("loading"):
+                raise
+            patience.wait(error)
 
 
 def open_server(entry: EndpointConfig, http: Http) -> Discovering:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bridle.endpoints.config import EndpointConfig, load_config
+from bridle.endpoints.config import EndpointConfig
 from bridle.endpoints.connect import open_http, open_server
 from bridle.endpoints.environment import usual_url
 from bridle.endpoints.places import NO_ENTRY, Place, listening, local_address, places
@@ -32,6 +32,8 @@ FOREIGN_HOST_S = 1.5
 ANSWERS_WITHIN_S = 3.0
 """How long an answer is waited for at an address that was not given."""
 THREADS = 12
+GIVEN = "given"
+"""Who named an address that the caller gave."""
 NOTHING = "nothing answers there"
 NOT_ASKED = "it is not this machine, and was not asked while offline"
 
@@ -45,7 +47,8 @@ class Server:
     `reason` says by what its kind was seen. `models` lists the loaded ones first. `context_tokens` is the
     window in force and `trained_tokens` the one that the model was made for; None where the server does not
     say. `holds` names the constraints that this kind of server, or this very one, claims to hold. `entry`
-    opens it, and names a model where several could answer and none is the only one that is loaded.
+    opens it, and names a model where several could answer and none is the only one that is loaded; `saved_as`
+    is the name of an entry of the config file that does.
     """
 
     kind: str
@@ -63,11 +66,12 @@ class Server:
     problem: str = ""
     hint: str = ""
     entry: EndpointConfig = NO_ENTRY
+    saved_as: str = ""
 
     @property
     def spec(self) -> str:
-        """The spec that opens this server."""
-        return spec_of(self.entry)
+        """The spec that opens this server, in the shortest way."""
+        return self.saved_as or spec_of(self.entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +85,16 @@ class Discovered:
 def discover(given: Sequence[str] = (), *, offline: bool = False) -> Discovered:
     """Look for model servers, by default wherever one is likely; else at the URLs that are `given`.
 
-    Addresses where nothing listens are left out unless they are given. With `offline` only this machine is
-    asked.
+    Addresses where nothing listens are left out unless they are given, or named in the environment or the
+    config file. With `offline` only this machine is asked.
 
     Raises:
         ConfigError: for what is no address, and for a bad config file.
     """
-    wanted = [Place(_checked(url), "given") for url in given] or places(offline=offline)
+    wanted = [Place(_checked(url), GIVEN) for url in given] or places(offline=offline)
     open_places = [place for place in listening(wanted) if not offline or is_loopback(place.url)]
-    shut = [place.url for place in wanted if given and place not in open_places]
-    words = {url: NOT_ASKED if offline and not is_loopback(url) else NOTHING for url in shut}
+    shut = [place for place in wanted if place.named_by and place not in open_places]
+    words = {one.url: NOT_ASKED if offline and not is_loopback(one.url) else _nothing(one) for one in shut}
     if not open_places:
         return Discovered(others=words)
     from concurrent.futures import ThreadPoolExecutor
@@ -124,6 +128,10 @@ def first_server(*, offline: bool = False) -> Server:
     )
 
 
+def _nothing(place: Place) -> str:
+    return NOTHING if place.named_by == GIVEN else f"{NOTHING} ({place.named_by} names it)"
+
+
 def _look(place: Place, given: bool, offline: bool) -> Server | str:
     """Look at one address: a server, or words about what else listens there; no words when nothing does."""
     from bridle.endpoints.recognise import QUICK, Identified, identify
@@ -145,7 +153,7 @@ def _look(place: Place, given: bool, offline: bool) -> Server | str:
         if seen is None and entry.model:
             seen = Identified(entry.kind, f"{place.named_by} says so", url)
     except Unreachable:
-        return NOTHING if given else ""
+        return _nothing(place) if place.named_by else ""
     except TimedOut:
         return "something listens there and does not answer"
     except BridleError as error:
@@ -157,8 +165,16 @@ def _look(place: Place, given: bool, offline: bool) -> Server | str:
 
 def _described(place: Place, seen: Identified, http: Http) -> Server:
     entry = replace(place.entry, kind=seen.kind, url=seen.url)
+    is_saved = bool(place.name) and place.entry.kind == seen.kind
     found = Server(
-        seen.kind, seen.url, seen.reason, place.named_by, entry=EndpointConfig(seen.kind, _needed_url(seen))
+        seen.kind,
+        seen.url,
+        seen.reason,
+        place.named_by,
+        entry=replace(place.entry, url=seen.url)
+        if is_saved
+        else EndpointConfig(seen.kind, _needed_url(seen)),
+        saved_as=place.name if is_saved else "",
     )
     http.timeouts = replace(http.timeouts, connect_s=3.0, first_byte_s=10.0, idle_s=10.0)
     endpoint = open_server(entry, http)
@@ -196,7 +212,7 @@ def _with_facts(server: Server, endpoint: Endpoint) -> Server:
         wrapper=wrapper.name,
         wrapper_reason=reason,
         holds=_holds(endpoint.supports),
-        entry=replace(server.entry, model=endpoint.model if is_open else ""),
+        entry=replace(server.entry, model=endpoint.model if is_open else server.entry.model),
     )
 
 
@@ -227,4 +243,4 @@ def _needed_url(seen: Identified) -> str:
     """The URL that a spec needs; none where the kind's name alone means this server."""
     usual = usual_url(seen.kind)
     is_usual = is_loopback(usual) and local_address(seen.url) == local_address(usual)
-    return "" if is_usual and seen.kind not in load_config().endpoints else short_url(seen.url)
+    return "" if is_usual else short_url(seen.url)

@@ -14,7 +14,10 @@ from typing import Literal
 
 from bridle.errors import ConfigError
 
-__all__ = ["KINDS", "Kind", "kind_named", "load"]
+__all__ = ["AUTO", "KINDS", "Kind", "kind_named", "load"]
+
+AUTO = "auto"
+"""The spec, and the kind, of what is found first on this machine."""
 
 
 @dataclass(frozen=True, slots=True)

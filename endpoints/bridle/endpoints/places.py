@@ -33,25 +33,26 @@ NO_ENTRY = EndpointConfig("")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An address to look at, who named it, and what the config file says of it."""
+    """An address to look at, who named it, and what the config file says of it, below which `name`."""
 
     url: str
     named_by: str = ""
+    name: str = ""
     entry: EndpointConfig = NO_ENTRY
 
 
 def places(*, offline: bool = False) -> list[Place]:
     """List where to look: addresses of the environment, of the config file, and the usual ports here."""
-    found = [Place(one.url, one.variable, EndpointConfig(one.kind)) for one in addresses()]
+    found = [Place(one.url, one.variable, entry=EndpointConfig(one.kind)) for one in addresses()]
     config = load_config()
     for name, entry in config.endpoints.items():
         if entry.kind in KINDS and KINDS[entry.kind].takes == "url" and entry.url:
-            found.append(Place(entry.url, f"[endpoints.{name}]", entry))
+            found.append(Place(entry.url, f"[endpoints.{name}]", name, entry))
     found += [Place(f"http://{host}:{port}") for port in PORTS for host in ("127.0.0.1", "[::1]")]
     first: dict[tuple[str, int], Place] = {}
     for place in found:
         if place.entry.kind != "azure" and (not offline or is_loopback(place.url)):
-            first.setdefault(_host_port(place.url), place)
+            first.setdefault(local_address(place.url), place)
     return list(first.values())
 
 

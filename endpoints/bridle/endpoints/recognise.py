@@ -63,6 +63,7 @@ class Probe:
 
         Raises:
             Unreachable, TimedOut: when the server does not answer at all.
+            ServerBusy: while it is loading its model.
         """
         if route not in self._seen:
             self._seen[route] = self._ask(route)
@@ -78,6 +79,8 @@ class Probe:
                 raise
             self._until = 0.0  # it answered before, and does no more
         except (AuthError, ServerBusy) as error:
+            if error.facts.get("loading"):  # routes of another kind may answer meanwhile
+                raise
             self.refusal = self.refusal or error
         except EndpointError:
             return None  # the server is there and has no such route

@@ -7,21 +7,22 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from bridle.endpoints.config import Config, EndpointConfig, load_config
-from bridle.endpoints.kinds import KINDS
+from bridle.endpoints.kinds import AUTO, KINDS
 from bridle.errors import ConfigError
 
 __all__ = ["AUTO", "parse_spec", "short_url", "spec_help", "spec_of"]
 
-AUTO = "auto"
-"""The spec, and the kind, of what is found first on this machine."""
-
-_KIND_SPEC = re.compile(r"(?P<kind>[a-z][a-z0-9_-]*)(?::(?P<rest>.*?))?(?:@(?P<url>https?://.*))?", re.DOTALL)
+_PLACE = r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}(?:/.*)?"
+"""HOST:PORT, and what may follow, without the scheme."""
+_KIND_SPEC = re.compile(
+    rf"(?P<kind>[a-z][a-z0-9_-]*)(?::(?P<rest>.*?))?(?:@(?P<url>https?://.*|{_PLACE}))?", re.DOTALL
+)
 
 
 def spec_help() -> str:
     """Write the forms of a spec and the kinds, one per line."""
     lines = [
-        "embedded, PATH.gguf, KIND:PATH, KIND[:MODEL]@URL, KIND[:MODEL] (at its usual address), a URL,",
+        "embedded, PATH.gguf, KIND:PATH, KIND[:MODEL]@URL (or @HOST:PORT), KIND[:MODEL] (at its usual address), a URL,",
         "auto (the first server that `bridle discover` finds), or a name from the config file. Kinds:",
     ]
     width = max(map(len, KINDS)) + 2
@@ -63,6 +64,8 @@ def parse_spec(spec: str | Path, config: Config | None = None) -> EndpointConfig
         if not path:
             raise ConfigError(f"{text!r} names no file", hint=f"write {found['kind']}:PATH")
         return EndpointConfig(found["kind"], path=path)
+    if url and "://" not in url:
+        url = f"http://{url}"
     return EndpointConfig(found["kind"], url=url, model=rest)
 
 
