@@ -467,6 +467,10 @@ def test_families_are_found_by_the_longest_name() -> None:
     assert not family_of("gpt-4o-2024-05-13").schema
     assert family_of("o3-mini-2025-01-31").reasons
     assert not family_of("gpt-5-chat-latest").reasons
+    assert family_of("gpt-5.2-chat-latest").reasons
+    assert family_of("gpt-5.2-codex").efforts[0] == "low"
+    assert family_of("gpt-5.4-2026-03-05").window == 1_050_000
+    assert family_of("gpt-5.4-nano-2026-03-17").window is None
     assert family_of("gpt-5.1-mini").rests
     assert family_of("gpt-50") is UNKNOWN
     names = [name for family in FAMILIES for name in family.names]
@@ -488,6 +492,8 @@ def test_a_call_is_held_by_a_schema_or_by_strict_tools(
         completion = respond(endpoint, turns, tools=tools, tool_choice="required", constraint=constraint)
         assert completion.message.calls == (ToolCall("weather", {"city": ""}),)
         assert completion.constraint.proof == "claimed"
+        lost = {entry.split()[1] for entry in completion.constraint.weakened}
+        assert lost <= {"maxLength"}  # what is held more tightly is no loss
         assert endpoint.refused == {}
 
 

@@ -333,7 +333,9 @@ def test_a_response_that_is_not_there_yet_or_was_given_up_is_no_answer(cloud: Fa
     with pytest.raises(BadResponse):
         endpoint.complete(HELLO)
     cloud.routes["POST /v1/responses"] = always(json_response({"object": "response", "status": "cancelled"}))
-    assert endpoint.complete(HELLO).finish == "length"
+    with pytest.raises(BadResponse):
+        endpoint.complete(HELLO)
+    endpoint.close()
     cloud.routes["POST /v1/responses"] = always(events([b'data: {"no": "type"}\n\n']))
     with pytest.raises(BadResponse):
         endpoint.complete(HELLO, unheard)

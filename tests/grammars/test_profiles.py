@@ -251,6 +251,15 @@ def test_openai_s_optional_members_are_null_and_read_back_as_missing() -> None:
     assert "/properties/a" in told
     assert "/properties/b" not in told
     assert ("/$defs/c/properties/y", "x-null") in report.weakened
+    assert {keyword for _, keyword in report.weakened} >= {"x-null", "x-order"}
+
+
+def test_signs_of_what_is_held_more_tightly_are_no_loss() -> None:
+    members: dict[str, JSON] = {"a": {"type": "string", "minLength": 2}, "b": {"type": "integer"}}
+    schema: dict[str, JSON] = {"type": "object", "properties": members, "required": ["a"]}
+    _, report = to_json_schema(schema, "openai-strict")
+    assert {keyword for _, keyword in report.weakened} == {"x-order", "x-closed", "x-null", "minLength"}
+    assert report.lost == (("/properties/a", "minLength"),)
 
 
 def test_a_value_that_is_no_object_is_put_into_one_for_openai() -> None:

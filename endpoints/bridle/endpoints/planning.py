@@ -192,8 +192,8 @@ def _by_json(question: Question) -> Plan:
 
 
 def claimed(said: Report) -> ConstraintReport:
-    """What a server is said to hold of a schema."""
-    weakened = tuple(f"{pointer} {keyword}" for pointer, keyword in said.weakened)
+    """What a server is said to hold of a schema; what it holds more tightly than that is no loss."""
+    weakened = tuple(f"{pointer} {keyword}" for pointer, keyword in said.lost)
     return ConstraintReport("schema", "", "claimed", weakened)
 
 

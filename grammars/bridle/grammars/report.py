@@ -9,6 +9,9 @@ __all__ = ["Entry", "Report"]
 Entry = tuple[str, str]
 """A JSON pointer (RFC 6901) to the schema that holds a keyword, and the keyword."""
 
+SIGNS = frozenset({"x-order", "x-closed", "x-narrowed", "x-null"})
+"""Entries that are no keywords: they tell what is refused or written otherwise, though a schema allows it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -22,3 +25,8 @@ class Report:
     enforced: tuple[Entry, ...] = ()
     weakened: tuple[Entry, ...] = ()
     refused: tuple[Entry, ...] = ()
+
+    @property
+    def lost(self) -> tuple[Entry, ...]:
+        """What is weakened without the signs for what is held more tightly: keywords that need a check."""
+        return tuple(entry for entry in self.weakened if entry[1] not in SIGNS)

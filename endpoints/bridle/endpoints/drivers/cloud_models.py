@@ -1,10 +1,12 @@
 """What is known about OpenAI's models beforehand: their windows, and what the reasoning ones do not take.
 
-The API tells neither. Windows are those of OpenAI's page of models (https://platform.openai.com/docs/models),
-for what came after August 2025 as other projects had copied them by mid 2026. What reasoning models refuse is
-as in Azure's guide to them (https://learn.microsoft.com/azure/ai-foundry/openai/how-to/reasoning) and in
-OpenAI's API reference (2026-08). A model that is not in the table is asked as a usual one; what it refuses is
-learned from its first refusal, see `bridle.endpoints.drivers.cloud_endpoint`.
+The API tells neither, and OpenAI's own pages were not read. Names are those of openai 3.52.0's types
+(`ChatModel`); that reasoning models take no `max_tokens` and no stop strings stands in those of 2.54.0. The
+windows of gpt-5 and later are LiteLLM's (model_prices_and_context_window.json, mid 2026, input and output
+together), those of earlier models as Microsoft's azure-ai-docs (2025) and other projects have them; where tables
+disagree, as for the smaller gpt-5.4, it is unknown. Efforts, and who takes sampling, are as users measured them
+(https://community.openai.com/t/1371738 and /t/1110750). A model that is not in the table is asked as a usual
+one; what it refuses is learned from its first refusal, see `bridle.endpoints.drivers.cloud_endpoint`.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ SystemRole = Literal["system", "developer", "user"]
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Models whose names begin alike. `window` counts tokens, None where it is not known.
+    """Models whose names begin alike. `window` counts the tokens of prompt and answer, None if not known.
 
     A `reasons` model takes no sampling fields, no stop strings and no limit but `max_completion_tokens`;
     `efforts` are the values of `reasoning_effort` from the least, and `rests` says that it thinks only when
@@ -44,9 +46,10 @@ UNKNOWN = Family((), None)
 """What is assumed of a model that is not in the table."""
 
 _O = ("low", "medium", "high")
+_MORE = (*_O, "xhigh")
 _GPT_5 = ("minimal", *_O)
 _GPT_5_1 = ("none", *_O)
-_GPT_5_2 = ("none", *_O, "xhigh")
+_GPT_5_2 = ("none", *_MORE)
 
 FAMILIES: tuple[Family, ...] = (
     Family(("gpt-3.5-turbo", "gpt-35-turbo"), 16_385, schema=False),
@@ -64,19 +67,26 @@ FAMILIES: tuple[Family, ...] = (
         ("o1", "o1-pro", "o3", "o3-mini", "o3-pro", "o4-mini"), 200_000, reasons=True, efforts=_O,
         system="developer", one_call=False,
     ),
-    Family(("gpt-5-chat", "gpt-5.1-chat", "gpt-5.2-chat"), 128_000),
+    Family(("gpt-5-chat",), 128_000, tools=False),
+    Family(
+        ("gpt-5.1-chat", "gpt-5.2-chat", "gpt-5.3-chat"), 128_000, reasons=True, efforts=("medium",),
+        system="developer",
+    ),
     Family(("gpt-5", "gpt-5-mini", "gpt-5-nano"), 400_000, reasons=True, efforts=_GPT_5, system="developer"),
     Family(("gpt-5-pro",), 400_000, reasons=True, efforts=("high",), system="developer"),
     Family(("gpt-5-codex", "gpt-5.1-codex"), 400_000, reasons=True, efforts=_O, system="developer"),
-    Family(("gpt-5.1",), 400_000, reasons=True, efforts=_GPT_5_1, rests=True, system="developer"),
-    Family(("gpt-5.2",), 400_000, reasons=True, efforts=_GPT_5_2, rests=True, system="developer"),
-    Family(("gpt-5.4",), 1_050_000, reasons=True, efforts=_GPT_5_2, rests=True, system="developer"),
     Family(
-        ("gpt-5.4-mini", "gpt-5.4-nano"), 400_000, reasons=True, efforts=_GPT_5_2, rests=True,
+        ("gpt-5.1-codex-max", "gpt-5.2-codex", "gpt-5.3-codex"), 400_000, reasons=True, efforts=_MORE,
         system="developer",
     ),
-    Family(("gpt-5.3", "gpt-5.5", "gpt-5.6"), None, reasons=True, efforts=_GPT_5_2, rests=True,
-           system="developer"),
+    Family(("gpt-5.1",), 400_000, reasons=True, efforts=_GPT_5_1, rests=True, system="developer"),
+    Family(("gpt-5.2",), 400_000, reasons=True, efforts=_GPT_5_2, rests=True, system="developer"),
+    Family(("gpt-5.2-pro",), 400_000, reasons=True, efforts=_MORE[1:], system="developer"),
+    Family(("gpt-5.4",), 1_050_000, reasons=True, efforts=_GPT_5_2, rests=True, system="developer"),
+    Family(
+        ("gpt-5.3", "gpt-5.4-mini", "gpt-5.4-nano", "gpt-5.4-pro", "gpt-5.5", "gpt-5.6"), None, reasons=True,
+        efforts=_GPT_5_2, rests=True, system="developer",
+    ),
     Family(("text-embedding-3-small", "text-embedding-3-large", "text-embedding-ada-002"), 8_192,
            schema=False, tools=False, embeds=True),
 )  # fmt: skip

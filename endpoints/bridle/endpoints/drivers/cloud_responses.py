@@ -1,7 +1,7 @@
 """OpenAI's responses API, as OpenAI and Azure serve it: asked without anything being stored there.
 
-Format: https://platform.openai.com/docs/api-reference/responses and /responses-streaming (2026-08). It knows
-no stop strings, seed or penalties; answers are cut at stop strings here. Items of tools that the service runs
+Format: the types of openai 3.52.0 (`types/responses`), and recorded traffic of 2025 and 2026. They have no
+stop strings, seed or penalties; answers are cut at stop strings here. Items of tools that the service runs
 itself are not read.
 """
 

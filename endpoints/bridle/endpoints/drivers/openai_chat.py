@@ -1,6 +1,6 @@
 """The words of OpenAI's completion and chat API, as many servers speak them: written and read.
 
-Format: https://platform.openai.com/docs/api-reference (2026-08). What servers do differently was taken from
+Format: the types of openai 3.52.0. What servers do differently was taken from
 recorded traffic of llama-server, llama-cpp-python, text-generation-webui, Ollama, vLLM and Azure.
 """
 

@@ -1,6 +1,6 @@
 """Any server that speaks OpenAI's HTTP API: raw completion, and chat with tools or a JSON Schema.
 
-Format: https://platform.openai.com/docs/api-reference (2026-08). What such a server holds is its own claim;
+Format: the types of openai 3.52.0. What such a server holds is its own claim;
 what is known of single services stands in `compat_services`. OpenAI itself and Azure are reached through
 OpenAI's own package, see `cloud`.
 """
