@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -118,3 +119,13 @@ def test_a_long_line_in_small_pieces_is_read_in_linear_time() -> None:
         one.feed(b"data: 0123456789"[:10])
     assert len(one.close()[0].data) > 500_000
     assert time.process_time() - start < 2  # it takes 0.05 s; copying all each time would take a minute
+
+
+def test_events_without_a_blank_line_between_them_are_told_apart() -> None:
+    framer = EventFramer()
+    raw = b'data: {"a": 1}\ndata: {"b": 2}\nevent: error\ndata: {"c": 3}\n\ndata: {"d": 4}\ndata: [DONE]\n'
+    found = [*framer.feed(raw), *framer.close()]
+    assert [one.data for one in found] == ['{"a": 1}', '{"b": 2}', '{"c": 3}', '{"d": 4}', "[DONE]"]
+    assert [one.name for one in found] == ["", "", "error", "", ""]
+    pretty = b'data: {\ndata:   "a": {}\ndata: }\n\n'
+    assert [json.loads(one.data) for one in EventFramer().feed(pretty)] == [{"a": {}}]

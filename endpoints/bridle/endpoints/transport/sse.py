@@ -1,6 +1,7 @@
 """Cut a byte stream into server-sent events (WHATWG HTML, section 9.2, read 2026-08).
 
-Lines end at LF, CRLF or CR only. Nothing here knows what an event means.
+Lines end at LF, CRLF or CR only. Nothing here knows what an event means; but what is seen to be two JSON
+objects is two events, whatever stands between them.
 """
 
 from __future__ import annotations
@@ -41,15 +42,21 @@ class EventFramer:
         self._lines = LineSplitter(cr_ends=True, charset=charset)
         self._data: list[str] = []
         self._name = ""
+        self._named_late = False
 
     def feed(self, chunk: bytes) -> list[Event]:
         """Take the next bytes and return the events that they complete, in order."""
         found: list[Event] = []
         for line in self._lines.feed(chunk):
-            if line:
-                self._take(line)
-            else:
+            if not line:
                 found += self._ended()
+                continue
+            if self._begins_another(line):
+                later = self._name if self._named_late else ""
+                self._name = "" if self._named_late else self._name
+                found += self._ended()
+                self._name = later
+            self._take(line)
         return found
 
     def close(self) -> list[Event]:
@@ -64,13 +71,24 @@ class EventFramer:
         self._data, self._name = [], ""
         return [Event("\n".join(data), name)] if data else []
 
+    def _begins_another(self, line: str) -> bool:
+        """Whether a line of data is the next event's: some servers leave out the blank line between two.
+
+        Two JSON objects one after the other are none, so nothing else can be meant.
+        """
+        value = line.removeprefix("data:").lstrip(" ")
+        if value == line or not self._data:
+            return False
+        whole = self._data[0].startswith("{") and self._data[-1].rstrip().endswith("}")
+        return len(self._data) == 1 and whole and (value.startswith("{") or value == DONE)
+
     def _take(self, line: str) -> None:
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if field == "data":
             self._data.append(value)
         elif field == "event":
-            self._name = value
+            self._name, self._named_late = value, bool(self._data)
         elif field == "error":  # llama.cpp's server until 2025 reported a failure in this field
             self._data.append(value)
             self._name = "error"
