@@ -291,6 +291,8 @@ def test_a_wrapper_cannot_be_saved_for_no_model_or_into_no_file(tmp_path: Path) 
 @pytest.mark.parametrize("name", ["auto", "embedded", "lmstudio"])
 def test_a_name_that_means_a_kind_already_is_refused(name: str, tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
+    with pytest.raises(ConfigError, match="means a file"):
+        save_endpoint("mine.gguf", EndpointConfig("webui"), file=file)
     with pytest.raises(ConfigError, match="means a kind") as caught:
         save_endpoint(name, EndpointConfig("webui"), file=file)
     assert f"my-{name}" in caught.value.hint

@@ -102,7 +102,8 @@ def _endpoint(config: Config, ask: Questions, servers: tuple[Server, ...], offli
         found.append(_meant(answer, config, servers, offline))
         return answer
 
-    ask.text("Endpoint: a number from above, a spec, or a URL", default, check=checked)
+    numbers = "a number from above, " if servers else ""
+    ask.text(f"Endpoint: {numbers}a spec, or a URL", default, check=checked)
     return found[-1]
 
 

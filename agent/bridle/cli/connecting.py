@@ -1,5 +1,4 @@
-"""What the commands share: open the endpoint that a person means, with the wrapper that goes with it, and keep
-one under a name."""
+"""What commands share: open the endpoint that a person means, with its wrapper, and keep one under a name."""
 
 from __future__ import annotations
 

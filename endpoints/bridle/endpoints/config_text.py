@@ -88,6 +88,12 @@ def check_name(file: Path, name: str) -> None:
             f"{file}: [endpoints] has the name {name!r}, which cannot name an endpoint",
             hint="use letters, digits, dots, dashes and underscores",
         )
+    if name.lower().endswith(".gguf"):
+        raise ConfigError(
+            f"{file}: [endpoints] has the name {name!r}, which means a file",
+            hint="leave the ending out",
+            key=name,
+        )
     if name == AUTO or name in KINDS:
         raise ConfigError(
             f"{file}: [endpoints] has the name {name!r}, which means a kind of endpoint already",

@@ -22,7 +22,7 @@ _KIND_SPEC = re.compile(
 def spec_help() -> str:
     """Write the forms of a spec and the kinds, one per line."""
     lines = [
-        "embedded, PATH.gguf, KIND:PATH, KIND[:MODEL]@URL (or @HOST:PORT), KIND[:MODEL] (at its usual address), a URL,",
+        "embedded, PATH.gguf, KIND:PATH, KIND[:MODEL]@URL, KIND[:MODEL] (at its usual address), a URL,",
         "auto (the first server that `bridle discover` finds), or a name from the config file. Kinds:",
     ]
     width = max(map(len, KINDS)) + 2
