@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from servers.fake import TRANSCRIPTS, Response, events, json_response
+from servers.fake import Response, events, json_response
+from servers.transcripts import name_of, transcripts_of
 
 __all__ = ["FILES", "NAMES", "Body", "Exchange"]
 
-FILES = sorted(TRANSCRIPTS.glob("text-generation-webui-*/*.json"))
-NAMES = [f"{path.parent.name}/{path.stem}" for path in FILES]
+FILES = transcripts_of("text-generation-webui", "textgen", "oobabooga")
+NAMES = [name_of(path) for path in FILES]
 Body = dict[str, Any]
 
 
@@ -22,7 +23,8 @@ class Exchange:
     def __init__(self, path: Path) -> None:
         whole: Body = json.loads(path.read_text("utf-8"))
         self.method: str = whole["request"].get("method", "POST")
-        self.asked: Body = whole["request"]["json"] or {}
+        given: Any = whole["request"].get("json")
+        self.asked: Body = given if isinstance(given, dict) else {}
         self.route: str = urlsplit(str(whole["request"]["url"])).path
         self.answered: Body | None = whole.get("response")
 
@@ -36,8 +38,8 @@ class Exchange:
         assert self.answered is not None
         if "lines" not in self.answered:
             return [self.answered["json"]]
-        data = [line.removeprefix("data: ") for line in self.answered["lines"] if line.startswith("data: {")]
-        return [json.loads(one) for one in data]
+        data = [line[5:].strip() for line in self.answered["lines"] if line.startswith("data:")]
+        return [json.loads(one) for one in data if one.startswith("{")]
 
     @property
     def said(self) -> Any:
@@ -45,8 +47,13 @@ class Exchange:
         return self.answered.get("json")
 
     @property
+    def text(self) -> str:
+        """The answer where it is no JSON."""
+        return str((self.answered or {}).get("text", ""))
+
+    @property
     def choices(self) -> list[Body]:
-        return [choice for part in self.parts for choice in part["choices"]]
+        return [choice for part in self.parts for choice in part.get("choices") or ()]
 
     def response(self) -> Response:
         """Answer as the server did; a recording of an error in transport stands for a broken stream."""
@@ -56,5 +63,7 @@ class Exchange:
             return events(["\n".join([*self.answered["lines"], ""]).encode()])
         if "json" in self.answered:
             return json_response(self.answered["json"], self.status)
-        kind = self.answered["headers"]["content-type"]
-        return Response(self.status, (self.answered["text"].encode(),), kind)
+        headers: Body = self.answered.get("headers") or {}
+        kinds = (str(kind) for name, kind in headers.items() if name.lower() == "content-type")
+        text = str(self.answered.get("text", ""))
+        return Response(self.status, (text.encode(),), next(kinds, "text/plain"))

@@ -4,8 +4,8 @@
 
     endpoint = AzureEndpoint("my-deployment", base_url="https://RESOURCE.openai.azure.com")
 
-The model of an endpoint is the name of a deployment. Addresses are those of openai 3.52.0's `lib/azure.py` and
-of recorded traffic; the v1 API (since August 2025) is told of at
+The model of an endpoint is the name of a deployment. Addresses are those of openai 3.52.0's `lib/azure.py`
+and of recorded traffic; the v1 API (since August 2025) is told of at
 https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle.
 """
 

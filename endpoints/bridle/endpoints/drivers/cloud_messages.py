@@ -1,8 +1,8 @@
 """A conversation and its tools in the words of OpenAI's two APIs: chat completions and responses.
 
-Format: the types of openai 3.52.0 (`types/chat`, `types/responses`). Both want each result of a tool to name
-its call, so calls without an id get one here, and results find theirs by name and order. What strict mode takes
-stands in the profile `openai-strict` (`bridle.grammars.profile_servers`).
+Format: the types of openai 3.52.0 (`types/chat`, `types/responses`). Both want each result of a tool to
+name its call, so calls without an id get one here, and results find theirs by name and order. What strict
+mode takes stands in the profile `openai-strict` (`bridle.grammars.profile_servers`).
 """
 
 from __future__ import annotations

@@ -3,10 +3,11 @@
 The API tells neither, and OpenAI's own pages were not read. Names are those of openai 3.52.0's types
 (`ChatModel`); that reasoning models take no `max_tokens` and no stop strings stands in those of 2.54.0. The
 windows of gpt-5 and later are LiteLLM's (model_prices_and_context_window.json, mid 2026, input and output
-together), those of earlier models as Microsoft's azure-ai-docs (2025) and other projects have them; where tables
-disagree, as for the smaller gpt-5.4, it is unknown. Efforts, and who takes sampling, are as users measured them
-(https://community.openai.com/t/1371738 and /t/1110750). A model that is not in the table is asked as a usual
-one; what it refuses is learned from its first refusal, see `bridle.endpoints.drivers.cloud_endpoint`.
+together), those of earlier models as Microsoft's azure-ai-docs (2025) and other projects have them; where
+tables disagree, as for the smaller gpt-5.4, it is unknown. Efforts, and who takes sampling, are as users
+measured them (https://community.openai.com/t/1371738 and /t/1110750). A model that is not in the table is
+asked as a usual one; what it refuses is learned from its first refusal, see
+`bridle.endpoints.drivers.cloud_endpoint`.
 """
 
 from __future__ import annotations
