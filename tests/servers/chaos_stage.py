@@ -9,10 +9,11 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from bridle.errors import EndpointError
+from servers.listening import Listener
 
 __all__ = ["LATIN", "LONG", "PERSONALITIES", "TEXT", "ChaosServer", "Personality", "Play", "is_heard_as"]
 
@@ -139,41 +140,19 @@ def is_heard_as(
     return enter
 
 
-class ChaosServer:
+class ChaosServer(Listener):
     """Serves all personalities; `url` is its root."""
 
     def __init__(self) -> None:
         self.seen: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self._released = threading.Event()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._http.daemon_threads = True
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_port}"
-
-    @property
-    def is_closed(self) -> bool:
-        return self._released.is_set()
-
-    def hold(self, seconds: float) -> None:
-        """Wait, but not beyond the server's own end."""
-        self._released.wait(seconds)
+        super().__init__(_handler(self))
 
     def count(self, name: str) -> int:
         """Count a request to a personality."""
         with self._lock:
             self.seen[name] += 1
             return self.seen[name]
-
-    def close(self) -> None:
-        self._released.set()
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
 
 
 def _handler(server: ChaosServer) -> type[BaseHTTPRequestHandler]:

@@ -1,7 +1,8 @@
 """Small real HTTP servers on this machine, for tests of the drivers.
 
-`Server` answers each route with what a test gives it. `ModelServer` behaves as a model server of one kind:
-it has a text to say, ends it at a stop string or a limit, and says it whole or as events.
+`Server` answers each route with what a test gives it. `SpeakingServer` is what the fakes of model servers
+share: it has a text to say, and ways to say it badly. `ModelServer` is one with OpenAI's routes: it ends its
+text at a stop string or a limit, and says it whole or as events.
 """
 
 from __future__ import annotations
@@ -10,17 +11,31 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-__all__ = ["ModelServer", "Response", "Seen", "Server", "events", "json_response", "model_server", "recorded"]
+from servers.listening import Listener
 
+__all__ = [
+    "TEXT",
+    "ModelServer",
+    "Response",
+    "Seen",
+    "Server",
+    "SpeakingServer",
+    "events",
+    "json_response",
+    "model_server",
+    "recorded",
+]
+
+TEXT = "Grüße, 世界 🙂. The end of it."
 TRANSCRIPTS = Path(__file__).parent.parent / "data" / "transcripts"
 
 
@@ -62,7 +77,7 @@ def events(
     return Response(200, chunks, "text/event-stream", {}, framing, pause_s, cut)
 
 
-class Server:
+class Server(Listener):
     """A server whose routes a test sets: `routes["POST /v1/completions"] = …`. `url` is its root."""
 
     def __init__(self) -> None:
@@ -70,15 +85,7 @@ class Server:
         self.seen: list[Seen] = []
         self.broken = threading.Event()
         """Set when a client went away before the end of an answer."""
-        self._released = threading.Event()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._http.daemon_threads = True
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_port}"
+        super().__init__(_handler(self))
 
     def answer(self, seen: Seen) -> Response:
         self.seen.append(seen)
@@ -89,16 +96,6 @@ class Server:
     def speak_tls(self, context: ssl.SSLContext) -> None:
         """Serve with TLS from the next connection on."""
         self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
-
-    def hold(self, seconds: float) -> None:
-        """Wait, but not beyond the server's own end."""
-        self._released.wait(seconds)
-
-    def close(self) -> None:
-        self._released.set()
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
 
 
 def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
@@ -160,12 +157,11 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-class ModelServer(Server):
-    """A server of one kind with a model that always says `text`, a character per token."""
+class SpeakingServer(Server):
+    """A server with a model that always says `text`, a character per token."""
 
-    def __init__(self, kind: str, text: str = "Grüße, 世界 🙂. The end of it.") -> None:
+    def __init__(self, text: str = TEXT) -> None:
         super().__init__()
-        self.kind = kind
         self.text = text
         self.chunk_bytes = 0
         """When set, streams are cut into pieces of so many bytes, characters and lines notwithstanding."""
@@ -174,6 +170,30 @@ class ModelServer(Server):
         self.ignores_stop = False
         self.without_end = False
         """When set, a stream stops before the finish reason."""
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The body of the last request for an answer."""
+        return next(seen.body for seen in reversed(self.seen) if seen.path.endswith("/completions"))
+
+    def until_stop(self, text: str, stops: Iterable[str]) -> str:
+        """The text up to the first of the stop strings, unless they are ignored."""
+        places = [at for stop in stops if (at := text.find(stop)) >= 0]
+        return text[: min(places)] if places and not self.ignores_stop else text
+
+    def stream(self, lines: Sequence[bytes], before: bytes = b"") -> Response:
+        """A stream of these events; one that is cut into pieces begins with what stands before them."""
+        whole, size = before + b"".join(lines), self.chunk_bytes
+        cut = [whole[at : at + size] for at in range(0, len(whole), size)] if size else lines
+        return events(cut, framing=self.framing, pause_s=self.pause_s)
+
+
+class ModelServer(SpeakingServer):
+    """A server of one kind with OpenAI's routes."""
+
+    def __init__(self, kind: str, text: str = TEXT) -> None:
+        super().__init__(text)
+        self.kind = kind
         self.calls: list[tuple[str, dict[str, Any]]] = []
         """What is called by an answer to messages with tools, in place of the text."""
         self.routes |= {
@@ -200,11 +220,6 @@ class ModelServer(Server):
             ]
             self.routes["GET /api/v0/models"] = lambda _: json_response({"object": "list", "data": listed})
 
-    @property
-    def asked(self) -> dict[str, Any]:
-        """The body of the last request for a completion."""
-        return next(seen.body for seen in reversed(self.seen) if seen.path.endswith("/completions"))
-
     def _complete(self, seen: Seen) -> Response:
         text, reason = self._said(seen.body)
         chat = "messages" in seen.body
@@ -221,7 +236,7 @@ class ModelServer(Server):
                 _data({"choices": [], "usage": usage}),
                 b"data: [DONE]\n\n",
             ]
-        return self.stream(b": ping - now\n\n" + b"".join(lines), lines)
+        return self.stream(lines, b": ping - now\n\n")
 
     def _call(self, stream: bool) -> Response:
         calls: list[dict[str, Any]] = []
@@ -237,18 +252,10 @@ class ModelServer(Server):
         lines = [_data({"choices": [{"index": 0, "delta": {"tool_calls": [part]}}]}) for part in parts]
         last: dict[str, Any] = {"index": 0, "delta": {}, "finish_reason": "tool_calls"}
         lines.append(_data({"choices": [last]}))
-        return self.stream(b"".join(lines), lines)
-
-    def stream(self, whole: bytes, lines: Sequence[bytes]) -> Response:
-        size = self.chunk_bytes
-        cut = [whole[at : at + size] for at in range(0, len(whole), size)] if size else list(lines)
-        return events(cut, framing=self.framing, pause_s=self.pause_s)
+        return self.stream(lines)
 
     def _said(self, body: Mapping[str, Any]) -> tuple[str, str]:
-        text, reason = self.text, "stop"
-        places = [at for stop in body.get("stop", ()) if (at := text.find(stop)) >= 0]
-        places = [] if self.ignores_stop else places
-        text = text[: min(places)] if places else text
+        text, reason = self.until_stop(self.text, body.get("stop", ())), "stop"
         limit = body.get("max_tokens", body.get("max_completion_tokens", -1))
         if 0 <= limit < len(text):
             text, reason = text[:limit], "length"

@@ -12,16 +12,15 @@ from typing import Any, ClassVar
 
 from bridle.errors import GrammarError
 from bridle.grammars import check_gbnf
-from servers.fake import Response, Seen, Server, events, json_response
+from servers.fake import TEXT, Response, Seen, SpeakingServer, json_response
 from servers.holding import held_by_gbnf, held_by_schema
 
 __all__ = ["FakeLlamaCppServer"]
 
-TEXT = "Grüße, 世界 🙂. The end of it."
 ANY_OBJECT = {"type": "object"}
 
 
-class FakeLlamaCppServer(Server):
+class FakeLlamaCppServer(SpeakingServer):
     """llama-cpp-python's server with one model, called `m`."""
 
     prompt_route = "/v1/completions"
@@ -30,13 +29,7 @@ class FakeLlamaCppServer(Server):
     usage_in_streams = False
 
     def __init__(self, text: str = TEXT) -> None:
-        super().__init__()
-        self.text = text
-        self.chunk_bytes = 0
-        self.pause_s = 0.0
-        self.framing = "chunked"
-        self.ignores_stop = False
-        self.without_end = False
+        super().__init__(text)
         self.interrupted = False
         """When set, a stream ends in its middle as if another request had come."""
         self.context_tokens = 2048
@@ -63,11 +56,6 @@ class FakeLlamaCppServer(Server):
             ),
             "POST /v1/embeddings": self._embed,
         }
-
-    @property
-    def asked(self) -> dict[str, Any]:
-        """The body of the last request for an answer."""
-        return next(seen.body for seen in reversed(self.seen) if seen.path.endswith("/completions"))
 
     def answer(self, seen: Seen) -> Response:
         if self.dead:
@@ -179,9 +167,7 @@ class FakeLlamaCppServer(Server):
         return json_response({"error": error | {"code": "context_length_exceeded"}}, 400)
 
     def _cut(self, text: str, body: Mapping[str, Any], n_prompt: int, usual: int) -> tuple[str, str]:
-        places = [at for stop in body.get("stop") or () if (at := text.find(stop)) >= 0]
-        if places and not self.ignores_stop:
-            text = text[: min(places)]
+        text = self.until_stop(text, body.get("stop") or ())
         room = self.context_tokens - n_prompt
         limit = body.get("max_tokens", usual) or room  # 0 is no limit
         limit = min(limit, room)
@@ -194,9 +180,7 @@ class FakeLlamaCppServer(Server):
             lines = [*lines[: len(lines) // 2], DONE]
         else:
             lines = [*lines, DONE]
-        whole, size = b": ping - 2026-11-20\n\n" + b"".join(lines), self.chunk_bytes
-        cut = [whole[at : at + size] for at in range(0, len(whole), size)] if size else lines
-        return events(cut, framing=self.framing, pause_s=self.pause_s)
+        return self.stream(lines, b": ping - 2026-11-20\n\n")
 
 
 DONE = b"data: [DONE]\n\n"

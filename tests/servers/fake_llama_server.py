@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from servers.fake import Response, Seen, Server, events, json_response
+from servers.fake import TEXT, Response, Seen, SpeakingServer, json_response
 from servers.holding import held_by_schema
 from servers.llama_server_bodies import (
     DONE,
@@ -30,11 +30,10 @@ from servers.llama_server_bodies import (
 
 __all__ = ["FakeLlamaServer"]
 
-TEXT = "Grüße, 世界 🙂. The end of it."
 ANY_OBJECT = {"type": "object"}
 
 
-class FakeLlamaServer(Server):
+class FakeLlamaServer(SpeakingServer):
     """llama-server with one model, or with `router` models; `loading` answers 503 so many times."""
 
     prompt_route = "/completion"
@@ -42,13 +41,7 @@ class FakeLlamaServer(Server):
     reasons: ClassVar[dict[str, str]] = {"stop": "eos", "length": "limit"}
 
     def __init__(self, text: str = TEXT) -> None:
-        super().__init__()
-        self.text = text
-        self.chunk_bytes = 0
-        self.pause_s = 0.0
-        self.framing = "chunked"
-        self.ignores_stop = False
-        self.without_end = False
+        super().__init__(text)
         self.context_tokens = 2048
         self.bos = ""
         """The text of a token that it puts before each prompt."""
@@ -192,7 +185,7 @@ class FakeLlamaServer(Server):
         lines = [self._part(body, char, at, n_prompt) for at, char in enumerate(text, 1)]
         if not self.without_end:
             lines.append(event(self._native(body, "", text, reason, n_prompt)))
-        return self._stream(lines)
+        return self.stream(lines)
 
     def _part(self, body: Mapping[str, Any], char: str, at: int, n_prompt: int) -> bytes:
         part = {"index": 0, "content": char, "tokens": [ord(char)], "stop": False, "id_slot": -1,
@@ -283,7 +276,7 @@ class FakeLlamaServer(Server):
         deltas += [
             {"tool_calls": [{"index": 0, "function": {"arguments": char}}]} for char in function["arguments"]
         ]
-        return self._stream([*map(delta_event, deltas), *self._ending(body, "tool_calls", usage)])
+        return self.stream([*map(delta_event, deltas), *self._ending(body, "tool_calls", usage)])
 
     def _said(self, body: Mapping[str, Any], text: str, n_prompt: int) -> Response:
         text, reason = self._cut(text, body, n_prompt)
@@ -298,10 +291,10 @@ class FakeLlamaServer(Server):
             return json_response(openai_body(kind, [choice]) | {"usage": usage} | timings)
         if not chat:
             lines = [text_event(char, None) for char in text]
-            return self._stream([*lines, text_event("", reason, usage), DONE])
+            return self.stream([*lines, text_event("", reason, usage), DONE])
         deltas: list[dict[str, Any]] = [{"role": "assistant", "content": None}]
         deltas += [{"content": char} for char in text]
-        return self._stream([*map(delta_event, deltas), *self._ending(body, reason, usage)])
+        return self.stream([*map(delta_event, deltas), *self._ending(body, reason, usage)])
 
     def _ending(self, body: Mapping[str, Any], reason: str, usage: dict[str, Any]) -> list[bytes]:
         return [] if self.without_end else chat_ending(reason, body, usage)
@@ -317,18 +310,10 @@ class FakeLlamaServer(Server):
         return json_response({"error": error}, 400)
 
     def _cut(self, text: str, body: Mapping[str, Any], n_prompt: int) -> tuple[str, str]:
-        reason = "eos"
-        stops = body.get("stop", ())
-        places = [at for stop in stops if (at := text.find(stop)) >= 0]
-        if places and not self.ignores_stop:
-            text, reason = text[: min(places)], "word"
+        ended = self.until_stop(text, body.get("stop", ()))
+        text, reason = ended, "eos" if ended == text else "word"
         names = ("n_predict", "max_completion_tokens", "max_tokens")
         limit = next((body[name] for name in names if name in body), -1)
         room = self.context_tokens - n_prompt
         limit = room if limit < 0 else min(limit, room)
         return (text[:limit], "limit") if limit < len(text) else (text, reason)
-
-    def _stream(self, lines: list[bytes]) -> Response:
-        whole, size = b"".join(lines), self.chunk_bytes
-        cut = [whole[at : at + size] for at in range(0, len(whole), size)] if size else lines
-        return events(cut, framing=self.framing, pause_s=self.pause_s)

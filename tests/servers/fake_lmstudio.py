@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from servers.fake import ModelServer, Response, Seen, events, json_response
+from servers.fake import TEXT, ModelServer, Response, Seen, events, json_response
 from servers.fake_lmstudio_socket import Talk
 from servers.holding import held_by_schema
 
@@ -60,9 +60,7 @@ class Loaded:
 class FakeLMStudio(ModelServer):
     """LM Studio with three models, of which `m` and the one for embeddings are in memory."""
 
-    def __init__(
-        self, text: str = "Grüße, 世界 🙂. The end of it.", *, sockets: bool = True, version: str = "0.4"
-    ) -> None:
+    def __init__(self, text: str = TEXT, *, sockets: bool = True, version: str = "0.4") -> None:
         """Take what to say; without `sockets` it is as an old one, with `version` 0.3 or 0.2 even more so."""
         super().__init__("lmstudio", text)
         self.version = version
@@ -200,7 +198,7 @@ class FakeLMStudio(ModelServer):
                 _data({"choices": [], "usage": usage}),
                 b"data: [DONE]\n\n",
             ]
-        return self.stream(b"".join(lines), lines)
+        return self.stream(lines)
 
     def _embed(self, seen: Seen) -> Response:
         texts: list[str] = seen.body["input"]

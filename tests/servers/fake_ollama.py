@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from servers.fake import Response, Seen, Server, json_response
+from servers.fake import TEXT, Response, Seen, SpeakingServer, json_response
 from servers.fake_ollama_models import CREATED, FakeModel
 from servers.holding import held_by_schema
 
@@ -44,22 +44,16 @@ class _Said:
     calls: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
 
-class FakeOllama(Server):
+class FakeOllama(SpeakingServer):
     """See the module. `loaded` has the window of each model that is loaded, `n_loads` counts the loadings."""
 
     prompt_route = "/api/generate"
 
-    def __init__(self, version: str = "0.33.0", text: str = "Grüße, 世界 🙂. The end of it.") -> None:
-        super().__init__()
+    def __init__(self, version: str = "0.33.0", text: str = TEXT) -> None:
+        super().__init__(text)
         self.version = version
-        self.text = text
         self.thoughts = ""
         self.calls: list[tuple[str, dict[str, Any]]] = []
-        self.chunk_bytes = 0
-        self.pause_s = 0.0
-        self.framing = "chunked"
-        self.ignores_stop = False
-        self.without_end = False
         self.models = {"m:latest": FakeModel()}
         self.loaded: dict[str, int] = {}
         self.n_loads = 0
@@ -206,8 +200,7 @@ class FakeOllama(Server):
 
     def _say(self, body: Mapping[str, Any], model: FakeModel, prompt: str, window: int) -> _Said:
         text, options = self._held(body, model), _options(body)
-        places = [at for stop in options.get("stop", ()) if (at := text.find(stop)) >= 0]
-        text = text[: min(places)] if places and not self.ignores_stop else text
+        text = self.until_stop(text, options.get("stop", ()))
         limit = options.get("num_predict", -1)
         room = window - len(prompt) if self._knows_limits and not body.get("shift", True) else len(text)
         most = room if limit < 0 else min(limit, room)
@@ -243,11 +236,9 @@ class FakeOllama(Server):
             lines.append(_line(head | _part(is_chat, "") | end))
         return self.stream(lines)
 
-    def stream(self, lines: Sequence[bytes]) -> Response:
+    def stream(self, lines: Sequence[bytes], before: bytes = b"") -> Response:
         """A streamed answer of these lines."""
-        whole, size = b"".join(lines), self.chunk_bytes
-        cut = [whole[at : at + size] for at in range(0, len(whole), size)] if size else list(lines)
-        return Response(200, cut, "application/x-ndjson", {}, self.framing, self.pause_s)
+        return replace(super().stream(lines, before), content_type="application/x-ndjson")
 
     def _embed(self, seen: Seen) -> Response:
         body = seen.body

@@ -13,7 +13,7 @@ from typing import Any
 
 import jsonschema
 
-from servers.fake import Response, Seen, Server, events, json_response
+from servers.fake import TEXT, Response, Seen, SpeakingServer, json_response
 
 __all__ = ["FakeOpenAICloud"]
 
@@ -34,12 +34,11 @@ REASONING_REFUSES = (
 )  # fmt: skip
 
 
-class FakeOpenAICloud(Server):
+class FakeOpenAICloud(SpeakingServer):
     """Says `text`; where tools are given, calls `calls`. `reasons` models refuse sampling."""
 
-    def __init__(self, text: str = "Grüße, 世界 🙂. The end of it.") -> None:
-        super().__init__()
-        self.text = text
+    def __init__(self, text: str = TEXT) -> None:
+        super().__init__(text)
         self.calls: list[tuple[str, str]] = []
         self.thoughts = ""
         self.refusal = ""
@@ -50,11 +49,6 @@ class FakeOpenAICloud(Server):
         self.window = 10_000
         self.withholds = False
         """When set, a filter takes the whole answer."""
-        self.chunk_bytes = 0
-        self.pause_s = 0.0
-        self.framing = "chunked"
-        self.ignores_stop = False
-        self.without_end = False
         self.routes["*"] = self._answer
 
     @property
@@ -134,8 +128,7 @@ class FakeOpenAICloud(Server):
         form: dict[str, Any] = body.get("response_format") or asked.get("format") or {}
         if form.get("type") == "json_schema":
             text = _held(text, form.get("json_schema", form)["schema"])
-        places = [at for stop in body.get("stop") or () if (at := text.find(stop)) >= 0]
-        text = text[: min(places)] if places and not self.ignores_stop else text
+        text = self.until_stop(text, body.get("stop") or ())
         limits: list[int] = [
             body[k] for k in ("max_completion_tokens", "max_tokens", "max_output_tokens") if k in body
         ]
@@ -191,12 +184,7 @@ class FakeOpenAICloud(Server):
             if body.get("stream_options") == {"include_usage": True}:
                 lines.append(_data({**base, "choices": [], "usage": usage}))
             lines.append(b"data: [DONE]\n\n")
-        return self._events(lines)
-
-    def _events(self, lines: list[bytes]) -> Response:
-        size, whole = self.chunk_bytes, b"".join(lines)
-        cut = [whole[at : at + size] for at in range(0, len(whole), size)] if size else lines
-        return events(cut, framing=self.framing, pause_s=self.pause_s)
+        return self.stream(lines)
 
     def _responses(self, body: Mapping[str, Any]) -> Response:
         text, reason = self._said(body)
@@ -230,7 +218,7 @@ class FakeOpenAICloud(Server):
         told += [one for at, item in enumerate(output) for one in _item_events(at, item)]
         if not self.without_end:
             told.append({"type": f"response.{whole['status']}", "response": whole})
-        return self._events([f"event: {one['type']}\n".encode() + _data(one) for one in told])
+        return self.stream([f"event: {one['type']}\n".encode() + _data(one) for one in told])
 
 
 def _turns(body: Mapping[str, Any]) -> list[dict[str, Any]]:

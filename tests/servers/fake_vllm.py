@@ -150,7 +150,7 @@ class EngineServer(ModelServer):
             if options.get("include_usage"):
                 lines.append(_data({**self._head(chat), "choices": [], "usage": usage}))
             lines.append(b"data: [DONE]\n\n")
-        return self.stream(b"".join(lines), lines)
+        return self.stream(lines)
 
     def piece(self, text: str) -> bytes:
         """One event of the prompt route."""

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bridle.errors import GrammarError
-from servers.fake import Response, Seen, Server, events, json_response
+from servers.fake import Response, Seen, SpeakingServer, json_response
 from servers.holding import held_by_gbnf
 
 __all__ = ["FakeWebUI"]
@@ -24,12 +24,11 @@ DEFAULT_LIMIT = 512
 Body = Mapping[str, Any]
 
 
-class FakeWebUI(Server):
+class FakeWebUI(SpeakingServer):
     """The server. `window` is the context of the loaded model, `loader` how it was loaded."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.text = "Grüße, 世界 🙂. The end of it."
         self.model = "m"
         self.files = ["m", "other.gguf"]
         self.loader: str | None = "llama.cpp"
@@ -39,11 +38,6 @@ class FakeWebUI(Server):
         self.has_embeddings = True
         self.honours_limit = True
         """Whether `truncation_length` of a request has an effect."""
-        self.chunk_bytes = 0
-        self.pause_s = 0.0
-        self.framing = "chunked"
-        self.ignores_stop = False
-        self.without_end = False
         self._ids = itertools.count(1)
         self.routes |= {
             "GET /v1/models": self._models,
@@ -64,11 +58,6 @@ class FakeWebUI(Server):
             "POST /v1/chat/completions": self._chat,
             "POST /v1/embeddings": self._embed,
         }
-
-    @property
-    def asked(self) -> dict[str, Any]:
-        """The body of the last request for a completion."""
-        return next(seen.body for seen in reversed(self.seen) if seen.path.endswith("/completions"))
 
     def answer(self, seen: Seen) -> Response:
         """Check who asks before the route does anything."""
@@ -193,8 +182,7 @@ class FakeWebUI(Server):
                 return "", "stop"
         given: str | list[str] = body.get("stop") or []
         stops = [given] if isinstance(given, str) else given
-        places = [] if self.ignores_stop else [at for one in stops if (at := text.find(one)) >= 0]
-        text = text[: min(places)] if places else text
+        text = self.until_stop(text, stops)
         return (text[:limit], "length") if limit < len(text) else (text, reason)
 
     def _answered(self, body: Body, text: str, reason: str, n_prompt: int, *, chat: bool) -> Response:
@@ -246,10 +234,7 @@ class FakeWebUI(Server):
         else:
             lines += [_event({**head, "choices": [], "usage": usage})] if usage else []
             lines.append(b"data: [DONE]\n\n")
-        whole = b": ping - 2026-11-20 00:00:00\n\n" + b"".join(lines)
-        size = self.chunk_bytes
-        cut = [whole[at : at + size] for at in range(0, len(whole), size)] if size else lines
-        return events(cut, framing=self.framing, pause_s=self.pause_s)
+        return self.stream(lines, b": ping - 2026-11-20 00:00:00\n\n")
 
 
 def _chunks(

@@ -16,7 +16,7 @@ from websockets.sync.server import Server as SocketServer
 from websockets.sync.server import ServerConnection, serve
 
 from bridle.errors import GrammarError
-from servers.fake import Response, Seen, Server
+from servers.fake import Response, Seen, SpeakingServer
 from servers.holding import held_by_gbnf
 
 __all__ = ["FakeWebUILegacy", "open_fake"]
@@ -25,22 +25,16 @@ STREAM_PORT = 5
 USUAL_WINDOW, USUAL_LIMIT = 2048, 200
 
 
-class FakeWebUILegacy(Server):
+class FakeWebUILegacy(SpeakingServer):
     """The server; its text is said a character per token. `fails` makes each generation fail."""
 
     def __init__(self, *, sockets: bool = True) -> None:
         super().__init__()
-        self.text = "Grüße, 世界 🙂. The end of it."
         self.model: str | None = "m"
         self.loader = "llama.cpp"
         self.window = 4096
         self.tells_info = True
         self.fails = False
-        self.chunk_bytes = 0
-        self.pause_s = 0.0
-        self.framing = "chunked"
-        self.ignores_stop = False
-        self.without_end = False
         self.streamed = 0
         """How many answers went over the socket."""
         self.read: list[str] = []
@@ -120,11 +114,11 @@ class FakeWebUILegacy(Server):
             for message in connection:
                 body = json.loads(message)
                 self.seen.append(Seen("GET", "/api/v1/stream", {}, body))
-                self._stream(connection, body)
+                self._stream_to(connection, body)
         except ConnectionClosed:
             self.broken.set()
 
-    def _stream(self, connection: ServerConnection, body: Mapping[str, Any]) -> None:
+    def _stream_to(self, connection: ServerConnection, body: Mapping[str, Any]) -> None:
         if self.fails or self.model in (None, "None"):
             connection.close(1011)  # what websockets does when a handler raises
             return
@@ -157,9 +151,7 @@ class FakeWebUILegacy(Server):
                 text = held_by_gbnf(body["grammar_string"], text)
             except GrammarError:
                 return ""
-        stops: list[str] = [] if self.ignores_stop else body.get("stopping_strings", [])
-        places = [at for stop in stops if (at := text.find(stop)) >= 0]
-        return text[: min(places, default=len(text))][:limit]
+        return self.until_stop(text, body.get("stopping_strings", []))[:limit]
 
 
 def _said(body: object) -> Response:
