@@ -15,6 +15,7 @@ from bridle.endpoints.drivers.openai_compat import OpenAICompat
 from bridle.endpoints.drivers.sglang import SGLang
 from bridle.endpoints.drivers.vllm import VLLM
 from bridle.endpoints.drivers.webui import WebUI
+from bridle.endpoints.drivers.webui_legacy import WebUILegacy
 from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.errors import BadResponse, ContextOverflow, EndpointError
 from bridle.messages import JSON, Message, ToolSpec
@@ -23,6 +24,7 @@ from servers.connections import open_http
 from servers.fake import ModelServer, Response, Seen, Server, events, json_response, server
 from servers.fake_llama_server import FakeLlamaServer
 from servers.fake_ollama import FakeModel, FakeOllama
+from servers.fake_webui_legacy import open_fake
 
 __all__ = ["server"]
 
@@ -96,7 +98,7 @@ def test_a_stream_that_says_nothing_is_an_error(
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize(
-    "body", [ended("stop"), ended("stop", 9), ended("stop", 9, 1), ended("length", 9, 64)]
+    "body", [ended("COMPLETE"), ended("stop"), ended("stop", 9), ended("stop", 9, 1), ended("length", 9, 64)]
 )
 def test_a_model_may_say_nothing(
     server: Server, endpoint: HttpEndpoint, body: dict[str, JSON], stream: bool
@@ -229,4 +231,13 @@ def test_lm_studio_is_asked_again_for_model_window_and_embedder() -> None:
     endpoint.discover()
     assert endpoint.embedding_model == "given"
     endpoint.close()
+    server.close()
+
+
+def test_the_web_ui_of_2023_may_say_nothing() -> None:
+    server = open_fake()
+    server.text = ""
+    with open_http() as http:
+        endpoint = HttpEndpoint(WebUILegacy(server.url), http, context_tokens=2048)
+        assert endpoint.complete(PROMPT).text == ""
     server.close()

@@ -160,7 +160,7 @@ class HttpEndpoint:
         counts, window = self.driver.counts_prompt, self._context_tokens
         try:
             self.driver.check(request, answer)
-            check_said(request, answer, self.name, window, counts=counts)
+            check_said(request, answer, self.name, window, counts=counts, ends=self.driver.marks_end)
         except ContextOverflow as error:
             self._measure(error, request)
             raise

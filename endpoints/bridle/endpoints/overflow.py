@@ -35,14 +35,16 @@ EMPTY_MEANS_FAILED = 8
 NO_ROOM = frozenset({"contextLengthReached", "model_length"})
 """Reasons that name the window."""
 AT_LIMIT = frozenset({"length", "limit", "max_tokens", "maxPredictedTokensReached"}) | NO_ROOM
-ENDED = frozenset(
-    {"stop", "eos", "eos_token", "end_turn", "stop_sequence", "word", "tool_calls", "function_call"}
-)
-"""Reasons by which a model, or a stop string, ends an answer; a call may be none that was asked for."""
+NOT_ASKED = frozenset({"load", "unload"})
+"""Reasons of a server that has done something else with the model."""
 
 
-def check_said(request: Request, answer: Answer, name: str, window: int | None, *, counts: bool) -> None:
-    """Refuse an answer of nothing at all that no model has ended. `counts` says that its numbers are true.
+def check_said(
+    request: Request, answer: Answer, name: str, window: int | None, *, counts: bool, ends: bool
+) -> None:
+    """Refuse an answer of nothing at all that no model has ended.
+
+    `counts` says that its numbers are true, `ends` that a server of this kind says why an answer is over.
 
     Raises:
         ContextOverflow: where the numbers, or the reason, say that there was no room for one.
@@ -65,7 +67,8 @@ def check_said(request: Request, answer: Answer, name: str, window: int | None, 
             context_tokens=window,
             max_tokens=request.max_tokens,
         )
-    if reason not in ENDED | AT_LIMIT:
+    is_cut = answer.finish == "length" and reason not in AT_LIMIT
+    if is_cut or reason in NOT_ASKED or (ends and not reason):
         raise BadResponse(
             f"{name} answered with nothing at all, and the reason {reason!r}",
             hint="look at the server's log: the prompt may be too long, or the model has failed",
