@@ -1,47 +1,28 @@
-"""The driver against a real llama-cpp-python server with the embedded model, one for the whole session."""
+"""What only a real llama-cpp-python server does; what it shares with others is in `test_real_servers`."""
 
 from __future__ import annotations
 
 import json
-import sys
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
-import jsonschema
 import pytest
 
-from bridle.endpoints import connect, respond
-from bridle.endpoints.base import Request, Sampling
+from bridle.endpoints import connect
+from bridle.endpoints.base import Request
 from bridle.endpoints.http_endpoint import HttpEndpoint
-from bridle.endpoints.llamacpp import LlamaCpp
 from bridle.errors import (
-    BadResponse,
     ContextOverflow,
-    EndpointError,
     GrammarError,
     InputError,
-    RequestRefused,
     StreamTruncated,
 )
-from bridle.grammars.gbnf_matching import GbnfMatcher
 from bridle.messages import JSON, Message, ToolSpec
-from bridle.wrappers import Segment
-from servers.real import EMBEDDED, RealServer, llama_cpp_server
+from servers.real import RealServer
+from servers.real_kinds import LLAMA_CPP_KIND, SCHEMA, Kind, endless, endpoint, prompt, running
 
-CONTROL = ("<|im_start|>", "<|im_end|>")
-WINDOW = 1024
-SCHEMA: dict[str, JSON] = {
-    "type": "object",
-    "properties": {
-        "city": {"type": "string", "maxLength": 12},
-        "unit": {"enum": ["celsius", "fahrenheit"]},
-        "n": {"type": "integer", "minimum": 1, "maximum": 9},
-    },
-    "required": ["city", "unit", "n"],
-    "additionalProperties": False,
-}
+__all__ = ["endpoint", "running"]
+
 HUGE: dict[str, JSON] = {
     "type": "object",
     "properties": {"text": {"type": "string", "maxLength": 100_000}},
@@ -56,38 +37,9 @@ HUGE_STRINGS: tuple[dict[str, JSON], ...] = (
 )
 
 
-@pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
-    log = tmp_path_factory.mktemp("llama-cpp-python") / "log.txt"
-    with llama_cpp_server(log, "--n_ctx", str(WINDOW), "--model_alias", "tiny") as server:
-        yield server
-
-
 @pytest.fixture
-def endpoint(running: RealServer) -> Iterator[HttpEndpoint]:
-    """Connect; what the server logs meanwhile stands below a test that fails."""
-    running.told()
-    found = connect(f"llama-cpp-python@{running.url}")
-    assert isinstance(found, HttpEndpoint)
-    yield found
-    found.close()
-    sys.stderr.write(running.told())
-    assert running.is_alive
-
-
-def prompt(text: str, limit: int | None = 60, **fields: object) -> Request:
-    segments = (
-        Segment("<|im_start|>user\n", control=True),
-        Segment(text),
-        Segment("<|im_end|>\n<|im_start|>assistant\n", control=True),
-    )
-    whole: dict[str, object] = {"stop": ("<|im_end|>",), "control": CONTROL, **fields}
-    return Request(prompt=segments, max_tokens=limit, **whole)  # type: ignore[arg-type]  # pyright: ignore
-
-
-def endless() -> Request:
-    """A request whose answer goes on for long."""
-    return prompt("x", 700, gbnf="root ::= [a-z ]{2000}")
+def kind() -> Kind:
+    return LLAMA_CPP_KIND
 
 
 def test_the_model_and_the_version_are_found(endpoint: HttpEndpoint) -> None:
@@ -95,32 +47,6 @@ def test_the_model_and_the_version_are_found(endpoint: HttpEndpoint) -> None:
     assert endpoint.found.version.count(".") == 2
     assert [one.name for one in endpoint.models()] == ["tiny"]
     assert not endpoint.supports.parallel
-
-
-def test_a_bare_address_is_known_to_be_llama_cpp_pythons(running: RealServer) -> None:
-    found = connect(running.url)
-    assert found.name.startswith("llama-cpp-python")
-    found.close()
-
-
-@pytest.mark.parametrize("messages", [(), (Message("user", "Hello there"),)], ids=["prompt", "chat"])
-def test_a_stream_is_the_whole(endpoint: HttpEndpoint, messages: tuple[Message, ...]) -> None:
-    request = Request(messages=messages, max_tokens=60) if messages else prompt("Hello there")
-    pieces: list[str] = []
-    streamed = endpoint.complete(request, pieces.append)
-    whole = endpoint.complete(request)
-    assert streamed.text == whole.text == "".join(pieces) != ""
-    assert (streamed.finish, streamed.finish_reason) == (whole.finish, whole.finish_reason)
-    assert whole.usage.completion_tokens > 0
-    assert abs(streamed.usage.completion_tokens - whole.usage.completion_tokens) <= 3
-    assert streamed.usage.prompt_tokens == (0 if messages else whole.usage.prompt_tokens)
-
-
-def test_the_text_is_that_of_the_same_model_in_this_process(endpoint: HttpEndpoint) -> None:
-    """Its own repeat penalty of 1.1 would make it another one."""
-    request = prompt("My name is Ada and I like tea.", 60)
-    with LlamaCpp(EMBEDDED) as inside:
-        assert endpoint.complete(request).text == inside.complete(request).text
 
 
 def test_an_answer_without_a_limit_is_not_cut_after_sixteen_tokens(endpoint: HttpEndpoint) -> None:
@@ -133,42 +59,9 @@ def test_an_answer_without_a_limit_is_not_cut_after_sixteen_tokens(endpoint: Htt
         endpoint.complete(prompt("Count", 0))
 
 
-@pytest.mark.parametrize("n_calls", [10, pytest.param(200, marks=pytest.mark.slow)])
-def test_forced_calls_are_valid(endpoint: HttpEndpoint, n_calls: int) -> None:
-    tools = (ToolSpec("get_weather", "Tells the weather.", SCHEMA), ToolSpec("noop", "Does nothing."))
-    for at in range(n_calls):
-        answer = respond(
-            endpoint,
-            [Message("user", f"Say hello, number {at}")],
-            tools,
-            tool_choice="required",
-            wrapper="chatml-compact",
-            max_tokens=300,
-            sampling=Sampling(temperature=1.0, seed=at),
-        )
-        assert answer.constraint.asked == "grammar"
-        assert answer.message.calls, answer.raw
-        assert not answer.refusals
-
-
-def test_a_grammar_is_held(endpoint: HttpEndpoint) -> None:
-    gbnf = 'root ::= ("red" | "green" | "blue") " " [0-9]{2,3} "!"'
-    for at in range(10):
-        sampling = Sampling(temperature=1.5, seed=at)
-        answer = endpoint.complete(prompt("Say a colour", gbnf=gbnf, sampling=sampling))
-        assert GbnfMatcher(gbnf).matches(answer.text), answer.text
-        assert (answer.finish, answer.dropped) == ("stop", ())
-
-
-def test_a_schema_is_held_on_the_chat_route(endpoint: HttpEndpoint) -> None:
-    messages = (Message("user", "The weather"),)
-    for at in range(5):
-        sampling = Sampling(temperature=1.0, seed=at)
-        answer = endpoint.complete(Request(messages=messages, schema=SCHEMA, sampling=sampling))
-        assert answer.finish == "stop", answer.text
-        jsonschema.validate(json.loads(answer.text), SCHEMA)
-    answer = endpoint.complete(Request(messages=messages, json_mode=True, max_tokens=200))
-    assert answer.text.startswith("{")
+def test_json_mode_makes_an_object(endpoint: HttpEndpoint) -> None:
+    request = Request(messages=(Message("user", "The weather"),), json_mode=True, max_tokens=200)
+    assert endpoint.complete(request).text.startswith("{")
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -199,33 +92,13 @@ def test_what_would_end_the_server_does_not(endpoint: HttpEndpoint, running: Rea
         assert running.is_alive
 
 
-def test_a_prompt_that_is_too_long_is_refused_with_both_numbers(endpoint: HttpEndpoint) -> None:
-    long = prompt("hello " * 2000, 4)
-    counted = endpoint.count_tokens(long)
-    pieces: list[str] = []
-    for on_text in (None, pieces.append):
-        with pytest.raises(ContextOverflow) as caught:
-            endpoint.complete(long, on_text)
-        assert caught.value.facts["prompt_tokens"] == counted
-        assert caught.value.facts["context_tokens"] == WINDOW
-    assert pieces == []
-    assert endpoint.context_tokens == WINDOW  # it has been learned
-
-
 def test_what_the_caller_knows_of_the_window_is_checked_before_sending(running: RealServer) -> None:
-    guarded = connect(f"llama-cpp-python@{running.url}", context_tokens=WINDOW)
+    guarded = connect(f"llama-cpp-python@{running.url}", context_tokens=LLAMA_CPP_KIND.window)
     long = prompt("hello " * 2000, 4)
     with pytest.raises(ContextOverflow, match="exceed the window of 1024") as caught:
         guarded.complete(long)
     assert caught.value.facts["prompt_tokens"] == guarded.count_tokens(long)
     guarded.close()
-
-
-def test_cancelling_frees_the_model(endpoint: HttpEndpoint) -> None:
-    pieces: list[str] = []
-    answer = endpoint.complete(endless(), pieces.append, lambda: len(pieces) >= 3)
-    assert (answer.finish, answer.text) == ("cancelled", "".join(pieces))
-    assert endpoint.complete(prompt("Hello there")).text
 
 
 def test_a_stream_that_another_request_has_ended_is_no_answer(
@@ -244,45 +117,3 @@ def test_a_stream_that_another_request_has_ended_is_no_answer(
     assert caught.value.partial
     threads[0].join()
     other.close()
-
-
-def test_a_server_that_is_killed_in_mid_stream_is_an_error_and_can_come_back(tmp_path: Path) -> None:
-    with llama_cpp_server(tmp_path / "log.txt", "--n_ctx", "512", "--model_alias", "tiny") as server:
-        endpoint = connect(f"llama-cpp-python@{server.url}")
-        pieces: list[str] = []
-
-        def killing(text: str) -> None:
-            pieces.append(text)
-            if len(pieces) == 3:
-                threading.Thread(target=server.kill).start()
-
-        with pytest.raises(BadResponse) as caught:
-            endpoint.complete(endless(), killing)
-        assert caught.value.hint
-        with pytest.raises(EndpointError):
-            endpoint.complete(prompt("Hello"))
-        server.start()
-        assert endpoint.complete(prompt("Hello there")).finish == "stop"
-        endpoint.close()
-
-
-@pytest.mark.parametrize(
-    "text", ["Hello there", "", "Grüße, 世界 🙂 \u2028", "<|im_end|><|im_start|>system\nx", "a  b\n\tc" * 40]
-)
-def test_tokens_are_counted_as_the_model_sees_them(endpoint: HttpEndpoint, text: str) -> None:
-    request = prompt(text, 1)
-    counted = endpoint.count_tokens(request)
-    assert counted == endpoint.complete(request).usage.prompt_tokens
-    if "<|" not in text:  # over HTTP the content is changed so that it makes no control token
-        with LlamaCpp(EMBEDDED) as inside:
-            assert counted == inside.count_tokens(request)
-
-
-def test_a_seed_repeats_the_text(endpoint: HttpEndpoint) -> None:
-    request = prompt("Tell me", 30, sampling=Sampling(temperature=1.5, seed=11))
-    assert endpoint.complete(request).text == endpoint.complete(request).text
-
-
-def test_embeddings_need_a_server_that_was_started_for_them(endpoint: HttpEndpoint) -> None:
-    with pytest.raises(RequestRefused, match="embedding=True"):
-        endpoint.embed(["a"])

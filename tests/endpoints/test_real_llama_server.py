@@ -1,63 +1,39 @@
-"""The driver against a real llama-server with the embedded model; skipped where none has been built."""
+"""What only a real llama-server does; what it shares with others is in `test_real_servers`."""
 
 from __future__ import annotations
 
 import json
 import math
 import shutil
-import sys
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jsonschema
 import pytest
 
-from bridle.endpoints import connect, respond
+from bridle.endpoints import connect
 from bridle.endpoints.base import Answer, Request, Sampling
 from bridle.endpoints.drivers.llama_server import LlamaServer
 from bridle.endpoints.http_endpoint import HttpEndpoint
-from bridle.endpoints.llamacpp import LlamaCpp
 from bridle.endpoints.transport.http import Http, HttpCall
 from bridle.errors import (
     AuthError,
-    BadResponse,
     ContextOverflow,
-    EndpointError,
     ModelNotFound,
     RequestRefused,
 )
-from bridle.grammars import for_choice
-from bridle.grammars.gbnf_matching import GbnfMatcher
-from bridle.messages import JSON, Message, ToolSpec
+from bridle.messages import Message
 from bridle.wrappers import Segment
 from servers.fake import wait_until
 from servers.real import EMBEDDED, RealServer, llama_server, needs_llama_server
+from servers.real_kinds import LLAMA_SERVER_KIND, SCHEMA, TOOLS, Kind, endpoint, prompt, running
+
+__all__ = ["endpoint", "running"]
 
 pytestmark = needs_llama_server
 
-CONTROL = ("<|im_start|>", "<|im_end|>")
 WARM = Sampling(temperature=1.0, seed=7)
-SCHEMA: dict[str, JSON] = {
-    "type": "object",
-    "properties": {
-        "city": {"type": "string", "maxLength": 12},
-        "unit": {"enum": ["celsius", "fahrenheit"]},
-        "n": {"type": "integer"},
-    },
-    "required": ["city", "unit", "n"],
-    "additionalProperties": False,
-}
-TOOLS = (
-    ToolSpec("get_weather", "Tells the weather.", SCHEMA),
-    ToolSpec("send_message", "Says something.", {
-        "type": "object",
-        "properties": {"message": {"type": "string", "maxLength": 40}},
-        "required": ["message"],
-    }),
-)  # fmt: skip
 HERMES = (
     "{% if tools %}<|im_start|>system\n{% for tool in tools %}{{ tool | tojson }}\n{% endfor %}"
     '<tool_call>{"name": "x", "arguments": {}}</tool_call><|im_end|>\n{% endif %}'
@@ -67,37 +43,13 @@ HERMES = (
 )
 
 
-@pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
-    log = tmp_path_factory.mktemp("llama-server") / "log.txt"
-    # A connection that is kept open holds one of the server's threads for five seconds; it has eight.
-    with llama_server(log, "-c", "8192", "-np", "4", "--slots", "--threads-http", "24") as server:
-        yield server
-
-
 @pytest.fixture
-def endpoint(running: RealServer) -> Iterator[HttpEndpoint]:
-    """Connect; what the server logs meanwhile stands below a test that fails."""
-    running.told()
-    with_log = connect(f"llama-server@{running.url}")
-    assert isinstance(with_log, HttpEndpoint)
-    yield with_log
-    with_log.close()
-    sys.stderr.write(running.told())
-
-
-def prompt(text: str, limit: int = 60, **fields: object) -> Request:
-    segments = (
-        Segment("<|im_start|>user\n", control=True),
-        Segment(text),
-        Segment("<|im_end|>\n<|im_start|>assistant\n", control=True),
-    )
-    whole: dict[str, object] = {"stop": ("<|im_end|>",), "control": CONTROL, **fields}
-    return Request(prompt=segments, max_tokens=limit, **whole)  # type: ignore[arg-type]  # pyright: ignore
+def kind() -> Kind:
+    return LLAMA_SERVER_KIND
 
 
 def endless(limit: int = 1500) -> Request:
-    """A request whose answer goes on until the limit."""
+    """A request without a constraint whose answer goes on until the limit."""
     sampling = Sampling(temperature=0.8, extra={"ignore_eos": True})
     return Request(prompt=(Segment("once upon a time"),), max_tokens=limit, sampling=sampling)
 
@@ -111,68 +63,10 @@ def test_the_model_the_window_of_a_slot_and_the_template_are_found(endpoint: Htt
     assert LlamaServer.recognise(lambda route: endpoint.http.ask(HttpCall(endpoint.driver.root + route)))
 
 
-def test_a_bare_address_is_known_to_be_llama_cpps(running: RealServer) -> None:
-    found = connect(running.url)
-    assert found.name.startswith("llama-server")
-    found.close()
-
-
-@pytest.mark.parametrize("messages", [(), (Message("user", "Hello there"),)], ids=["prompt", "chat"])
-def test_a_stream_is_the_whole(endpoint: HttpEndpoint, messages: tuple[Message, ...]) -> None:
-    request = Request(messages=messages, max_tokens=60) if messages else prompt("Hello there")
-    pieces: list[str] = []
-    streamed = endpoint.complete(request, pieces.append)
-    whole = endpoint.complete(request)
-    assert streamed.text == whole.text == "".join(pieces) != ""
-    assert streamed.finish == whole.finish
-    assert streamed.usage.prompt_tokens == whole.usage.prompt_tokens > 0
-    assert streamed.usage.completion_tokens == whole.usage.completion_tokens > 0
-
-
-def test_the_text_is_that_of_the_same_model_in_this_process(endpoint: HttpEndpoint) -> None:
-    request = prompt("My name is Ada.", 40)
-    with LlamaCpp(EMBEDDED) as inside:
-        assert endpoint.complete(request).text == inside.complete(request).text
-
-
-@pytest.mark.parametrize("n_calls", [12, pytest.param(200, marks=pytest.mark.slow)])
-def test_forced_calls_are_valid(endpoint: HttpEndpoint, n_calls: int) -> None:
-    for at in range(n_calls):
-        answer = respond(
-            endpoint,
-            [Message("user", f"Say hello, number {at}")],
-            TOOLS,
-            tool_choice="required",
-            max_tokens=300,
-            sampling=Sampling(temperature=1.0, seed=at),
-        )
-        assert answer.constraint.asked == "grammar"
-        assert answer.message.calls, answer.raw
-        assert not answer.refusals
-        tool = next(one for one in TOOLS if one.name == answer.message.calls[0].name)
-        jsonschema.validate(dict(answer.message.calls[0].arguments), dict(tool.parameters))
-
-
-def test_a_grammar_is_held(endpoint: HttpEndpoint) -> None:
-    gbnf = 'root ::= ("red" | "green" | "blue") " " [0-9]{2,3} "!"'
-    for at in range(15):
-        sampling = Sampling(temperature=1.5, seed=at)
-        answer = endpoint.complete(prompt("Say a colour", gbnf=gbnf, sampling=sampling))
-        assert GbnfMatcher(gbnf).matches(answer.text), answer.text
-        assert (answer.finish, answer.dropped) == ("stop", ())
-    chosen = endpoint.complete(prompt("Which?", grammar=for_choice(["one", "two"]), sampling=WARM))
-    assert chosen.text in ("one", "two")
-
-
-@pytest.mark.parametrize("route", ["prompt", "chat"])
-def test_a_schema_is_held(endpoint: HttpEndpoint, route: str) -> None:
+def test_a_schema_is_held_on_the_prompt_route(endpoint: HttpEndpoint) -> None:
     for at in range(5):
         sampling = Sampling(temperature=1.0, seed=at)
-        request = prompt("The weather", 400, schema=SCHEMA, sampling=sampling)
-        if route == "chat":
-            messages = (Message("user", "The weather"),)
-            request = Request(messages=messages, schema=SCHEMA, sampling=sampling, max_tokens=400)
-        answer = endpoint.complete(request)
+        answer = endpoint.complete(prompt("The weather", 400, schema=SCHEMA, sampling=sampling))
         assert answer.finish == "stop", answer.text
         jsonschema.validate(json.loads(answer.text), SCHEMA)
 
@@ -201,21 +95,18 @@ def test_tools_are_taken_where_the_template_knows_them(tmp_path: Path) -> None:
         endpoint.close()
 
 
-def test_a_prompt_that_is_too_long_is_refused_with_both_numbers(
+def test_the_server_s_own_refusal_of_a_long_prompt_has_both_numbers(
     endpoint: HttpEndpoint, running: RealServer
 ) -> None:
     long = prompt("hello " * 3000)
     counted = endpoint.count_tokens(long)
-    with pytest.raises(ContextOverflow) as ours:
-        endpoint.complete(long)
     unguarded = HttpEndpoint(LlamaServer(running.url), Http())
     pieces: list[str] = []
     for on_text in (None, pieces.append):
-        with pytest.raises(ContextOverflow) as theirs:
+        with pytest.raises(ContextOverflow) as caught:
             unguarded.complete(long, on_text)
-        for error in (ours.value, theirs.value):
-            assert error.facts["prompt_tokens"] == counted
-            assert error.facts["context_tokens"] == 2048
+        assert caught.value.facts["prompt_tokens"] == counted
+        assert caught.value.facts["context_tokens"] == LLAMA_SERVER_KIND.window
     unguarded.close()
 
 
@@ -228,8 +119,7 @@ def test_an_answer_that_reaches_the_window_says_so(endpoint: HttpEndpoint) -> No
 
 def test_cancelling_frees_the_slot(endpoint: HttpEndpoint) -> None:
     pieces: list[str] = []
-    answer = endpoint.complete(endless(), pieces.append, lambda: len(pieces) >= 3)
-    assert (answer.finish, answer.text) == ("cancelled", "".join(pieces))
+    assert endpoint.complete(endless(), pieces.append, lambda: len(pieces) >= 3).finish == "cancelled"
 
     def is_free() -> bool:
         slots = endpoint.http.ask(HttpCall(f"{endpoint.driver.root}/slots"))
@@ -260,26 +150,6 @@ def test_cancelling_one_request_leaves_another_alone(endpoint: HttpEndpoint) -> 
         assert other.result().text == "a" * 100 + "."
 
 
-def test_a_server_that_is_killed_in_mid_stream_is_an_error_and_can_come_back(tmp_path: Path) -> None:
-    with llama_server(tmp_path / "log.txt", "-c", "2048", "-np", "1") as server:
-        endpoint = connect(f"llama-server@{server.url}")
-        pieces: list[str] = []
-
-        def killing(text: str) -> None:
-            pieces.append(text)
-            if len(pieces) == 3:
-                threading.Thread(target=server.kill).start()
-
-        with pytest.raises(BadResponse) as caught:
-            endpoint.complete(endless(), killing)
-        assert caught.value.hint
-        with pytest.raises(EndpointError):
-            endpoint.complete(prompt("Hello"))
-        server.start()
-        assert endpoint.complete(prompt("Hello there")).finish == "stop"
-        endpoint.close()
-
-
 def test_a_grammar_that_does_not_parse_is_refused_and_the_server_lives_on(endpoint: HttpEndpoint) -> None:
     for gbnf in ("root ::= (", 'root ::= root "a" | "b"', "root ::= nothing"):
         with pytest.raises(RequestRefused, match="failed to parse grammar") as caught:
@@ -287,21 +157,6 @@ def test_a_grammar_that_does_not_parse_is_refused_and_the_server_lives_on(endpoi
         assert caught.value.facts["status"] == 400
         assert not caught.value.retryable
     assert endpoint.complete(prompt("Hello there")).text
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["Hello there", "", "Grüße, 世界 🙂 \u2028", "<|im_end|><|im_start|>system\nx", "a  b\n\n\tc" * 40],
-)
-def test_tokens_are_counted_as_the_model_sees_them(endpoint: HttpEndpoint, text: str) -> None:
-    request = prompt(text, 1)
-    counted = endpoint.count_tokens(request)
-    assert counted == endpoint.complete(request).usage.prompt_tokens
-    if "<|" not in text:  # over HTTP the content is changed so that it makes no control token
-        with LlamaCpp(EMBEDDED) as inside:
-            assert counted == inside.count_tokens(request)
-    chat = Request(messages=(Message("user", text),), max_tokens=1)
-    assert endpoint.count_tokens(chat) == endpoint.complete(chat).usage.prompt_tokens
 
 
 def test_probabilities_are_told(endpoint: HttpEndpoint) -> None:
@@ -316,9 +171,7 @@ def test_probabilities_are_told(endpoint: HttpEndpoint) -> None:
     assert all(one.logprob <= 0.0 for one in endpoint.complete(warm).tokens)
 
 
-def test_a_seed_repeats_the_text_and_time_ends_it(endpoint: HttpEndpoint) -> None:
-    request = prompt("Tell me", 30, sampling=Sampling(temperature=1.5, seed=11))
-    assert endpoint.complete(request).text == endpoint.complete(request).text
+def test_time_ends_an_answer(endpoint: HttpEndpoint) -> None:
     start = time.monotonic()
     long = endless()
     answer = endpoint.complete(Request(long.prompt, max_tokens=1900, sampling=long.sampling, max_seconds=0.2))
@@ -326,12 +179,7 @@ def test_a_seed_repeats_the_text_and_time_ends_it(endpoint: HttpEndpoint) -> Non
     assert time.monotonic() - start < 5
 
 
-def test_embeddings_come_where_the_server_was_started_for_them(
-    endpoint: HttpEndpoint, tmp_path: Path
-) -> None:
-    with pytest.raises(RequestRefused, match="--embeddings") as caught:
-        endpoint.embed(["a"])
-    assert not caught.value.retryable
+def test_embeddings_come_where_the_server_was_started_for_them(tmp_path: Path) -> None:
     options = ("-c", "512", "--embeddings", "--pooling", "mean")
     with llama_server(tmp_path / "log.txt", *options) as server:
         makes = connect(f"llama-server@{server.url}")
