@@ -91,7 +91,7 @@ def _words(body: Any) -> str:
         return body
     inner: list[Any] = []
     if isinstance(body, list):
-        inner = [*cast("list[Any]", body)]
+        inner = [*body]
     elif isinstance(body, dict):
         inner = [cast("Body", body).get(key) for key in ("error", "detail", "message", "msg")]
     return next((found for one in inner if (found := _words(one))), "")
