@@ -6,16 +6,20 @@ import json
 import re
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
 
 from bridle.cli import main
+from bridle.endpoints import doctor_fields
 from bridle.endpoints.base import Answer, NativeCall, Request, Supports
 from bridle.endpoints.config import load_config
 from bridle.endpoints.connect import connect
 from bridle.endpoints.doctor import Diagnosis, Finding, examine
 from bridle.endpoints.doctor_canaries import LARGEST_WINDOW, Patient
+from bridle.endpoints.doctor_fields import examine_fields
+from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.endpoints.scripted import Scripted
 from bridle.errors import (
     AuthError,
@@ -28,7 +32,8 @@ from bridle.errors import (
 )
 from bridle.grammars import to_gbnf
 from bridle.messages import Usage
-from servers.fake import Server, json_response, unused_url
+from cli_runs import in_terminal
+from servers.fake import Response, Seen, Server, json_response, unused_url
 from servers.kinds import make_fake
 
 
@@ -134,6 +139,7 @@ def test_the_command_prints_a_table_and_saves_what_to_use(capsys: pytest.Capture
         assert "response_format (json_schema)   ignored" in said.out
         assert "constraint  grammar" in said.out
         assert "bridle chat --endpoint mine" in said.err
+        assert load_config().endpoints["mine"].url == server.url
         entry = load_config().endpoints["mine"]
         assert (entry.kind, entry.constraint) == ("llama-server", "grammar")
         assert main(["doctor", "mine", "--json"]) == 0
@@ -304,14 +310,150 @@ def test_a_seed_is_proven_by_two_that_agree_and_one_that_does_not(texts: str, ve
     assert verdicts(examine(Told(say, HOLDS)))["seed"] == verdict
 
 
-@pytest.mark.parametrize(("n_tokens", "verdict"), [(2, "proven"), (5, "violated")])
-def test_a_server_that_goes_on_after_a_stop_string_is_found_out(n_tokens: int, verdict: str) -> None:
-    def say(request: Request) -> Answer:
-        if "#" in request.stop:
-            return Answer(held(request).partition("#")[0], usage=Usage(1, n_tokens))
-        return Answer(held(request), usage=Usage(1, 5))
+@pytest.mark.parametrize(
+    ("cut", "n_tokens", "verdict"),
+    [(True, 2, "proven"), (True, 9, "violated"), (False, 9, "violated"), (True, 0, "claimed")],
+)
+def test_a_server_that_goes_on_after_a_stop_string_is_found_out(
+    cut: bool, n_tokens: int, verdict: str
+) -> None:
+    text = "apples rivers wander kettle bright seven"
 
-    assert verdicts(examine(Told(say, HOLDS)))["stop strings"] == verdict
+    def say(request: Request) -> Answer:
+        piece = next((one for one in request.stop if one in text), "")
+        if piece:
+            assert 4 < text.index(piece) < len(text) - 8
+            said = text.partition(piece)[0] if cut else text
+            return Answer(said, usage=Usage(1, n_tokens))
+        return Answer(text, usage=Usage(1, 9))
+
+    for supports in (HOLDS, CHAT):
+        assert verdicts(examine(Told(say, supports)))["stop strings"] == verdict
+
+
+@pytest.mark.parametrize("text", ["", "Hi!", "12345 67890 12345"])
+def test_an_answer_without_a_middle_shows_nothing_of_stop_strings(text: str) -> None:
+    assert (
+        verdicts(examine(Told(lambda _: Answer(text, usage=Usage(1, 9)), CHAT)))["stop strings"] == "claimed"
+    )
+
+
+def test_the_model_in_this_process_ends_at_a_stop_string() -> None:
+    endpoint = connect("embedded")
+    found = examine(endpoint)
+    endpoint.close()
+    assert verdicts(found)["stop strings"] in ("proven", "claimed")
+
+
+@pytest.mark.parametrize("kind", ["openai", "llama-server", "webui"])
+def test_a_server_that_fails_whatever_it_is_asked_ends_it_at_once(
+    kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with fake(kind) as server:
+        for name in (name for name in list(server.routes) if "compl" in name):
+            server.routes[name] = lambda _: json_response({"error": {"message": "CUDA error"}}, 500)
+        endpoint = connect(f"{kind}@{server.url}")
+        assert isinstance(endpoint, HttpEndpoint)
+        before, retries = len(server.seen), endpoint.http.retries
+        found = examine(endpoint)
+        assert endpoint.http.retries == retries
+        endpoint.close()
+        assert len([one for one in server.seen[before:] if "compl" in one.path]) < 6
+        assert "CUDA error" in found.problem
+        assert (found.fields, found.valid, found.asked) == ((), 0, 0)
+        assert len(found.findings) == 2
+        assert main(["doctor", f"{kind}@{server.url}", "--save", "mine"]) == 1
+    assert "error: the server fails whatever it is asked" in capsys.readouterr().err
+    assert "mine" not in load_config().endpoints
+
+
+def test_a_name_that_cannot_be_saved_is_refused_before_anything_is_asked() -> None:
+    with fake("openai") as server:
+        assert main(["doctor", server.url, "--save", "a/b"]) == 2
+        assert main(["doctor", server.url, "--save", "ollama"]) == 2
+        assert server.seen == []
+
+
+def test_what_takes_too_long_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor_fields, "LONGEST_S", 0.0)
+    with fake("openai") as server:
+        found = diagnosed("openai", server)
+    assert {one.reading for one in found.fields} == {"unknown"}
+    assert "not tried" in found.fields[0].detail
+
+
+def test_a_field_that_is_not_answered_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor_fields, "FIELD_S", 0.05)
+    monkeypatch.setattr(doctor_fields, "LONGEST_S", 0.3)
+    with fake("openai") as server:
+        chat = server.routes["POST /v1/chat/completions"]
+
+        def slow(seen: Seen) -> Response:
+            server.hold(5.0)
+            return chat(seen)
+
+        endpoint = connect(f"openai@{server.url}")
+        assert isinstance(endpoint, HttpEndpoint)
+        server.routes["POST /v1/completions"] = server.routes["POST /v1/chat/completions"] = slow
+        usual = endpoint.http.timeouts
+        found = examine_fields(endpoint)
+        assert endpoint.http.timeouts == usual
+        endpoint.close()
+    assert {one.reading for one in found} == {"unknown"}
+
+
+def test_a_route_that_is_not_there_is_told_once_whatever_its_page() -> None:
+    page = Response(404, (b"<html>Not here</html>",), "text/html")
+    with fake("openai") as server:
+        del server.routes["POST /v1/completions"]
+        server.routes["*"] = lambda _: page
+        found = diagnosed("openai", server)
+    assert [one.reading for one in found.fields if one.route == "/v1/completions"] == ["no route"]
+
+
+def test_json_mode_counts_as_a_field_that_is_read() -> None:
+    with fake("openai") as server:
+        chat = server.routes["POST /v1/chat/completions"]
+
+        def in_json(seen: Seen) -> Response:
+            wanted = seen.body.get("response_format", {}).get("type") == "json_object"
+            said = {"choices": [{"message": {"content": "{}"}, "finish_reason": "stop"}]}
+            return json_response(said) if wanted and not seen.body.get("stream") else chat(seen)
+
+        server.routes["POST /v1/chat/completions"] = in_json
+        found = diagnosed("openai", server)
+    (one,) = [f for f in found.fields if "json_object" in f.field and "chat" in f.route]
+    assert (one.reading, one.detail) == ("honoured", "as any JSON object: '{}'")
+
+
+def test_a_template_without_tools_is_told_as_such() -> None:
+    with fake("llama-server") as server:
+        endpoint = connect(f"llama-server@{server.url}")
+        assert isinstance(endpoint, HttpEndpoint)
+        able = endpoint.driver.supports
+        endpoint.driver.supports = replace(able, tools=False, forced=False, named=False)
+        found = examine(endpoint)
+        endpoint.close()
+    detail = {one.name: one.detail for one in found.findings}
+    assert detail["native tools"] == detail["forced tool"] == "this model's template leaves tools out"
+
+
+def test_the_table_has_no_long_line_and_a_line_for_each_finding(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fake("openai") as server:
+        server.routes["POST /v1/completions"] = lambda _: json_response({"error": "no field " * 30}, 400)
+        main(["doctor", f"openai@{server.url}"])
+        shown = capsys.readouterr().out
+        assert max(map(len, shown.splitlines())) <= 100
+        assert re.search(r" (no|field) …\n", shown)
+        assert "\n\nwrapper     " in shown
+        assert shown.splitlines()[2] == ""
+        screen = in_terminal(monkeypatch)
+        main(["doctor", f"openai@{server.url}"])
+    lines = screen.getvalue().splitlines()
+    assert max(map(len, lines)) <= 100
+    assert lines[4].startswith(" " * 34 + "field")
 
 
 def test_what_is_counted_or_told_wrongly_is_found_out() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import textwrap
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import click
 
-from bridle.cli.connecting import EndpointCommand
-from bridle.cli.output import print_json, print_note
-from bridle.cli.screen import visible
+from bridle.cli.connecting import EndpointCommand, check_new_name, save_as
+from bridle.cli.output import print_error, print_json, print_note, printable
+from bridle.endpoints.specs import short_url
 
 if TYPE_CHECKING:
     from bridle.endpoints.base import Endpoint
@@ -19,10 +22,12 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 FAILED = 1
+WIDTH = 100
+"""Of the table, in characters; the JSON has all that is cut."""
 
 
 @click.command("doctor", cls=EndpointCommand)
-@click.argument("endpoint", metavar="SPEC", default="auto")
+@click.argument("endpoint", metavar="[SPEC]", default="auto")
 @click.option("--model", metavar="NAME", help="The model, where the endpoint has several.")
 @click.option(
     "--save", metavar="NAME", help="Write the endpoint and what to use it with into the config file."
@@ -40,10 +45,12 @@ def command(endpoint: str, model: str | None, save: str | None, offline: bool, a
     bridle doctor http://127.0.0.1:8080
     bridle doctor lmstudio --save studio
     """
-    from bridle.endpoints.config import load_config, save_endpoint
+    from bridle.endpoints.config import load_config
     from bridle.endpoints.connect import connect, parse_spec
     from bridle.endpoints.doctor import examine
 
+    if save is not None:
+        check_new_name(save)
     entry = parse_spec(endpoint, load_config())
     opened = connect(entry, model=model, offline=offline)
     try:
@@ -52,41 +59,58 @@ def command(endpoint: str, model: str | None, save: str | None, offline: bool, a
         diagnosis = examine(opened, None if as_json else _show)
         if as_json:
             print_json(_as_json(opened, diagnosis))
-        else:
-            _show_rest(opened, diagnosis)
+        elif not diagnosis.problem:
+            _show_rest(diagnosis)
+        if diagnosis.problem:
+            print_error(
+                f"the server fails whatever it is asked: {diagnosis.problem}", hint="look at the server's log"
+            )
+            return FAILED
         if save is not None:
-            file = save_endpoint(save, _entry(opened, entry, diagnosis))
-            print_note(f"saved as {save!r} in {file}: bridle chat --endpoint {save}")
+            save_as(save, _entry(opened, entry, diagnosis))
     finally:
         opened.close()
     return 0 if diagnosis.valid == diagnosis.asked else FAILED
 
 
 def _introduce(endpoint: Endpoint) -> None:
-    window = endpoint.context_tokens
-    print(visible(f"{endpoint.name}"))
-    print(visible(f"  model {endpoint.model or 'unknown'}, window {window or 'unknown'} tokens\n"))
+    window = f"{endpoint.context_tokens:,} tokens" if endpoint.context_tokens else "unknown"
+    print(printable(endpoint.name))
+    print(printable(f"  model {endpoint.model or 'unknown'}, window {window}"))
+    print(flush=True)
 
 
 def _show(finding: Finding) -> None:
     verdict = "-" if finding.verdict == "absent" else finding.verdict
-    print(visible(f"  {finding.name:<22}{verdict:<10}{finding.detail}"))
+    _print_row(f"  {finding.name:<22}{verdict:<10}", finding.detail)
 
 
-def _show_rest(endpoint: Endpoint, diagnosis: Diagnosis) -> None:
+def _show_rest(diagnosis: Diagnosis) -> None:
     route = ""
     for one in diagnosis.fields:
         if one.route != route:
             route = one.route
             print(f"\n  fields that {route} reads")
-        detail = "" if one.reading == "honoured" else f"  {one.detail[:70]}"
-        print(visible(f"    {one.field:<32}{one.reading:<10}{detail}".rstrip()))
+        _print_row(f"    {one.field:<32}{one.reading:<10}", one.detail, short=True)
     chosen = diagnosis.chosen
-    print(visible(f"\nwrapper     {chosen.wrapper.name}: {chosen.reason}"))
+    print()
+    _print_row("wrapper     ", f"{chosen.wrapper.name}: {chosen.reason}")
     print(f"constraint  {diagnosis.rung}")
     print(f"calls       {diagnosis.valid} of {diagnosis.asked} valid so, {diagnosis.seconds:.1f} s in all")
     if diagnosis.valid < diagnosis.asked:
         print_note("calls fail here: load another model, or use a server that holds a grammar")
+
+
+def _print_row(label: str, text: str, *, short: bool = False) -> None:
+    """Print a text beside its label: in a terminal on as many lines as it takes, else on a short one."""
+    text = printable(text)
+    if sys.stdout.isatty() and not short:
+        width = max(min(shutil.get_terminal_size().columns, WIDTH), len(label) + 20)
+        lines = textwrap.wrap(text, width - len(label), break_on_hyphens=False) or [""]
+        text = f"\n{' ' * len(label)}".join(lines)
+    else:
+        text = textwrap.shorten(text, WIDTH - len(label), placeholder=" …")
+    print(f"{label}{text}".rstrip(), flush=True)
 
 
 def _entry(endpoint: Endpoint, entry: EndpointConfig, diagnosis: Diagnosis) -> EndpointConfig:
@@ -101,7 +125,7 @@ def _entry(endpoint: Endpoint, entry: EndpointConfig, diagnosis: Diagnosis) -> E
         constraint=diagnosis.rung,
     )
     if isinstance(endpoint, HttpEndpoint):
-        entry = replace(entry, kind=endpoint.driver.kind, url=endpoint.driver.base)
+        entry = replace(entry, kind=endpoint.driver.kind, url=short_url(endpoint.driver.base))
     return entry
 
 
@@ -118,4 +142,5 @@ def _as_json(endpoint: Endpoint, diagnosis: Diagnosis) -> dict[str, object]:
         "valid_calls": diagnosis.valid,
         "asked_calls": diagnosis.asked,
         "seconds": round(diagnosis.seconds, 3),
+        "problem": diagnosis.problem,
     }

@@ -14,12 +14,13 @@ from typing import Any
 
 from bridle.endpoints.base import Answer, Endpoint, Request, Sampling
 from bridle.endpoints.choose import choose
+from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.errors import ContextOverflow, PromptTruncated
 from bridle.grammars import choice_grammar
 from bridle.messages import JSON, Message, ToolSpec
 from bridle.wrappers import Segment
 
-__all__ = ["CANARIES", "Outcome", "Patient"]
+__all__ = ["CANARIES", "Outcome", "Patient", "shown"]
 
 SAY = Message("user", "Say hello.")
 NO_CALL = Message("user", "Say hello. Do not call a function.")
@@ -128,7 +129,7 @@ def _raw_prompt(patient: Patient) -> Outcome:
     counted = answer.usage.prompt_tokens
     if counted == 0:
         return None, "the server does not count the prompt"
-    return counted <= MOST_FOR_A_LETTER, f"one letter was {counted} tokens"
+    return counted <= MOST_FOR_A_LETTER, f"one letter was {counted} token{'s' * (counted != 1)}"
 
 
 def _chat(patient: Patient) -> Outcome:
@@ -154,20 +155,10 @@ def _left_over(patient: Patient) -> Outcome:
     return clean, "the next answers were held by their own" if clean else "a grammar held later answers, too"
 
 
-def _prompt_schema(patient: Patient) -> Outcome:
-    if not patient.claims("schema in a prompt"):
+def _schema(patient: Patient, name: str, put: Callable[..., Request]) -> Outcome:
+    if not patient.claims(name):
         return None, "this kind takes none"
-    answer = patient.ask(patient.prompt(schema=patient.schema, max_tokens=64))
-    if _still_thinks(answer):
-        return None, STILL
-    held, wanted = patient.is_object(answer.text), json.dumps({patient.word: patient.other})
-    return held, f"{wanted} came back" if held else _said(answer, wanted)
-
-
-def _chat_schema(patient: Patient) -> Outcome:
-    if not patient.claims("schema in a chat"):
-        return None, "this kind takes none"
-    answer = patient.ask(patient.chat(schema=patient.schema, max_tokens=64))
+    answer = patient.ask(put(schema=patient.schema, max_tokens=64))
     if _still_thinks(answer):
         return None, STILL
     held, wanted = patient.is_object(answer.text), json.dumps({patient.word: patient.other})
@@ -190,27 +181,26 @@ def _json_mode(patient: Patient) -> Outcome:
     starts = answer.text.lstrip().startswith(("{", "["))
     if starts and patient.ask(patient.chat(NO_JSON)).text.lstrip().startswith(("{", "[")):
         return None, "this model writes JSON of its own accord"
-    return starts, f"the answer began with {answer.text.strip()[:20]!r}"
+    return starts, f"the answer began with {shown(answer.text, 20)}"
 
 
 def _native_tools(patient: Patient) -> Outcome:
     if not patient.claims("native tools"):
-        return None, "this kind takes none"
+        return None, _no_tools(patient, "this kind takes none")
     patient.ask(patient.chat(tools=(patient.tool,), tool_choice="auto"))
     return None, "the server takes them; whether the model calls is its own business"
 
 
-def _forced(patient: Patient) -> Outcome:
-    return _made_to_call(patient, "forced tool", "required")
-
-
-def _named(patient: Patient) -> Outcome:
-    return _made_to_call(patient, "named tool", patient.tool.name)
+def _no_tools(patient: Patient, words: str) -> str:
+    """Say who has no native tools: the kind, or this model on a server of a kind that has."""
+    endpoint = patient.endpoint
+    of_kind = isinstance(endpoint, HttpEndpoint) and type(endpoint.driver).supports.tools
+    return "this model's template leaves tools out" if of_kind and not endpoint.supports.tools else words
 
 
 def _made_to_call(patient: Patient, name: str, choice: str) -> Outcome:
     if not patient.claims(name):
-        return None, "this kind cannot be told"
+        return None, _no_tools(patient, "this kind cannot be told")
     other = ToolSpec(f"do_{patient.other}", "", {"type": "object", "properties": {}})
     tools = (patient.tool,) if choice == "required" else (other, patient.tool)
     answer = patient.ask(patient.chat(NO_CALL, tools=tools, tool_choice=choice, max_tokens=96))
@@ -221,22 +211,34 @@ def _made_to_call(patient: Patient, name: str, choice: str) -> Outcome:
         return False, f"{names[0]} was called"
     if _still_thinks(answer):
         return None, STILL
-    return False, f"no call within 96 tokens, but {answer.text.strip()[:30]!r}"
+    return False, f"no call within 96 tokens, but {shown(answer.text)}"
 
 
 def _stop(patient: Patient) -> Outcome:
-    if not patient.claims("grammar"):
-        return None, "cannot be told without a grammar"
-    begin, end = patient.word, patient.other
-    grammar = choice_grammar([f"{begin}#{end}"])
-    cut = patient.ask(patient.prompt(grammar=grammar, stop=("#",)))
-    if cut.text.strip() != begin:
-        return False, f"the answer was {cut.text.strip()[:30]!r}"
-    whole = patient.ask(patient.prompt(grammar=grammar))
-    if not whole.usage.completion_tokens:
+    """Say again what the model says of itself, and have it end before a piece from the middle of that."""
+    request = patient.easy(NONSENSE)
+    whole = patient.ask(request)
+    piece = _middle(whole.text)
+    if not piece:
+        return None, "the answer was too short to be stopped within"
+    cut = patient.ask(replace(request, stop=(*request.stop, piece)))
+    if piece in cut.text:
+        return False, f"the answer went on beyond {piece!r}"
+    if not whole.text.startswith(cut.text.rstrip()):
+        return None, "the same question was answered in another way"
+    if not (whole.usage.completion_tokens and cut.usage.completion_tokens):
         return None, "the server does not count the answer"
     ended = cut.usage.completion_tokens < whole.usage.completion_tokens
     return ended, "the server ends there itself" if ended else "the server went on; bridle cut the text"
+
+
+def _middle(text: str) -> str:
+    """A few characters from the middle of a text that is long enough, where they stand for the first time."""
+    for start in range(len(text) // 3, 2 * len(text) // 3):
+        piece = text[start : start + 3]
+        if piece.isascii() and piece.isalpha() and text.index(piece) == start > 4:
+            return piece
+    return ""
 
 
 def _seed(patient: Patient) -> Outcome:
@@ -289,9 +291,9 @@ def _overflow(patient: Patient) -> Outcome:
     try:
         answer = patient.ask(long)
     except PromptTruncated as error:
-        return True, f"the server cuts it in silence; bridle tells: {error.message[:80]}"
+        return True, f"the server cuts it in silence; bridle tells: {error.message}"
     except ContextOverflow as error:
-        return True, f"refused: {error.message[:80]}"
+        return True, f"refused: {error.message}"
     if answer.finish_reason == "max_seconds":
         return None, f"no answer within {MAX_SECONDS:.0f} s"
     return False, f"{window + 64} words went into a window of {window} without a word"
@@ -302,13 +304,13 @@ CANARIES: Mapping[str, Callable[[Patient], Outcome]] = {
     "chat": _chat,
     "grammar": _grammar,
     "no grammar left over": _left_over,
-    "schema in a prompt": _prompt_schema,
-    "schema in a chat": _chat_schema,
+    "schema in a prompt": lambda patient: _schema(patient, "schema in a prompt", patient.prompt),
+    "schema in a chat": lambda patient: _schema(patient, "schema in a chat", patient.chat),
     "regular expression": _regex,
     "JSON mode": _json_mode,
     "native tools": _native_tools,
-    "forced tool": _forced,
-    "named tool": _named,
+    "forced tool": lambda patient: _made_to_call(patient, "forced tool", "required"),
+    "named tool": lambda patient: _made_to_call(patient, "named tool", patient.tool.name),
     "stop strings": _stop,
     "seed": _seed,
     "logprobs": _logprobs,
@@ -326,8 +328,14 @@ def _still_thinks(answer: Answer) -> bool:
     )
 
 
+def shown(text: str, most: int = 30) -> str:
+    """Quote the beginning of a text; dots say that it went on."""
+    text = text.strip()
+    return repr(text if len(text) <= most else f"{text[: most - 1]}…")
+
+
 def _said(answer: Answer, wanted: str) -> str:
     text = answer.text.strip()
     if text == wanted:
         return f"{wanted} came back"
-    return f"{wanted} was all that could be said, and {text[:30]!r} came back"
+    return f"{wanted} was all that could be said, and {shown(text)} came back"

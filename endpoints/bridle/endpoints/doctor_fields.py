@@ -8,25 +8,33 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, cast
 
+from bridle.endpoints.doctor_canaries import shown
 from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.endpoints.json_paths import list_at, text_at, value_at
 from bridle.endpoints.transport.http import HttpCall
-from bridle.errors import AuthError, EndpointError, RequestRefused, Unreachable
+from bridle.errors import AuthError, EndpointError, ModelNotFound, Unreachable
 from bridle.messages import JSON
 
 __all__ = ["FieldFinding", "examine_fields"]
 
 Reading = Literal["honoured", "ignored", "refused", "unknown", "no route"]
+"""Seen to hold; taken, and it did not; an error; not to be seen, or not tried; the route is missing."""
 MAX_TOKENS = 48
+LONGEST_S = 60.0
+"""After so many seconds no further field is tried."""
+FIELD_S = 20.0
+"""How long the answer to one field is waited for."""
+NOT_TRIED = "not tried: the server took too long over the others"
 
 
 @dataclass(frozen=True, slots=True)
 class FieldFinding:
-    """What a server does with a field of a route; `detail` is what came back."""
+    """What a server does with a field of a route; `detail` says what came back in place of the word."""
 
     route: str
     field: str
@@ -41,15 +49,25 @@ _ROUTES: Mapping[str, dict[str, JSON]] = {
 
 
 def examine_fields(endpoint: HttpEndpoint) -> tuple[FieldFinding, ...]:
-    """Try every field that any server reads a constraint from, on both routes."""
+    """Try every field that any server reads a constraint from, on both routes, within `LONGEST_S` seconds."""
     word = "".join(random.sample("bcdfghjklmnpqrstvwxz", 5))
+    until = time.monotonic() + LONGEST_S
+    usual = endpoint.http.timeouts
     found: list[FieldFinding] = []
-    for route, start in _ROUTES.items():
-        for field, members in _fields(word, chat="messages" in start).items():
-            one = _try(endpoint, route, field, {**start, **members}, word)
-            found.append(one)
-            if one.reading == "no route":
-                break
+    try:
+        for route, start in _ROUTES.items():
+            for field, members in _fields(word, chat="messages" in start).items():
+                left_s = until - time.monotonic()
+                if left_s <= 0:
+                    found.append(FieldFinding(route, field, "unknown", NOT_TRIED))
+                    continue
+                endpoint.http.timeouts = replace(usual, total_s=min(FIELD_S, left_s))
+                one = _try(endpoint, route, field, {**start, **members}, word)
+                found.append(one)
+                if one.reading == "no route":
+                    break
+    finally:
+        endpoint.http.timeouts = usual
     return tuple(found)
 
 
@@ -99,20 +117,25 @@ def _try(
     except EndpointError as error:
         if error.retryable:
             return FieldFinding(route, field, "unknown", error.message)
-        missing = isinstance(error, RequestRefused) and error.facts.get("status") in (404, 405)
+        missing = error.facts.get("status") in (404, 405) and not isinstance(error, ModelNotFound)
         return FieldFinding(route, field, "no route" if missing else "refused", error.message)
     message = value_at(answer, "choices", 0, "message")
     text = (text_at(answer, "choices", 0, "text") or text_at(message, "content")).strip()
     names = [text_at(one, "function", "name") for one in list_at(message, "tool_calls")]
-    honoured = text == word or _is_object(text, word) or f"do_{word}" in names
+    if text == word or _object(text) == {"word": word} or f"do_{word}" in names:
+        return FieldFinding(route, field, "honoured", "")
+    if "json_object" in field and _object(text) is not None:
+        return FieldFinding(route, field, "honoured", f"as any JSON object: {shown(text)}")
     if not (text or names) and text_at(answer, "choices", 0, "finish_reason") == "length":
         return FieldFinding(route, field, "unknown", "it was still thinking at the limit")
-    shown = f"called {names[0]}" if names else repr(text[:40])
-    return FieldFinding(route, field, "honoured" if honoured else "ignored", shown)
+    said = f"called {names[0]}" if names else shown(text)
+    return FieldFinding(route, field, "ignored", said)
 
 
-def _is_object(text: str, word: str) -> bool:
+def _object(text: str) -> object:
+    """The JSON object that a text is; None where it is none."""
     try:
-        return bool(json.loads(text) == {"word": word})
+        value = json.loads(text)
     except (ValueError, RecursionError):
-        return False
+        return None
+    return cast("object", value) if isinstance(value, dict) else None
