@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from bridle.endpoints import respond
 from bridle.endpoints.base import Request, Sampling
 from bridle.endpoints.connect import connect
-from bridle.endpoints.driver import Get, Piece
+from bridle.endpoints.driver import Piece
 from bridle.endpoints.drivers.koboldcpp import KoboldCpp
 from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.endpoints.transport.http import Http
@@ -29,6 +28,7 @@ from bridle.errors import (
 from bridle.grammars import for_choice, to_gbnf
 from bridle.messages import JSON, Message, ToolSpec, Usage
 from bridle.wrappers import Segment
+from servers.connecting import always, connected
 from servers.fake import Response, events, json_response
 from servers.fake_koboldcpp import FakeKoboldCpp
 
@@ -39,18 +39,10 @@ TOOL = ToolSpec(
 )
 
 
-def always(told: JSON) -> Get:
-    return lambda _: told
-
-
-@contextmanager
-def opened(version: str = "1.102", **settings: Any) -> Generator[tuple[HttpEndpoint, FakeKoboldCpp]]:
-    fake = FakeKoboldCpp(version, **settings)
-    endpoint = connect(f"koboldcpp@{fake.url}")
-    assert isinstance(endpoint, HttpEndpoint)
-    yield endpoint, fake
-    endpoint.close()
-    fake.close()
+def opened(
+    version: str = "1.102", **settings: Any
+) -> AbstractContextManager[tuple[HttpEndpoint, FakeKoboldCpp]]:
+    return connected("koboldcpp", FakeKoboldCpp(version, **settings))
 
 
 @pytest.mark.parametrize("version", ["1.76", "1.102"])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import pytest
 
@@ -21,45 +20,15 @@ from bridle.errors import (
     StreamTruncated,
 )
 from bridle.grammars import for_choice
-from bridle.messages import JSON, Message, ToolSpec
+from bridle.messages import JSON, ToolSpec
 from bridle.wrappers import Segment
+from servers.connecting import CONTROL, SCHEMA, TOOLS, chat, connected, prompt
 from servers.fake import Response, Seen, events, json_response
 from servers.fake_llama_cpp_server import FakeLlamaCppServer
 
-SCHEMA: dict[str, JSON] = {
-    "type": "object",
-    "properties": {"a": {"type": "integer"}},
-    "required": ["a"],
-    "additionalProperties": False,
-}
-TOOLS = (ToolSpec("noop", "Does nothing."), ToolSpec("add", "Adds.", SCHEMA))
-CONTROL = ("<s>", "<|im_start|>", "<|im_end|>")
 
-
-@contextmanager
-def opened(**state: object) -> Generator[tuple[HttpEndpoint, FakeLlamaCppServer]]:
-    fake = FakeLlamaCppServer()
-    for name, value in state.items():
-        assert hasattr(fake, name)
-        setattr(fake, name, value)
-    endpoint = connect(f"llama-cpp-python@{fake.url}")
-    assert isinstance(endpoint, HttpEndpoint)
-    try:
-        yield endpoint, fake
-    finally:
-        endpoint.close()
-        fake.close()
-
-
-def prompt(text: str = "Hello", **fields: object) -> Request:
-    segments = (Segment("<|im_start|>", control=True), Segment(text))
-    whole: dict[str, object] = {"max_tokens": 50, "control": CONTROL, **fields}
-    return Request(prompt=segments, **whole)  # type: ignore[arg-type]  # pyright: ignore
-
-
-def chat(**fields: object) -> Request:
-    whole: dict[str, object] = {"max_tokens": 50, **fields}
-    return Request(messages=(Message("user", "Hello"),), **whole)  # type: ignore[arg-type]  # pyright: ignore
+def opened(**state: object) -> AbstractContextManager[tuple[HttpEndpoint, FakeLlamaCppServer]]:
+    return connected("llama-cpp-python", FakeLlamaCppServer(), **state)
 
 
 def test_a_prompt_goes_with_every_sampling_field() -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 
 import pytest
@@ -23,46 +22,16 @@ from bridle.errors import (
     RequestRefused,
 )
 from bridle.grammars import for_choice
-from bridle.messages import JSON, Message, ToolSpec
+from bridle.messages import JSON, Message
 from bridle.wrappers import Segment
+from servers.connecting import CONTROL, SCHEMA, TOOLS, chat, connected, prompt
 from servers.fake import Response, Seen, json_response
 from servers.fake_llama_server import FakeLlamaServer
 from servers.llama_server_bodies import failed
 
-SCHEMA: dict[str, JSON] = {
-    "type": "object",
-    "properties": {"a": {"type": "integer"}},
-    "required": ["a"],
-    "additionalProperties": False,
-}
-TOOLS = (ToolSpec("noop", "Does nothing."), ToolSpec("add", "Adds.", SCHEMA))
-CONTROL = ("<s>", "<|im_start|>", "<|im_end|>", "<tool_call>")
 
-
-@contextmanager
-def opened(spec: str = "", **state: object) -> Generator[tuple[HttpEndpoint, FakeLlamaServer]]:
-    fake = FakeLlamaServer()
-    for name, value in state.items():
-        assert hasattr(fake, name)
-        setattr(fake, name, value)
-    endpoint = connect(f"llama-server{spec}@{fake.url}")
-    assert isinstance(endpoint, HttpEndpoint)
-    try:
-        yield endpoint, fake
-    finally:
-        endpoint.close()
-        fake.close()
-
-
-def prompt(text: str = "Hello", **fields: object) -> Request:
-    segments = (Segment("<|im_start|>", control=True), Segment(text))
-    whole: dict[str, object] = {"max_tokens": 50, "control": CONTROL, **fields}
-    return Request(prompt=segments, **whole)  # type: ignore[arg-type]  # pyright: ignore
-
-
-def chat(**fields: object) -> Request:
-    whole: dict[str, object] = {"max_tokens": 50, **fields}
-    return Request(messages=(Message("user", "Hello"),), **whole)  # type: ignore[arg-type]  # pyright: ignore
+def opened(spec: str = "", **state: object) -> AbstractContextManager[tuple[HttpEndpoint, FakeLlamaServer]]:
+    return connected(f"llama-server{spec}", FakeLlamaServer(), **state)
 
 
 def test_a_prompt_goes_to_the_native_route_with_every_sampling_field() -> None:

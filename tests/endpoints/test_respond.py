@@ -13,24 +13,9 @@ from bridle.endpoints.scripted import Scripted
 from bridle.errors import BudgetError, FormatError, GrammarError, InputError, SchemaError
 from bridle.grammars import Grammar, choice_grammar, matches
 from bridle.messages import JSON, Delta, ToolCall, ToolSpec
+from servers.refusing import BY_GRAMMAR, TOOLS
 
-ADD = ToolSpec(
-    "add",
-    "Add two numbers.",
-    {
-        "type": "object",
-        "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
-        "required": ["a", "b"],
-    },
-)
-SAY = ToolSpec(
-    "say", "", {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
-)
-TOOLS = (ADD, SAY)
 USER: list[dict[str, object]] = [{"role": "user", "content": "1 + 2?"}]
-CALL = (
-    '{\n  "function": "add",\n  "params": {\n    "inner_thoughts": "Easy.",\n    "a": 1,\n    "b": 2\n  }\n}'
-)
 GRAMMAR = Supports(prompt=True, grammar=True, proven=True, tokenize=True)
 PROMPT = Supports(prompt=True)
 SCHEMA = Supports(prompt=True, chat=True, json_schema=True)
@@ -38,14 +23,14 @@ CHAT = Supports(chat=True)
 
 
 def test_a_grammar_holds_the_whole_turn_where_there_is_one() -> None:
-    endpoint = Scripted([CALL], supports=GRAMMAR)
+    endpoint = Scripted([BY_GRAMMAR], supports=GRAMMAR)
     completion = respond(endpoint, USER, TOOLS, tool_choice="required")
     assert completion.message.calls == (ToolCall("add", {"a": 1, "b": 2}),)
     assert completion.message.thoughts == "Easy."
     report = completion.constraint
     assert (report.asked, report.proof, report.weakened) == ("grammar", "proven", ())
     assert report.longest is not None
-    assert report.longest > len(CALL)
+    assert report.longest > len(BY_GRAMMAR)
     assert completion.wrapper == "chatml"
     assert "default" in completion.wrapper_reason
     prompt = "".join(segment.text for segment in endpoint.requests[0].prompt)
@@ -55,10 +40,10 @@ def test_a_grammar_holds_the_whole_turn_where_there_is_one() -> None:
 
 def test_without_a_grammar_the_prompt_begins_the_call() -> None:
     begun = '{\n  "function":'
-    endpoint = Scripted([CALL.removeprefix(begun)], supports=PROMPT)
+    endpoint = Scripted([BY_GRAMMAR.removeprefix(begun)], supports=PROMPT)
     completion = respond(endpoint, USER, TOOLS, tool_choice="required")
     assert completion.message.calls == (ToolCall("add", {"a": 1, "b": 2}),)
-    assert completion.raw == CALL
+    assert completion.raw == BY_GRAMMAR
     assert (completion.constraint.asked, completion.constraint.proof) == ("off", "unverified")
     assert endpoint.requests[0].prompt[-1].text.endswith(begun)
 
@@ -112,10 +97,10 @@ def test_none_lists_no_tools_and_asks_for_text() -> None:
 
 
 def test_a_named_function_is_the_only_one() -> None:
-    other = CALL.replace('"add"', '"say"').replace('"a": 1,\n    "b": 2', '"text": "3"')
+    other = BY_GRAMMAR.replace('"add"', '"say"').replace('"a": 1,\n    "b": 2', '"text": "3"')
     completion = respond(Scripted([other], supports=GRAMMAR), USER, TOOLS, tool_choice="say")
     assert [call.name for call in completion.message.calls] == ["say"]
-    unheld = Scripted([CALL.removeprefix('{\n  "function":')], supports=PROMPT)
+    unheld = Scripted([BY_GRAMMAR.removeprefix('{\n  "function":')], supports=PROMPT)
     completion = respond(unheld, USER, TOOLS, tool_choice="say", retries=0)
     assert completion.message.calls == ()
     assert "only say may be called" in completion.refusals[0].reason
@@ -143,7 +128,9 @@ def test_an_endpoint_that_breaks_its_promise_is_found_out() -> None:
 
 
 def test_a_call_that_is_cut_off_is_no_call() -> None:
-    endpoint = Scripted([Answer(CALL[:-9], "length", "length")], supports=GRAMMAR, grammar_checked=False)
+    endpoint = Scripted(
+        [Answer(BY_GRAMMAR[:-9], "length", "length")], supports=GRAMMAR, grammar_checked=False
+    )
     completion = respond(endpoint, USER, TOOLS, tool_choice="required")
     assert completion.message.calls == ()
     assert completion.finish == "length"
@@ -152,7 +139,7 @@ def test_a_call_that_is_cut_off_is_no_call() -> None:
 
 def test_deltas_arrive_while_the_answer_does() -> None:
     deltas: list[Delta] = []
-    endpoint = Scripted([CALL], supports=GRAMMAR)
+    endpoint = Scripted([BY_GRAMMAR], supports=GRAMMAR)
     respond(endpoint, USER, TOOLS, tool_choice="required", on_delta=deltas.append)
     assert [delta.call_name for delta in deltas if delta.call_name] == ["add"]
     assert deltas[-1].call == ToolCall("add", {"a": 1, "b": 2})
@@ -295,7 +282,7 @@ CLAIMED = Supports(prompt=True, grammar=True)
 
 def test_a_server_gets_a_grammar_whose_answers_end_in_time() -> None:
     def asked(max_tokens: int | None, fit: Fit = "likely") -> tuple[Grammar, bool | None]:
-        endpoint = Scripted([CALL], supports=CLAIMED)
+        endpoint = Scripted([BY_GRAMMAR], supports=CLAIMED)
         completion = respond(endpoint, USER, TOOLS, tool_choice="required", max_tokens=max_tokens, fit=fit)
         grammar = endpoint.requests[0].grammar
         assert grammar is not None
@@ -314,7 +301,7 @@ def test_a_server_gets_a_grammar_whose_answers_end_in_time() -> None:
 
 
 def test_a_limit_that_no_answer_keeps_is_refused_before_anything_is_sent() -> None:
-    counting = Scripted([CALL], supports=CLAIMED, window=4096)
+    counting = Scripted([BY_GRAMMAR], supports=CLAIMED, window=4096)
     with pytest.raises(BudgetError) as found:
         respond(counting, USER, TOOLS, tool_choice="required", max_tokens=5)
     assert found.value.given == 5
@@ -333,7 +320,7 @@ def test_an_answer_is_one_of_a_few_texts() -> None:
 
 
 def test_limits_of_time_and_of_fields_reach_the_endpoint() -> None:
-    endpoint = Scripted([CALL], supports=GRAMMAR)
+    endpoint = Scripted([BY_GRAMMAR], supports=GRAMMAR)
     respond(endpoint, USER, TOOLS, max_seconds=2.5, field_tokens={"text": 9}, think=True, parallel=2)
     request = endpoint.requests[0]
     assert (request.max_seconds, dict(request.field_tokens)) == (2.5, {"text": 9})

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 from bridle.endpoints import respond
 from bridle.endpoints.base import Request, Sampling
 from bridle.endpoints.connect import connect
-from bridle.endpoints.driver import Get
 from bridle.endpoints.drivers.sglang import SGLang
 from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.endpoints.transport.http import Http
@@ -21,6 +19,7 @@ from bridle.errors import ConstraintRejected, ContextOverflow, PromptTruncated
 from bridle.grammars import for_choice, to_gbnf
 from bridle.messages import JSON, Message, ToolSpec
 from bridle.wrappers import Segment
+from servers.connecting import always, connected
 from servers.fake import json_response
 from servers.fake_sglang import FakeSGLang
 
@@ -35,18 +34,8 @@ SCHEMA: dict[str, JSON] = {
 TOOL = ToolSpec("add", "Adds.", SCHEMA)
 
 
-def always(told: JSON) -> Get:
-    return lambda _: told
-
-
-@contextmanager
-def opened(**settings: Any) -> Generator[tuple[HttpEndpoint, FakeSGLang]]:
-    fake = FakeSGLang(**settings)
-    endpoint = connect(f"sglang@{fake.url}")
-    assert isinstance(endpoint, HttpEndpoint)
-    yield endpoint, fake
-    endpoint.close()
-    fake.close()
+def opened(**settings: Any) -> AbstractContextManager[tuple[HttpEndpoint, FakeSGLang]]:
+    return connected("sglang", FakeSGLang(**settings))
 
 
 @pytest.mark.parametrize("new_names", [False, True])

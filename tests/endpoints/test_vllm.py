@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,6 @@ import pytest
 from bridle.endpoints import respond
 from bridle.endpoints.base import NativeCall, Request, Sampling
 from bridle.endpoints.connect import connect
-from bridle.endpoints.driver import Get
 from bridle.endpoints.drivers.vllm import VLLM
 from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.endpoints.transport.http import Http
@@ -20,6 +19,7 @@ from bridle.errors import ConstraintRejected, ContextOverflow, ModelNotFound, Re
 from bridle.grammars import for_choice, for_regex, to_gbnf
 from bridle.messages import JSON, Message, ToolSpec
 from bridle.wrappers import Segment
+from servers.connecting import always, connected
 from servers.fake_vllm import FakeVLLM
 
 PROMPT = Request(
@@ -36,18 +36,8 @@ TOOLS = (ToolSpec("add", "Adds.", SCHEMA), ToolSpec("stop", "Stops.", {"type": "
 OLD, NEW = "0.11.2", "0.14.0rc2.dev173+g13f6630a9"
 
 
-def always(told: JSON) -> Get:
-    return lambda _: told
-
-
-@contextmanager
-def opened(version: str = NEW, **settings: Any) -> Generator[tuple[HttpEndpoint, FakeVLLM]]:
-    fake = FakeVLLM(version, **settings)
-    endpoint = connect(f"vllm@{fake.url}")
-    assert isinstance(endpoint, HttpEndpoint)
-    yield endpoint, fake
-    endpoint.close()
-    fake.close()
+def opened(version: str = NEW, **settings: Any) -> AbstractContextManager[tuple[HttpEndpoint, FakeVLLM]]:
+    return connected("vllm", FakeVLLM(version, **settings))
 
 
 def test_the_model_the_window_and_the_version_are_found() -> None:
