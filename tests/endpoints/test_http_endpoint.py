@@ -11,7 +11,7 @@ from bridle.endpoints.base import Answer, Request, Supports
 from bridle.endpoints.driver import Ask, Driver, Piece
 from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.endpoints.json_paths import text_at
-from bridle.endpoints.transport.http import HttpCall
+from bridle.endpoints.transport.http import Http, HttpCall
 from bridle.errors import (
     BadResponse,
     ContextOverflow,
@@ -218,3 +218,13 @@ def test_the_time_of_a_request_is_kept_in_a_stalled_stream(server: Server) -> No
 def test_messages_are_refused_by_a_kind_without_a_chat_route(server: Server) -> None:
     with pytest.raises(InputError, match="no chat route"):
         complete(server, Request(messages=(Message("user", "x"),)))
+
+
+def test_an_endpoint_closes_behind_its_block_and_shows_no_secret(server: Server) -> None:
+    answer(server, b'{"said": "hi", "why": "stop"}')
+    http = Http("sk-very-secret", headers={"X-Tenant": "tenant-secret-1"})
+    with HttpEndpoint(Plain(server.url), http, model="m") as endpoint:
+        assert endpoint.complete(PROMPT).text == "hi"
+        assert repr(endpoint) == f"<HttpEndpoint plain:m@{server.url}>"
+    with HttpEndpoint(Plain(f"{server.url}/sk-very-secret"), http) as endpoint:
+        assert "secret" not in repr(endpoint)

@@ -16,6 +16,7 @@ from bridle.endpoints.base import Answer, NativeCall, Scored
 from bridle.endpoints.driver import CallPiece, Piece
 from bridle.endpoints.stops import StopCutter
 from bridle.endpoints.transport.surrogates import Halves, mended
+from bridle.errors import EndpointError, StreamTruncated
 from bridle.messages import JSON, Finish, Usage
 
 __all__ = ["CUT_REASONS", "Gathered", "gather_calls"]
@@ -84,6 +85,14 @@ class Gathered:
         """Show what was held back because it might have become a stop string."""
         self._show(self.cutter.feed(self._halves.close()))
         self._show(self.cutter.close())
+
+    def keep_in(self, error: EndpointError) -> None:
+        """Close the answer, and note in an error what had come of it."""
+        self.close()
+        partial = self.cutter.text
+        error.facts["partial"] = error.facts.get("partial") or partial
+        if isinstance(error, StreamTruncated):
+            error.partial = error.partial or partial
 
     def _show(self, text: str) -> None:
         if text and self.on_text is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Self
 
 from bridle.endpoints.abilities import refuse_dropped
 from bridle.endpoints.base import Answer, Embeddings, ModelInfo, Request, Supports
@@ -59,6 +60,15 @@ class HttpEndpoint:
         self._template: str | None = None
         self._template_asked = False
         self._counted = Counted()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.http.clean(self.name)}>"
 
     @property
     def name(self) -> str:
@@ -192,8 +202,7 @@ class HttpEndpoint:
             except Cancelled:
                 raise
             except EndpointError as error:
-                gathered.close()
-                _keep(error, gathered.cutter.text)
+                gathered.keep_in(error)
                 raise
 
     def count_tokens(self, request: Request) -> int | None:
@@ -338,10 +347,3 @@ class HttpEndpoint:
         shown = self.http.clean(json.dumps(body, ensure_ascii=False))
         hint = f"is it the API of a server of kind {self.driver.kind!r}?"
         return bad_body(reply.status, reply.url, shown, hint=hint)
-
-
-def _keep(error: EndpointError, partial: str) -> None:
-    """Note in an error what had come of the answer."""
-    error.facts["partial"] = error.facts.get("partial") or partial
-    if isinstance(error, StreamTruncated):
-        error.partial = error.partial or partial
