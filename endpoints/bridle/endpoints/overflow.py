@@ -55,7 +55,9 @@ def check_said(
     usage, reason = answer.usage, answer.finish_reason
     fills = counts and window is not None and usage.prompt_tokens >= window
     none_written = usage.completion_tokens == 0 and reason in AT_LIMIT
-    certain = request.max_tokens is None or request.max_tokens >= EMPTY_MEANS_FAILED
+    # Of a call that was cut llama-server tells nothing at all; without numbers that may be what has happened.
+    is_call = bool(request.tools) and request.tool_choice != "none"
+    certain = not is_call and (request.max_tokens is None or request.max_tokens >= EMPTY_MEANS_FAILED)
     told = counts and usage.prompt_tokens > 0
     if fills or reason in NO_ROOM or (none_written and (certain or told)):
         length = usage.prompt_tokens or None
