@@ -225,6 +225,6 @@ def test_an_endpoint_closes_behind_its_block_and_shows_no_secret(server: Server)
     http = Http("sk-very-secret", headers={"X-Tenant": "tenant-secret-1"})
     with HttpEndpoint(Plain(server.url), http, model="m") as endpoint:
         assert endpoint.complete(PROMPT).text == "hi"
-        assert repr(endpoint) == f"<HttpEndpoint plain:m@{server.url}>"
+        assert repr(endpoint) == f"<HttpEndpoint plain:m@{server.url}/v1>"
     with HttpEndpoint(Plain(f"{server.url}/sk-very-secret"), http) as endpoint:
         assert "secret" not in repr(endpoint)

@@ -241,3 +241,15 @@ def test_the_web_ui_of_2023_may_say_nothing() -> None:
         endpoint = HttpEndpoint(WebUILegacy(server.url), http, context_tokens=2048)
         assert endpoint.complete(PROMPT).text == ""
     server.close()
+
+
+def test_a_call_that_was_cut_may_leave_nothing_where_nothing_is_counted(
+    server: Server, endpoint: HttpEndpoint
+) -> None:
+    tool = ToolSpec("add", "", {"type": "object", "properties": {}})
+    say(server, ended("length"))
+    request = Request(messages=CHAT.messages, tools=(tool,), max_tokens=64)
+    assert endpoint.complete(request, lambda _: None).finish == "length"
+    say(server, ended("length", 90))
+    with pytest.raises(ContextOverflow):
+        endpoint.complete(request, lambda _: None)
