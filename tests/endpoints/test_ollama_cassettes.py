@@ -276,6 +276,7 @@ def test_the_fake_answers_in_the_shape_of_the_recording(exchange: Exchange) -> N
     alike = [
         one.documents for one in COMPLETE if (one.path, one.is_stream) == (exchange.path, exchange.is_stream)
     ]
-    assert shape(ours[-1]) in [shape(documents[-1]) for documents in alike]
+    last = shape(ours[-1])  # older servers told less
+    assert any(all(last.get(k) == v for k, v in shape(documents[-1]).items()) for documents in alike)
     theirs = {json.dumps(shape(one)) for documents in alike for one in documents[:-1]}
     assert {json.dumps(shape(one)) for one in ours[:-1]} <= theirs
