@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from bridle.cli import main
+from bridle.cli.ask import print_weakened
 from bridle.endpoints.base import Answer
 from bridle.endpoints.scripted import Scripted
+from servers.kinds import make_fake
 
 SWITCH = {"type": "object", "properties": {"on": {"type": "boolean"}}, "required": ["on"]}
 LAMP = {
@@ -120,6 +122,8 @@ def test_a_cut_off_answer_is_incomplete(tmp_path: Path, capsys: pytest.CaptureFi
         (["--endpoint", "~nobody-of-that-name/x.gguf"], "'~nobody-of-that-name/x.gguf' does not exist"),
         (["--tool-choice", "required"], "there are none"),
         (["--temperature", "-1"], "-1"),
+        (["--temperature", "nan"], "'nan' is no finite number"),
+        (["--max-seconds", "inf"], "'inf' is no finite number"),
         (["--max-tokens", "0"], "0"),
     ],
 )
@@ -294,3 +298,28 @@ def test_tools_come_in_the_shapes_of_openai_mcp_and_anthropic(
     options = ["--tools", str(path), "--tool-choice", "lamp", "--json"]
     assert main(["ask", "It is dark", *options, "--endpoint", script(tmp_path, REST)]) == 0
     assert json.loads(capsys.readouterr().out)["calls"] == [{"name": "lamp", "arguments": {"on": True}}]
+
+
+def test_the_name_of_a_model_that_is_not_there_is_refused_or_said_to_be_ignored(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    kept, refused = make_fake("llama-server"), make_fake("vllm")
+    assert main(["ask", "Hi", "--model", "nosuch", "--endpoint", f"llama-server@{kept.url}"]) == 0
+    assert "lists no model 'nosuch', but m: it answers with what is loaded" in capsys.readouterr().err
+    assert main(["ask", "Hi", "--model", "m", "--endpoint", f"llama-server@{kept.url}"]) == 0
+    assert capsys.readouterr().err == ""
+    assert main(["ask", "Hi", "--model", "nosuch", "--endpoint", f"vllm@{refused.url}"]) == 1
+    said = capsys.readouterr().err
+    assert "has no model 'nosuch'" in said
+    assert "hint: it has m" in said
+    kept.close()
+    refused.close()
+
+
+def test_what_a_schema_loses_is_said_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    print_weakened(["/properties/params x-order", " x-closed", "/a pattern"])
+    assert capsys.readouterr().err.splitlines() == [
+        "held more strictly than asked at /properties/params: members are written in the order of the schema",
+        "held more strictly than asked: members that the schema does not name are not written",
+        "not enforced at /a: pattern",
+    ]

@@ -11,6 +11,7 @@ from bridle.cli import main
 from bridle.endpoints.config import home
 from bridle.endpoints.effective import Setting, effective_settings, key_lines
 from bridle.endpoints.environment import ADDRESSES, VARIABLES
+from bridle.endpoints.recorder import MEGABYTES
 from cli_runs import Captured
 from project import run_python
 
@@ -59,6 +60,8 @@ def test_without_a_file_all_is_default(config: Path) -> None:
     assert found["default.endpoint"] == Setting("default.endpoint", "embedded")
     assert found["archival.backend"] == Setting("archival.backend", "sqlite")
     assert found["chat.persona"].value is None
+    assert found["recorder.enabled"] == Setting("recorder.enabled", True)
+    assert found["recorder.max_megabytes"] == Setting("recorder.max_megabytes", MEGABYTES)
     assert found["address of ollama"] == Setting("address of ollama", "http://127.0.0.1:11434")
     others = [one for name, one in found.items() if name not in ("config file", "home")]
     assert {one.origin for one in others} == {"default"}
@@ -88,8 +91,10 @@ def test_the_environment_goes_before_the_file(config: Path, monkeypatch: pytest.
     found = by_name()
     assert found["default.endpoint"] == Setting("default.endpoint", "webui", "BRIDLE_ENDPOINT")
     assert found["address of ollama"] == Setting("address of ollama", "http://127.0.0.1:1", "OLLAMA_HOST")
-    assert found["azure_version"] == Setting("azure_version", "2024-10-21", "AZURE_OPENAI_VERSION")
-    assert found["https_proxy"] == Setting("https_proxy", "http://me:***@proxy:1", "https_proxy")
+    assert found["API version of azure"] == Setting(
+        "API version of azure", "2024-10-21", "AZURE_OPENAI_VERSION"
+    )
+    assert found["proxy for https"] == Setting("proxy for https", "http://me:***@proxy:1", "https_proxy")
 
 
 def test_no_key_and_no_password_is_shown(

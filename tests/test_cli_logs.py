@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridle.cli import main
+from bridle.endpoints.config import config_file
 
 CALL = '{"function": "lamp", "params": {"inner_thoughts": "Dark.", "on": true}}'
 REST = CALL.removeprefix('{"function":')
@@ -120,3 +121,42 @@ def test_what_has_no_text_cannot_be_read_again(tmp_path: Path, capsys: pytest.Ca
     capsys.readouterr()
     assert main(["replay", "1", "--reread"]) == 2
     assert "number 1 holds no text" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("asked")
+def test_what_is_listed_shown_and_compared_has_a_line_for_each_thing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["logs"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:9] for line in lines[1:]] == ["       > ", "       < "]
+    assert main(["logs", "show", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[:5]] == ["number", "when", "endpoint", "wrapper", "rung"]
+    assert lines.index("--- prompt") < lines.index("--- answer")
+    assert main(["replay", "1", "--reread"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["then", "now"]
+    assert main(["replay", "1"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["then", "now", "the"]
+
+
+@pytest.mark.usefixtures("asked")
+@pytest.mark.parametrize(
+    "option", [["--endpoint", "embedded"], ["--model", "m"], ["--constraint", "off"], ["--times", "2"]]
+)
+def test_an_option_without_effect_on_reading_again_is_refused(
+    option: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["replay", "1", "--reread", *option]) == 2
+    assert f"{option[0]} would have no effect" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("asked")
+def test_it_is_said_that_nothing_is_recorded_now(capsys: pytest.CaptureFixture[str]) -> None:
+    config = config_file()
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text("schema = 1\n[recorder]\nenabled = false\n", "utf-8")
+    assert main(["logs"]) == 0
+    shown = capsys.readouterr()
+    assert "recording is off" in shown.err
+    assert "It is dark" in shown.out

@@ -14,7 +14,7 @@ from bridle.endpoints.config import EndpointConfig
 from bridle.endpoints.connect import connect
 from bridle.endpoints.environment import VARIABLES
 from bridle.endpoints.memgpt_config import MEMGPT_KINDS, read_config_dict
-from bridle.errors import ConfigError
+from bridle.errors import ConfigError, FormatError
 from servers.fake import ModelServer, model_server
 
 DEFAULT_PRESET = "memgpt_chat"
@@ -310,3 +310,28 @@ def test_each_type_of_memgpt_opens_its_kind(named: str, kind: str) -> None:
     assert endpoint.name.startswith(f"{kind}:m@http://127.0.0.1:9")
     assert SECRET not in repr(vars(endpoint))
     endpoint.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("model_endpoint_typ", "model_endpoint_type"),
+        ("modelendpoint", "model_endpoint"),
+        ("base_ulr", "base_url"),
+    ],
+)
+def test_a_misspelt_key_that_stands_alone_is_named(name: str, meant: str) -> None:
+    with pytest.raises(ConfigError, match=name) as caught:
+        connect({name: "webui"})
+    assert caught.value.hint == f"did you mean {meant!r}?"
+
+
+def test_a_wrapper_that_does_not_exist_is_refused_at_once() -> None:
+    with pytest.raises(FormatError, match="no wrapper 'nosuch'"):
+        connect(
+            {
+                "model_wrapper": "nosuch",
+                "model_endpoint_type": "webui",
+                "model_endpoint": "http://127.0.0.1:9",
+            }
+        )

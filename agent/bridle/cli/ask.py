@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import click
 
@@ -20,11 +21,22 @@ if TYPE_CHECKING:
     from bridle.endpoints.asking import ConstraintChoice
     from bridle.messages import Completion, Delta
 
-__all__ = ["Options", "command"]
+__all__ = ["Options", "command", "print_weakened"]
 
 INCOMPLETE = 4
 EMBEDDED_WRAPPER = "chatml-compact"
 IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"%PDF")
+
+
+class Finite(click.FloatRange):
+    """A number in a range, and neither infinite nor none at all."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read a number."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no finite number.", param, ctx)
+        return number
 
 
 class Options(TypedDict):
@@ -84,9 +96,7 @@ class Options(TypedDict):
 )
 @click.option("--think", is_flag=True, help="A held answer may begin with thinking.")
 @click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Limit of the answer.")
-@click.option(
-    "--max-seconds", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Limit in seconds."
-)
+@click.option("--max-seconds", type=Finite(min=0, min_open=True), metavar="S", help="Limit in seconds.")
 @click.option(
     "--retries",
     type=click.IntRange(min=0),
@@ -96,7 +106,7 @@ class Options(TypedDict):
     help="How often an answer that nothing held is asked for again.",
 )
 @click.option("--strict", is_flag=True, help="Refuse what the endpoint cannot be told.")
-@click.option("--temperature", type=click.FloatRange(min=0), default=0.0, show_default=True, metavar="T")
+@click.option("--temperature", type=Finite(min=0), default=0.0, show_default=True, metavar="T")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="The same seed gives the same text.")
 @click.option("--offline", is_flag=True, help="Refuse addresses that are not this machine.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: calls, text, raw, constraint.")
@@ -229,9 +239,22 @@ def _print_rest(completion: Completion, *, streamed: bool) -> None:
         limit = "time" if completion.finish_reason == "max_seconds" else "token"
         print_note(f"the answer was cut off at the {limit} limit")
     if completion.constraint.weakened:
-        print_note(f"not enforced: {', '.join(completion.constraint.weakened)}")
+        print_weakened(completion.constraint.weakened)
     if completion.dropped:
         print_note(f"the endpoint cannot be told: {', '.join(completion.dropped)}")
+
+
+def print_weakened(weakened: Sequence[str]) -> None:
+    """Say which keywords nothing held, and in which way more was held than the schema wants."""
+    from bridle.cli.grammar.notations import SIGNS
+
+    for one in weakened:
+        pointer, _, keyword = one.rpartition(" ")
+        at = f" at {pointer}" if pointer.strip() else ""
+        if keyword in SIGNS:
+            print_note(f"held more strictly than asked{at}: {SIGNS[keyword]}")
+        else:
+            print_note(f"not enforced{at}: {keyword}")
 
 
 def _print_limits(completion: Completion) -> None:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from bridle.cli.output import print_note
+from bridle.errors import EndpointError, ModelNotFound
 
 if TYPE_CHECKING:
     from bridle.endpoints import Endpoint
     from bridle.endpoints.config import EndpointConfig
 
-__all__ = ["EMBEDDED", "EndpointCommand", "check_new_name", "open_endpoint", "save_as"]
+__all__ = ["EMBEDDED", "EndpointCommand", "check_model", "check_new_name", "open_endpoint", "save_as"]
 
 EMBEDDED = "embedded"
 PROGRESS_S = 5.0
@@ -69,7 +70,38 @@ def open_endpoint(
     if chosen not in ("", "auto", OWN):
         get_wrapper(chosen)
     endpoint = connect(entry, model=model, on_wait=_Progress(), offline=offline)
+    check_model(endpoint, model or entry.model)
     return endpoint, chosen or "auto"
+
+
+def check_model(endpoint: Endpoint, model: str) -> None:
+    """Refuse the name of a model that the server has not, or say that it takes no notice of names.
+
+    Raises:
+        ModelNotFound: with the names that there are.
+    """
+    from bridle.endpoints.base import ListsModels
+    from bridle.endpoints.http_endpoint import HttpEndpoint
+    from bridle.endpoints.kinds import kind_named
+    from bridle.endpoints.transport.http import is_loopback
+
+    if not model or not isinstance(endpoint, ListsModels) or not isinstance(endpoint, HttpEndpoint):
+        return
+    names = kind_named(endpoint.driver.kind).names
+    if not names and not is_loopback(endpoint.driver.base):
+        return  # a service has more models than it lists
+    try:
+        listed = [one for one in endpoint.models() if not one.embedding]
+    except EndpointError:
+        return  # the answer to the question will say what is wrong
+    if not listed or any(one.name in model or model in one.name for one in listed):
+        return
+    there = ", ".join(one.name for one in listed)
+    if names == "refused":
+        endpoint.close()
+        raise ModelNotFound(f"{endpoint.driver.base} has no model {model!r}", hint=f"it has {there}")
+    ends = ": it answers with what is loaded, whatever the name" if names == "ignored" else ""
+    print_note(f"{endpoint.driver.base} lists no model {model!r}, but {there}{ends}")
 
 
 def check_new_name(name: str) -> None:

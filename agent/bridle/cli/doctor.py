@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridle.cli.connecting import EndpointCommand, check_new_name, save_as
+from bridle.cli.connecting import EndpointCommand, check_model, check_new_name, save_as
 from bridle.cli.output import print_error, print_json, print_note, printable
 from bridle.endpoints.specs import short_url
 
@@ -53,6 +53,7 @@ def command(endpoint: str, model: str | None, save: str | None, offline: bool, a
         check_new_name(save)
     entry = parse_spec(endpoint, load_config())
     opened = connect(entry, model=model, offline=offline)
+    check_model(opened, model or entry.model)
     try:
         if not as_json:
             _introduce(opened)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridle.cli.output import counted, print_json, print_note
+from bridle.cli.output import counted, print_json, print_note, printable
 from bridle.cli.screen import visible
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def the_recorder() -> Recorder:
 def command(ctx: click.Context, limit: int, failed: bool, as_json: bool) -> None:
     """Show what was asked and answered lately, newest first.
 
-    `bridle chat` and `bridle ask` record every request to a model in the home directory, up to 64 MB; nothing
+    `bridle chat` and `bridle ask` record every request to a model in the data directory, up to 64 MB; nothing
     leaves this machine. `enabled = false` below [recorder] in the config file switches it off.
 
     \b
@@ -48,6 +48,10 @@ def command(ctx: click.Context, limit: int, failed: bool, as_json: bool) -> None
     """
     if ctx.invoked_subcommand is not None:
         return
+    from bridle.endpoints.config import load_config
+
+    if load_config().recorder.enabled is False:
+        print_note("recording is off: [recorder] enabled = false in the config file")
     entries = the_recorder().entries(limit, failed=failed)
     for entry in entries:
         if as_json:
@@ -65,7 +69,7 @@ def _line(entry: Entry) -> str:
     how = entry.rung if entry.outcome == "answered" else f"{entry.rung}: {entry.outcome}"
     return visible(
         f"{entry.id:>5}  {when}  {entry.seconds:6.2f} s  {entry.endpoint}  {entry.wrapper}  [{how}]\n"
-        f"       > {_cut(entry.asked)}\n       < {_cut(entry.answered)}"
+        f"       > {_cut(printable(entry.asked))}\n       < {_cut(printable(entry.answered))}"
     )
 
 

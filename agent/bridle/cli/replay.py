@@ -57,6 +57,11 @@ def command(
     bridle replay 7 --endpoint ollama:qwen3:4b --constraint schema
     bridle replay 7 --reread --wrapper hermes  only read the recorded text in another way
     """
+    asking = (("--endpoint", endpoint), ("--model", model), ("--constraint", constraint))
+    without_effect = [name for name, value in asking if value is not None]
+    without_effect += ["--times"] if times > 1 else []
+    if reread and without_effect:
+        raise click.UsageError(f"--reread asks nobody: {' and '.join(without_effect)} would have no effect")
     body = the_recorder().body(number)
     used = wrapper or _text(body, "wrapper")
     if reread and not _recorded_raw(body):

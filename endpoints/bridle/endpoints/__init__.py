@@ -14,6 +14,7 @@ from bridle.endpoints.connect import connect
 if TYPE_CHECKING:
     from bridle.endpoints.asynchronous import arespond, astream
     from bridle.endpoints.base import Answer, Endpoint, Request, Sampling, Supports
+    from bridle.endpoints.embedding import embed
     from bridle.endpoints.responding import respond
 
 __all__ = [
@@ -25,12 +26,14 @@ __all__ = [
     "arespond",
     "astream",
     "connect",
+    "embed",
     "respond",
 ]
 
 _PLACES = {
     **dict.fromkeys(("Answer", "Endpoint", "Request", "Sampling", "Supports"), "base"),
     **dict.fromkeys(("arespond", "astream"), "asynchronous"),
+    "embed": "embedding",
     "respond": "responding",
 }
 

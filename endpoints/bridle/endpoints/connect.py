@@ -116,7 +116,7 @@ def read_spec(spec: Spec) -> tuple[EndpointConfig, str | None]:
     """Read whatever names an endpoint into an entry, and the key that came with it.
 
     Raises:
-        ConfigError: for what means nothing.
+        ConfigError, FormatError: for what means nothing, and for a wrapper that does not exist.
     """
     if isinstance(spec, EndpointConfig):
         return spec, None
@@ -125,6 +125,12 @@ def read_spec(spec: Spec) -> tuple[EndpointConfig, str | None]:
     found = read_config_dict(spec)
     for name, reason in found.ignored.items():
         _log.info("%s has no effect: %s", name, reason)
+    if found.entry.wrapper:
+        from bridle.endpoints.choose import OWN
+        from bridle.wrappers import get_wrapper
+
+        if found.entry.wrapper not in ("auto", OWN):
+            get_wrapper(found.entry.wrapper)
     return found.entry, found.api_key
 
 

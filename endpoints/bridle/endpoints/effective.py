@@ -22,7 +22,25 @@ __all__ = ["DEFAULT", "EMBEDDED", "Setting", "effective_settings", "key_lines", 
 DEFAULT = "default"
 EMBEDDED = "embedded"
 MASK = "***"
-PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE")
+PROXIES: Mapping[str, str] = {
+    "HTTP_PROXY": "proxy for http",
+    "HTTPS_PROXY": "proxy for https",
+    "ALL_PROXY": "proxy for all",
+    "NO_PROXY": "hosts without a proxy",
+    "REQUESTS_CA_BUNDLE": "certificates to trust",
+}
+VALUE_NAMES: Mapping[str, str] = {
+    "azure_version": "API version of azure",
+    "azure_deployment": "deployment of azure",
+}
+"""How the settings of the environment are shown."""
+MEGABYTES = 64
+"""As `bridle.endpoints.recorder` has it, which is too large to be imported for a look; a test compares."""
+USUAL: Mapping[tuple[str, str], int | bool] = {
+    ("recorder", "enabled"): True,
+    ("recorder", "max_megabytes"): MEGABYTES,
+}
+"""What is in force where a setting is not set."""
 _PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):[^/@\s]*@")
 
 
@@ -122,7 +140,7 @@ def _of_file(config: Config, lines: Mapping[tuple[str, ...], int]) -> Iterator[S
         for key, held, is_default in _held(getattr(config, name)):
             set_here = (name, key) in lines or not is_default
             at = _origin(config, lines, (name, key)) if set_here else DEFAULT
-            yield Setting(f"{name}.{key}", None if held == "" else held, at)
+            yield Setting(f"{name}.{key}", USUAL.get((name, key)) if held in ("", None) else held, at)
     for model, wrapper in config.wrappers.items():
         yield Setting(f"wrappers.{model}", wrapper, _origin(config, lines, ("wrappers", model)))
 
@@ -151,11 +169,11 @@ def _of_environment() -> Iterator[Setting]:
             yield Setting(f"address of {kind}", url, found.variable if found else DEFAULT)
     for name, variables in VALUES.items():
         by = next((one for one in variables if os.environ.get(one)), DEFAULT)
-        yield Setting(name, value(name) or None, by)
+        yield Setting(VALUE_NAMES[name], value(name) or None, by)
     for name, is_secret in VARIABLES.items():
         if is_secret and os.environ.get(name):
             yield Setting(f"key {name}", MASK, name)
     for name in PROXIES:
         by = next((one for one in (name, name.lower()) if os.environ.get(one)), "")
         if by:
-            yield Setting(name.lower(), without_password(os.environ[by]), by)
+            yield Setting(PROXIES[name], without_password(os.environ[by]), by)

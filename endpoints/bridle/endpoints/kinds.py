@@ -25,7 +25,8 @@ class Kind:
     """A way to reach a model: what opens it (`module:name`), what its spec takes, and one line about it.
 
     `opens` names a `Driver`, or a function that opens an endpoint; then `driver` names the `Driver` that
-    recognises such a server. `start` is what to do when none is running.
+    recognises such a server. `start` is what to do when none is running. `names` is what such a server does
+    with the name of a model that it has not: it is ignored, or refused; who knows where it is empty.
     """
 
     opens: str
@@ -34,6 +35,7 @@ class Kind:
     default_url: str = ""
     driver: str = ""
     start: str = ""
+    names: Literal["", "ignored", "refused"] = ""
 
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
@@ -49,6 +51,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "http://127.0.0.1:1234",
             "bridle.endpoints.drivers.lmstudio:LMStudio",
             "load a model, then start the server in the Developer tab, or: lms server start",
+            names="refused",
         ),
         "ollama": Kind(
             "bridle.endpoints.drivers.ollama:open_ollama",
@@ -57,6 +60,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "http://127.0.0.1:11434",
             "bridle.endpoints.drivers.ollama:Ollama",
             "ollama serve, and once: ollama pull MODEL",
+            names="refused",
         ),
         "webui": Kind(
             "bridle.endpoints.drivers.webui:WebUI",
@@ -64,6 +68,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "text-generation-webui with --api",
             "http://127.0.0.1:5000",
             start="python server.py --api --model FILE.gguf",
+            names="ignored",
         ),
         "webui-legacy": Kind(
             "bridle.endpoints.drivers.webui_legacy:open_webui_legacy",
@@ -72,6 +77,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "http://127.0.0.1:5000",
             "bridle.endpoints.drivers.webui_legacy:WebUILegacy",
             "python server.py --api --model MODEL, of a version before 2023-11-10",
+            names="ignored",
         ),
         "llama-server": Kind(
             "bridle.endpoints.drivers.llama_server:LlamaServer",
@@ -79,6 +85,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "llama.cpp's server",
             "http://127.0.0.1:8080",
             start="llama-server -m FILE.gguf --port 8080",
+            names="ignored",
         ),
         "llama-cpp-python": Kind(
             "bridle.endpoints.drivers.llama_cpp_server:open_llama_cpp_server",
@@ -87,6 +94,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "http://127.0.0.1:8000",
             "bridle.endpoints.drivers.llama_cpp_server:LlamaCppServer",
             "python -m llama_cpp.server --model FILE.gguf",
+            names="ignored",
         ),
         "koboldcpp": Kind(
             "bridle.endpoints.drivers.koboldcpp:KoboldCpp",
@@ -94,6 +102,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "KoboldCpp",
             "http://127.0.0.1:5001",
             start="koboldcpp --model FILE.gguf",
+            names="ignored",
         ),
         "vllm": Kind(
             "bridle.endpoints.drivers.vllm:VLLM",
@@ -101,6 +110,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "vLLM",
             "http://127.0.0.1:8000",
             start="vllm serve MODEL",
+            names="refused",
         ),
         "sglang": Kind(
             "bridle.endpoints.drivers.sglang:SGLang",

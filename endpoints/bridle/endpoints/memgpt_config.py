@@ -71,6 +71,8 @@ MEMGPT_KEYS = (
 AUTOGEN_MARKS = ("base_url", "api_base", "api_key", "api_type", "api_version")
 AUTOGEN_KEYS = (*AUTOGEN_MARKS, "model", "azure_deployment", "context_window", "model_wrapper")
 
+KNOWN = (*MEMGPT_KEYS, *AUTOGEN_KEYS)
+
 IGNORED: Mapping[str, str] = {
     "preset": "an agent's prompt is chosen when the agent is made",
     "persona": "an agent's memory is filled when the agent is made",
@@ -162,7 +164,8 @@ def _without_effect(body: Mapping[str, object], known: Sequence[str]) -> dict[st
         elif name.startswith("embedding_"):
             ignored[name] = "embeddings have an endpoint of their own: [embedding] in the config file"
         elif name not in known:
-            if near := get_close_matches(name, known, n=1, cutoff=0.85):
+            near = get_close_matches(name, KNOWN, n=1, cutoff=0.85)
+            if near and name not in KNOWN:
                 raise ConfigError(
                     f"the key {name!r} is not known", hint=f"did you mean {near[0]!r}?", key=name
                 )
