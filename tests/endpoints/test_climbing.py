@@ -396,3 +396,10 @@ def test_what_is_none_of_the_choices_is_asked_for_again_and_never_returned_as_on
     refused = respond(Server(['"beer"'], supports), USER, grammar=for_choice(["tea"]), retries=0)
     assert refused.refusals
     assert refused.constraint.proof == "violated"
+
+
+def test_a_server_that_cannot_be_made_to_call_is_told_to_have_dropped_that() -> None:
+    supports = Supports(chat=True, tools=True)
+    completion = respond(Server([NATIVE], supports), USER, TOOLS, tool_choice="required")
+    assert completion.dropped == ("tool_choice",)
+    assert respond(Server([NATIVE], supports), USER, TOOLS).dropped == ()

@@ -124,6 +124,7 @@ def completion_of(
     if wrong:
         refusals.append(Refusal(wrong, reading.text))
         report = replace(report, proof="violated" if plan.request.grammar is not None else report.proof)
+    forced = not (plan.native and question.mode == "call" and plan.request.tool_choice == "auto")
     return Completion(
         message=Message("assistant", reading.text, reading.thoughts, calls, extra=_ids(answer, len(calls))),
         raw=plan.primed + answer.text,
@@ -133,7 +134,7 @@ def completion_of(
         constraint=report,
         repairs=reading.repairs,
         refusals=tuple(refusals),
-        dropped=answer.dropped,
+        dropped=answer.dropped if forced else (*answer.dropped, "tool_choice"),
         wrapper=question.wrapper.name,
         wrapper_reason=reason,
         seconds=seconds,
