@@ -9,7 +9,7 @@ from bridle.errors import InputError
 from servers.kinds import make_fake
 
 
-@pytest.mark.parametrize("kind", ["llama-server", "ollama", "lmstudio"])
+@pytest.mark.parametrize("kind", ["vllm", "ollama", "lmstudio"])
 def test_each_text_gets_a_vector(kind: str) -> None:
     server = make_fake(kind)
     endpoint = connect(f"{kind}@{server.url}")

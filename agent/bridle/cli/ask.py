@@ -28,7 +28,7 @@ EMBEDDED_WRAPPER = "chatml-compact"
 IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"%PDF")
 
 
-class Finite(click.FloatRange):
+class _Finite(click.FloatRange):
     """A number in a range, and neither infinite nor none at all."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -96,7 +96,7 @@ class Options(TypedDict):
 )
 @click.option("--think", is_flag=True, help="A held answer may begin with thinking.")
 @click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Limit of the answer.")
-@click.option("--max-seconds", type=Finite(min=0, min_open=True), metavar="S", help="Limit in seconds.")
+@click.option("--max-seconds", type=_Finite(min=0, min_open=True), metavar="S", help="Limit in seconds.")
 @click.option(
     "--retries",
     type=click.IntRange(min=0),
@@ -106,7 +106,7 @@ class Options(TypedDict):
     help="How often an answer that nothing held is asked for again.",
 )
 @click.option("--strict", is_flag=True, help="Refuse what the endpoint cannot be told.")
-@click.option("--temperature", type=Finite(min=0), default=0.0, show_default=True, metavar="T")
+@click.option("--temperature", type=_Finite(min=0), default=0.0, show_default=True, metavar="T")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="The same seed gives the same text.")
 @click.option("--offline", is_flag=True, help="Refuse addresses that are not this machine.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: calls, text, raw, constraint.")
