@@ -22,7 +22,7 @@ from bridle.grammars import to_gbnf
 from bridle.messages import JSON, Usage
 from bridle.wrappers import flatten
 
-__all__ = ["Ask", "CallPiece", "Driver", "Found", "Get", "Piece"]
+__all__ = ["SAMPLING", "Ask", "CallPiece", "Driver", "Found", "Get", "Piece", "names_of"]
 
 Ask = Callable[[HttpCall], JSON]
 """Does one call and returns the JSON that came back; raises `EndpointError`."""
@@ -39,6 +39,11 @@ SAMPLING = (
     "seed",
 )
 """The fields of `Sampling` that are sent where they are not at their default."""
+
+
+def names_of(*same: str, **others: str) -> Mapping[str, str]:
+    """Map fields of `Sampling` to a server's names: `same` are called as here, `others` are not."""
+    return MappingProxyType({**{name: name for name in same}, **others})
 
 
 @dataclass(frozen=True, slots=True)

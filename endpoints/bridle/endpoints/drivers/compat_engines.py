@@ -13,8 +13,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import ClassVar
 
-from bridle.endpoints.base import Request, Sampling
-from bridle.endpoints.driver import Ask, Found
+from bridle.endpoints.base import Request, Sampling, Supports
+from bridle.endpoints.driver import SAMPLING, Ask, Found, names_of
 from bridle.endpoints.drivers.openai_compat import OpenAICompat
 from bridle.endpoints.json_paths import integer_at, text_at
 from bridle.endpoints.transport.http import HttpCall
@@ -34,17 +34,27 @@ class CompatEngine(OpenAICompat):
     """A server of open models with OpenAI's routes; `owner` is what it writes beside its models."""
 
     owner: ClassVar[str] = ""
-    sampling_names = MappingProxyType(
-        {
-            "top_k": "top_k",
-            "top_p": "top_p",
-            "min_p": "min_p",
-            "repeat_penalty": "repetition_penalty",
-            "presence_penalty": "presence_penalty",
-            "frequency_penalty": "frequency_penalty",
-            "seed": "seed",
-        }
+    supports = Supports(
+        prompt=True,
+        chat=True,
+        grammar=True,
+        dialect="xgrammar",
+        json_schema=True,
+        prompt_schema=True,
+        schema_profile="vllm",  # what xgrammar holds, of which both make use
+        tools=True,
+        forced=True,
+        named=True,
+        json_mode=True,
+        regex=True,
+        tokenize=True,
+        embed=True,
+        logprobs=True,
+        seed=True,
+        parallel=True,
+        overflow="error",
     )
+    sampling_names = names_of(*SAMPLING, repeat_penalty="repetition_penalty")
 
     def sampling(self, sampling: Sampling) -> dict[str, JSON]:
         """Write all sampling fields, also those that are off."""

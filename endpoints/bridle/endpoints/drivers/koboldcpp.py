@@ -21,7 +21,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from bridle.endpoints.base import Answer, Embeddings, ModelInfo, Request, Sampling, Supports
-from bridle.endpoints.driver import Ask, Driver, Found, Get, Piece
+from bridle.endpoints.driver import Ask, Driver, Found, Get, Piece, names_of
 from bridle.endpoints.drivers.openai_chat import read_embeddings
 from bridle.endpoints.json_paths import integer_at, list_at, text_at, value_at
 from bridle.endpoints.transport.http import HttpCall
@@ -55,16 +55,14 @@ class KoboldCpp(Driver):
         seed=True,
         overflow="silent",
     )
-    sampling_names = MappingProxyType(
-        {
-            "top_k": "top_k",
-            "top_p": "top_p",
-            "min_p": "min_p",
-            "repeat_penalty": "rep_pen",
-            "repeat_last": "rep_pen_range",
-            "presence_penalty": "presence_penalty",
-            "seed": "sampler_seed",
-        }
+    sampling_names = names_of(
+        "top_k",
+        "top_p",
+        "min_p",
+        "presence_penalty",
+        repeat_penalty="rep_pen",
+        repeat_last="rep_pen_range",
+        seed="sampler_seed",
     )
     extras = frozenset(
         {"top_a", "typical", "tfs", "nsigma", "rep_pen_slope", "mirostat", "mirostat_tau", "mirostat_eta",

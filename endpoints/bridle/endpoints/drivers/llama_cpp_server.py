@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from types import MappingProxyType
 from typing import ClassVar
 
 from bridle.endpoints.base import Answer, Request, Sampling, Supports
 from bridle.endpoints.config import EndpointConfig
-from bridle.endpoints.driver import Ask, Found, Get
+from bridle.endpoints.driver import SAMPLING, Ask, Found, Get, names_of
 from bridle.endpoints.drivers.openai_chat import tool_choice
 from bridle.endpoints.drivers.openai_compat import OpenAICompat
 from bridle.endpoints.gathering import Gathered
@@ -59,20 +58,7 @@ class LlamaCppServer(OpenAICompat):
         seed=True,
         overflow="error",
     )
-    sampling_names = MappingProxyType(
-        {
-            name: name
-            for name in (
-                "top_k",
-                "top_p",
-                "min_p",
-                "repeat_penalty",
-                "presence_penalty",
-                "frequency_penalty",
-                "seed",
-            )
-        }
-    )
+    sampling_names = names_of(*SAMPLING)
     extras = frozenset(_EXTRAS.split())
     constraint_fields: ClassVar[tuple[str, ...]] = ("grammar", "response_format", "tools", "tool_choice")
 

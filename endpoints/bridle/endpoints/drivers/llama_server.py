@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from types import MappingProxyType
 from typing import ClassVar
 from urllib.parse import quote
 
 from bridle.endpoints.base import ModelInfo, Request, Sampling, Scored, Supports
-from bridle.endpoints.driver import Ask, Found, Get, Piece
+from bridle.endpoints.driver import SAMPLING, Ask, Found, Get, Piece, names_of
 from bridle.endpoints.drivers.openai_compat import OpenAICompat
 from bridle.endpoints.json_paths import integer_at, list_at, text_at, value_at
 from bridle.endpoints.transport.http import HttpCall
@@ -57,18 +56,7 @@ class LlamaServer(OpenAICompat):
         parallel=True,
         overflow="error",
     )
-    sampling_names = MappingProxyType(
-        {
-            "top_k": "top_k",
-            "top_p": "top_p",
-            "min_p": "min_p",
-            "repeat_penalty": "repeat_penalty",
-            "repeat_last": "repeat_last_n",
-            "presence_penalty": "presence_penalty",
-            "frequency_penalty": "frequency_penalty",
-            "seed": "seed",
-        }
-    )
+    sampling_names = names_of(*SAMPLING, repeat_last="repeat_last_n")
     extras = frozenset(_EXTRAS.split())
     constraint_fields: ClassVar[tuple[str, ...]] = (
         "grammar",

@@ -9,12 +9,11 @@ two wordings, cut in the middle, or answered with nothing, by version and engine
 from __future__ import annotations
 
 from dataclasses import replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from bridle.endpoints.base import Answer, ModelInfo, Request, Sampling, Supports
 from bridle.endpoints.config import EndpointConfig
-from bridle.endpoints.driver import Ask, Found, Get
+from bridle.endpoints.driver import Ask, Found, Get, names_of
 from bridle.endpoints.drivers.lmstudio_models import (
     Listed,
     choose,
@@ -60,18 +59,8 @@ class LMStudio(OpenAICompat):
         seed=True,
         overflow="silent",
     )
-    sampling_names = MappingProxyType(
-        {
-            name: name
-            for name in (
-                "top_k",
-                "top_p",
-                "repeat_penalty",
-                "presence_penalty",
-                "frequency_penalty",
-                "seed",
-            )
-        }
+    sampling_names = names_of(
+        "top_k", "top_p", "repeat_penalty", "presence_penalty", "frequency_penalty", "seed"
     )
     extras = frozenset({"ttl", "draft_model", "logit_bias", "reasoning_effort"})
     with_socket: bool = False

@@ -11,13 +11,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from types import MappingProxyType
 from typing import ClassVar
 from urllib.parse import urlsplit
 
 from bridle.endpoints.base import Answer, Embeddings, ModelInfo, Request, Supports
 from bridle.endpoints.config import EndpointConfig
-from bridle.endpoints.driver import Ask, Driver, Found, Get, Piece
+from bridle.endpoints.driver import SAMPLING, Ask, Driver, Found, Get, Piece, names_of
 from bridle.endpoints.drivers.ollama_models import (
     Shown,
     ask_models,
@@ -88,18 +87,7 @@ class Ollama(Driver):
         seed=True,
         parallel=True,
     )
-    sampling_names = MappingProxyType(
-        {
-            "top_k": "top_k",
-            "top_p": "top_p",
-            "min_p": "min_p",
-            "repeat_penalty": "repeat_penalty",
-            "repeat_last": "repeat_last_n",
-            "presence_penalty": "presence_penalty",
-            "frequency_penalty": "frequency_penalty",
-            "seed": "seed",
-        }
-    )
+    sampling_names = names_of(*SAMPLING, repeat_last="repeat_last_n")
     extras = OUTER | OPTIONS
     constraint_fields: ClassVar[tuple[str, ...]] = ("format", "tools")
     counts_prompt: ClassVar[bool] = False  # that depends on the version: `check` knows

@@ -12,7 +12,7 @@ import json
 from dataclasses import replace
 from typing import ClassVar
 
-from bridle.endpoints.base import Request, Supports
+from bridle.endpoints.base import Request
 from bridle.endpoints.driver import Ask, Found, Get
 from bridle.endpoints.drivers.compat_engines import CompatEngine
 from bridle.endpoints.json_paths import integer_at, text_at, value_at
@@ -28,26 +28,6 @@ class SGLang(CompatEngine):
     owner: ClassVar[str] = "sglang"
     start_hint: ClassVar[str] = (
         "start it with `python -m sglang.launch_server --model-path MODEL` (its port is 30000)"
-    )
-    supports = Supports(
-        prompt=True,
-        chat=True,
-        grammar=True,
-        dialect="xgrammar",
-        json_schema=True,
-        prompt_schema=True,
-        schema_profile="vllm",  # what xgrammar holds, too
-        tools=True,
-        forced=True,
-        named=True,
-        json_mode=True,
-        regex=True,
-        tokenize=True,
-        embed=True,
-        logprobs=True,
-        seed=True,
-        parallel=True,
-        overflow="error",
     )
     extras = frozenset(
         {"chat_template_kwargs", "custom_logit_processor", "custom_params", "ignore_eos", "logit_bias",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from bridle.endpoints.base import Request, Supports
+from bridle.endpoints.base import Request
 from bridle.endpoints.driver import Ask, Found, Get
 from bridle.endpoints.drivers.compat_engines import CompatEngine
 from bridle.endpoints.json_paths import text_at
@@ -31,26 +31,6 @@ class VLLM(CompatEngine):
     kind: ClassVar[str] = "vllm"
     owner: ClassVar[str] = "vllm"
     start_hint: ClassVar[str] = "start it with `vllm serve MODEL` (its port is 8000)"
-    supports = Supports(
-        prompt=True,
-        chat=True,
-        grammar=True,
-        dialect="xgrammar",
-        json_schema=True,
-        prompt_schema=True,
-        schema_profile="vllm",
-        tools=True,
-        forced=True,
-        named=True,
-        json_mode=True,
-        regex=True,
-        tokenize=True,
-        embed=True,
-        logprobs=True,
-        seed=True,
-        parallel=True,
-        overflow="error",
-    )
     extras = frozenset(
         {"allowed_token_ids", "bad_words", "cache_salt", "chat_template_kwargs", "guided_choice",
          "ignore_eos", "include_reasoning", "length_penalty", "logit_bias", "min_tokens", "priority",

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 from typing import ClassVar
 from urllib.parse import urlsplit
 
 from bridle.endpoints.base import Answer, ModelInfo, Request, Sampling, Supports
-from bridle.endpoints.driver import Ask, Found, Get
+from bridle.endpoints.driver import SAMPLING, Ask, Found, Get, names_of
 from bridle.endpoints.drivers.openai_compat import OpenAICompat
 from bridle.endpoints.drivers.webui_names import CHAT_EXTRAS, EXTRAS, begins_with_bos, dialect_of, needs_text
 from bridle.endpoints.json_paths import integer_at, list_at, text_at, value_at
@@ -62,17 +61,8 @@ class WebUI(OpenAICompat):
         seed=True,
         overflow="empty",
     )
-    sampling_names = MappingProxyType(
-        {
-            "top_k": "top_k",
-            "top_p": "top_p",
-            "min_p": "min_p",
-            "repeat_penalty": "repetition_penalty",
-            "repeat_last": "repetition_penalty_range",
-            "presence_penalty": "presence_penalty",
-            "frequency_penalty": "frequency_penalty",
-            "seed": "seed",
-        }
+    sampling_names = names_of(
+        *SAMPLING, repeat_penalty="repetition_penalty", repeat_last="repetition_penalty_range"
     )
     extras = EXTRAS | CHAT_EXTRAS
     constraint_fields: ClassVar[tuple[str, ...]] = ("grammar_string", "tools", "tool_choice")

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from bridle.endpoints.base import Answer, ModelInfo, Request, Sampling, Supports
 from bridle.endpoints.config import EndpointConfig
-from bridle.endpoints.driver import Ask, Driver, Found, Get, Piece
+from bridle.endpoints.driver import Ask, Driver, Found, Get, Piece, names_of
 from bridle.endpoints.drivers.webui_names import begins_with_bos, dialect_of, needs_text
 from bridle.endpoints.http_endpoint import HttpEndpoint
 from bridle.endpoints.json_paths import integer_at, list_at, text_at, value_at
@@ -65,14 +65,8 @@ class WebUILegacy(Driver):
     supports = Supports(
         prompt=True, grammar=True, dialect="webui", tokenize=True, seed=True, overflow="silent"
     )
-    sampling_names = MappingProxyType(
-        {
-            "top_k": "top_k",
-            "top_p": "top_p",
-            "repeat_penalty": "repetition_penalty",
-            "repeat_last": "repetition_penalty_range",
-            "seed": "seed",
-        }
+    sampling_names = names_of(
+        "top_k", "top_p", "seed", repeat_penalty="repetition_penalty", repeat_last="repetition_penalty_range"
     )
     extras = frozenset(
         {
