@@ -87,7 +87,7 @@ def test_a_schema_goes_as_a_grammar_of_ours() -> None:
     """The server would make one itself, and may end of it."""
     with opened() as (endpoint, fake):
         answer = endpoint.complete(chat(schema=SCHEMA))
-        assert json.loads(answer.text) == {"a": 0}
+        assert json.loads(answer.text) == {"n": 0}
         assert answer.sent_as == ("grammar",)
         assert "response_format" not in fake.asked
         endpoint.complete(chat(json_mode=True))
@@ -101,7 +101,7 @@ def test_a_named_tool_is_called(stream: bool) -> None:
         pieces: list[str] = []
         answer = endpoint.complete(chat(tools=TOOLS, tool_choice="add"), pieces.append if stream else None)
         assert fake.asked["tool_choice"] == {"type": "function", "function": {"name": "add"}}
-        assert answer.calls == (NativeCall("add", '{"a": 0}', "call__0_add_cmpl-1"),)
+        assert answer.calls == (NativeCall("add", '{"n": 0}', "call__0_add_cmpl-1"),)
         assert answer.dropped == ()
         required = endpoint.complete(chat(tools=TOOLS, tool_choice="required"))
         assert required.dropped == ("tool_choice",)  # a plain chat format ignores it

@@ -106,13 +106,13 @@ def test_a_grammar_and_a_schema_are_held_on_the_prompt_route() -> None:
         assert endpoint.complete(prompt(grammar=for_choice(["yes", "no"]))).text in ("yes", "no")
         assert "grammar" in fake.asked
         held = endpoint.complete(prompt(schema=SCHEMA))
-        assert json.loads(held.text) == {"a": 0}
+        assert json.loads(held.text) == {"n": 0}
         assert (fake.asked["json_schema"], held.dropped, held.sent_as) == (SCHEMA, (), ("json_schema",))
 
 
 def test_a_schema_is_held_on_the_chat_route() -> None:
     with opened() as (endpoint, fake):
-        assert json.loads(endpoint.complete(chat(schema=SCHEMA)).text) == {"a": 0}
+        assert json.loads(endpoint.complete(chat(schema=SCHEMA)).text) == {"n": 0}
         assert fake.asked["response_format"]["json_schema"]["schema"] == SCHEMA
         endpoint.complete(chat(json_mode=True))
         assert fake.asked["response_format"] == {"type": "json_object"}
@@ -130,7 +130,7 @@ def test_a_named_tool_is_sent_alone_and_required(stream: bool) -> None:
         answer = endpoint.complete(chat(tools=TOOLS, tool_choice="add"), pieces.append if stream else None)
         assert fake.asked["tool_choice"] == "required"
         assert [tool["function"]["name"] for tool in fake.asked["tools"]] == ["add"]
-        assert answer.calls == (NativeCall("add", '{"a": 0}', "Wb6nPHnu9kKjHKDPVJbT8PzTlkWc3Ez1"),)
+        assert answer.calls == (NativeCall("add", '{"n": 0}', "Wb6nPHnu9kKjHKDPVJbT8PzTlkWc3Ez1"),)
         assert answer.dropped == ()
         endpoint.complete(chat(tools=TOOLS, tool_choice="required"))
         assert len(fake.asked["tools"]) == 2

@@ -19,18 +19,12 @@ from bridle.errors import ConstraintRejected, ContextOverflow, PromptTruncated
 from bridle.grammars import for_choice, to_gbnf
 from bridle.messages import JSON, Message, ToolSpec
 from bridle.wrappers import Segment
-from servers.connecting import always, connected
+from servers.connecting import SCHEMA, always, connected
 from servers.fake import json_response
 from servers.fake_sglang import FakeSGLang
 
 PROMPT = Request(prompt=(Segment("hi"),), max_tokens=50)
 CHAT = Request(messages=(Message("user", "hi"),), max_tokens=50)
-SCHEMA: dict[str, JSON] = {
-    "type": "object",
-    "properties": {"n": {"type": "integer"}},
-    "required": ["n"],
-    "additionalProperties": False,
-}
 TOOL = ToolSpec("add", "Adds.", SCHEMA)
 
 

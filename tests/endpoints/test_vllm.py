@@ -19,19 +19,13 @@ from bridle.errors import ConstraintRejected, ContextOverflow, ModelNotFound, Re
 from bridle.grammars import for_choice, for_regex, to_gbnf
 from bridle.messages import JSON, Message, ToolSpec
 from bridle.wrappers import Segment
-from servers.connecting import always, connected
+from servers.connecting import SCHEMA, always, connected
 from servers.fake_vllm import FakeVLLM
 
 PROMPT = Request(
     prompt=(Segment("<|user|>", control=True), Segment("hi")), control=("<|user|>",), max_tokens=50
 )
 CHAT = Request(messages=(Message("user", "hi"),), max_tokens=50)
-SCHEMA: dict[str, JSON] = {
-    "type": "object",
-    "properties": {"n": {"type": "integer"}},
-    "required": ["n"],
-    "additionalProperties": False,
-}
 TOOLS = (ToolSpec("add", "Adds.", SCHEMA), ToolSpec("stop", "Stops.", {"type": "object", "properties": {}}))
 OLD, NEW = "0.11.2", "0.14.0rc2.dev173+g13f6630a9"
 

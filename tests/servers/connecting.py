@@ -19,8 +19,8 @@ __all__ = ["CONTROL", "SCHEMA", "TOOLS", "always", "chat", "connected", "prompt"
 CONTROL = ("<s>", "<|im_start|>", "<|im_end|>", "<tool_call>")
 SCHEMA: dict[str, JSON] = {
     "type": "object",
-    "properties": {"a": {"type": "integer"}},
-    "required": ["a"],
+    "properties": {"n": {"type": "integer"}},
+    "required": ["n"],
     "additionalProperties": False,
 }
 TOOLS = (ToolSpec("noop", "Does nothing."), ToolSpec("add", "Adds.", SCHEMA))
