@@ -12,6 +12,8 @@ from bridle.cli import main
 from bridle.cli.ask import print_weakened
 from bridle.endpoints.base import Answer
 from bridle.endpoints.scripted import Scripted
+from cli_runs import in_terminal
+from servers.fake import events
 from servers.kinds import make_fake
 
 SWITCH = {"type": "object", "properties": {"on": {"type": "boolean"}}, "required": ["on"]}
@@ -323,3 +325,23 @@ def test_what_a_schema_loses_is_said_in_words(tmp_path: Path, capsys: pytest.Cap
         "held more strictly than asked: members that the schema does not name are not written",
         "not enforced at /a: pattern",
     ]
+
+
+def test_an_error_has_a_line_of_its_own_below_what_was_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = make_fake("openai")
+    server.routes["POST /v1/chat/completions"] = lambda _: events(
+        [b'data: {"choices": [{"index": 0, "delta": {"content": "Once"}}]}\n\n'], cut=True
+    )
+    screen = in_terminal(monkeypatch)
+    assert main(["ask", "Hi", "--retries", "0", "--endpoint", f"openai@{server.url}"]) == 1
+    assert screen.getvalue() == "Once\n"
+    server.close()
+    unlike = in_terminal(monkeypatch)
+    assert main(["ask", "Hi", "--endpoint", f"openai:m@{server.url}"]) == 3
+    assert unlike.getvalue() == ""
+    assert capsys.readouterr().err.count("error: ") == 2
+    spoken = in_terminal(monkeypatch)
+    assert main(["ask", "Hi", "--endpoint", script(tmp_path, "Hello.")]) == 0
+    assert spoken.getvalue() == "Hello.\n"

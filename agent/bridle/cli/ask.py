@@ -151,6 +151,7 @@ def _ask(question: str, options: Options) -> tuple[str, Completion]:
     opened, wrapper = open_endpoint(
         options["endpoint"], model=options["model"], wrapper=options["wrapper"], offline=options["offline"]
     )
+    live = _Live()
     try:
         with recording():
             return opened.name, respond(
@@ -171,9 +172,10 @@ def _ask(question: str, options: Options) -> tuple[str, Completion]:
                 strict=options["strict"],
                 temperature=options["temperature"],
                 seed=options["seed"],
-                on_delta=_show if _streams(options) else None,
+                on_delta=live.show if _streams(options) else None,
             )
     finally:
+        live.end()
         opened.close()
 
 
@@ -211,15 +213,28 @@ def _picture() -> InputError:
     return InputError("standard input is an image or a PDF", hint="only text can be asked")
 
 
-def _show(delta: Delta) -> None:
-    """Show an answer as it comes; what is void by now is marked as such."""
-    if delta.restart:
-        sys.stdout.write("\n")
-        sys.stdout.flush()
-        print_note("that was no valid answer; the model is asked in another way, or again")
-    if delta.text:
-        sys.stdout.write(_shown(delta.text))
-        sys.stdout.flush()
+class _Live:
+    """Shows an answer as it comes; what is void by now is marked as such."""
+
+    def __init__(self) -> None:
+        self._is_open = False
+
+    def show(self, delta: Delta) -> None:
+        """Write what has come."""
+        if delta.restart:
+            self.end()
+            print_note("that was no valid answer; the model is asked in another way, or again")
+        if delta.text:
+            sys.stdout.write(_shown(delta.text))
+            sys.stdout.flush()
+            self._is_open = not delta.text.endswith("\n")
+
+    def end(self) -> None:
+        """End the line that is begun, if one is: notes and errors have lines of their own."""
+        if self._is_open:
+            sys.stdout.write("\n")
+            sys.stdout.flush()
+        self._is_open = False
 
 
 def _shown(text: str) -> str:
@@ -228,8 +243,8 @@ def _shown(text: str) -> str:
 
 
 def _print_rest(completion: Completion, *, streamed: bool) -> None:
-    if completion.message.content:
-        sys.stdout.write("\n" if streamed else completion.message.content + "\n")
+    if completion.message.content and not streamed:
+        sys.stdout.write(completion.message.content + "\n")
     for call in completion.message.calls:
         arguments = json.dumps(dict(call.arguments), ensure_ascii=False)
         sys.stdout.write(_shown(f"{call.name} {arguments}\n"))
