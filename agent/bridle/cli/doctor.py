@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import textwrap
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 FAILED = 1
+_WHO = re.compile(r"https?://\S+ answered ")
 WIDTH = 100
 """Of the table, in characters; the JSON has all that is cut."""
 
@@ -92,7 +94,8 @@ def _show_rest(diagnosis: Diagnosis) -> None:
         if one.route != route:
             route = one.route
             print(f"\n  fields that {route} reads")
-        _print_row(f"    {one.field:<32}{one.reading:<10}", one.detail, short=True)
+        field = "all of them" if one.reading == "no route" else one.field
+        _print_row(f"    {field:<32}{one.reading:<10}", one.detail, short=True)
     chosen = diagnosis.chosen
     print()
     _print_row("wrapper     ", f"{chosen.wrapper.name}: {chosen.reason}")
@@ -104,13 +107,13 @@ def _show_rest(diagnosis: Diagnosis) -> None:
 
 def _print_row(label: str, text: str, *, short: bool = False) -> None:
     """Print a text beside its label: in a terminal on as many lines as it takes, else on a short one."""
-    text = printable(text)
+    text = _WHO.sub("answered ", printable(text))
+    width = min(shutil.get_terminal_size().columns, WIDTH) if sys.stdout.isatty() else WIDTH
+    room = max(width - len(label), 20)
     if sys.stdout.isatty() and not short:
-        width = max(min(shutil.get_terminal_size().columns, WIDTH), len(label) + 20)
-        lines = textwrap.wrap(text, width - len(label), break_on_hyphens=False) or [""]
-        text = f"\n{' ' * len(label)}".join(lines)
+        text = f"\n{' ' * len(label)}".join(textwrap.wrap(text, room, break_on_hyphens=False))
     else:
-        text = textwrap.shorten(text, WIDTH - len(label), placeholder=" …")
+        text = textwrap.shorten(text, room, placeholder=" …")
     print(f"{label}{text}".rstrip(), flush=True)
 
 
