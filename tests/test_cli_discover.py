@@ -126,7 +126,9 @@ def test_at_a_given_address_it_says_what_is_there(server: Server, capsys: Captur
 def test_what_is_found_can_be_kept(no_settings: Path, capsys: Captured) -> None:
     one, other = make_fake("lmstudio"), make_fake("openai")
     assert main(["discover", one.url, other.url, "--save", "studio"]) == 0
-    said = capsys.readouterr().err
+    shown = capsys.readouterr()
+    said = shown.err
+    assert "  next      bridle chat --endpoint studio\n" in shown.out
     assert f"lmstudio@{one.url} is saved as studio in {no_settings}: bridle chat --endpoint studio" in said
     assert "before, studio was" not in said
     assert load_config().endpoints == {"studio": EndpointConfig("lmstudio", one.url)}

@@ -411,6 +411,27 @@ def test_a_route_that_is_not_there_is_told_once_whatever_its_page() -> None:
     assert [one.reading for one in found.fields if one.route == "/v1/completions"] == ["no route"]
 
 
+def test_a_field_whose_answer_is_broken_is_unknown() -> None:
+    with fake("openai") as server:
+        server.routes["POST /v1/completions"] = lambda _: Response(200, (b"{",))
+        found = diagnosed("openai", server)
+    assert {one.reading for one in found.fields if one.route == "/v1/completions"} == {"unknown"}
+
+
+def test_the_command_says_that_a_model_is_being_loaded(capsys: pytest.CaptureFixture[str]) -> None:
+    loading = {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}
+    with fake("llama-server") as server:
+        states, props = iter([True, False]), server.routes["GET /props"]
+
+        def loads(seen: Seen) -> Response:
+            busy = json_response(loading, 503, {"Retry-After": "0.05"})
+            return busy if next(states, False) else props(seen)
+
+        server.routes["GET /props"] = loads
+        assert main(["doctor", server.url]) == 0
+    assert "to load its model" in capsys.readouterr().err
+
+
 def test_json_mode_counts_as_a_field_that_is_read() -> None:
     with fake("openai") as server:
         chat = server.routes["POST /v1/chat/completions"]

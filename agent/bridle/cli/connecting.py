@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from bridle.endpoints import Endpoint
     from bridle.endpoints.config import EndpointConfig
 
-__all__ = ["EMBEDDED", "EndpointCommand", "check_model", "check_new_name", "open_endpoint", "save_as"]
+__all__ = [
+    "EMBEDDED",
+    "EndpointCommand",
+    "Progress",
+    "check_model",
+    "check_new_name",
+    "open_endpoint",
+    "save_as",
+]
 
 EMBEDDED = "embedded"
 PROGRESS_S = 5.0
@@ -32,13 +40,14 @@ class EndpointCommand(click.Command):
                 formatter.write(f"{' ' * formatter.current_indent}{line}\n")
 
 
-class _Progress:
+class Progress:
     """Says now and then that a server is still loading its model."""
 
     def __init__(self) -> None:
         self._next_s = 0.0
 
     def __call__(self, what: str, waited_s: float) -> None:
+        """Note what is waited for, every few seconds."""
         if waited_s >= self._next_s:
             self._next_s = waited_s + PROGRESS_S
             print_note(f"waiting for {what} ({waited_s:.0f} s)")
@@ -69,7 +78,7 @@ def open_endpoint(
     chosen = wrapper or entry.wrapper
     if chosen not in ("", "auto", OWN):
         get_wrapper(chosen)
-    endpoint = connect(entry, model=model, on_wait=_Progress(), offline=offline)
+    endpoint = connect(entry, model=model, on_wait=Progress(), offline=offline)
     check_model(endpoint, model or entry.model)
     return endpoint, chosen or "auto"
 

@@ -41,7 +41,9 @@ def command(urls: tuple[str, ...], save: str | None, offline: bool, as_json: boo
     if save is not None:
         check_new_name(save)
     found = discover(urls, offline=offline)
-    saved = _save(found, save) if save is not None else ""
+    saved = ""
+    if save is not None:
+        found, saved = _save(found, save)
     if as_json:
         output.print_json(
             {
@@ -158,13 +160,17 @@ def _model_name(model: ModelInfo, server: Server) -> str:
     return f"{model.name} ({', '.join(notes)})" if notes else model.name
 
 
-def _save(found: Discovered, name: str) -> str:
-    """Save the first server that can be asked; return the config file, or nothing where none was found."""
+def _save(found: Discovered, name: str) -> tuple[Discovered, str]:
+    """Save the first server that can be asked; return it under its name, and the config file.
+
+    The file is empty where no server was found.
+    """
     able = [one for one in found.servers if not one.problem] or list(found.servers)
     if not able:
-        return ""
+        return found, ""
     server = able[0]
     file = save_as(name, replace(server.entry, url=short_url(server.url)))
     if len(able) > 1:
         output.print_note("Others are saved with: bridle discover URL --save NAME")
-    return str(file)
+    named = [replace(one, saved_as=name) if one is server else one for one in found.servers]
+    return replace(found, servers=tuple(named)), str(file)

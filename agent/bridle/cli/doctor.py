@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridle.cli.connecting import EndpointCommand, check_model, check_new_name, save_as
+from bridle.cli.connecting import EndpointCommand, Progress, check_model, check_new_name, save_as
 from bridle.cli.output import print_error, print_json, print_note, printable
 from bridle.endpoints.specs import short_url
 
@@ -54,7 +54,7 @@ def command(endpoint: str, model: str | None, save: str | None, offline: bool, a
     if save is not None:
         check_new_name(save)
     entry = parse_spec(endpoint, load_config())
-    opened = connect(entry, model=model, offline=offline)
+    opened = connect(entry, model=model, on_wait=Progress(), offline=offline)
     check_model(opened, model or entry.model)
     try:
         if not as_json:

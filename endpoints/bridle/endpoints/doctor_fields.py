@@ -115,7 +115,7 @@ def _try(
     except (Unreachable, AuthError):
         raise
     except EndpointError as error:
-        if error.retryable:
+        if error.retryable or error.facts.get("status") == 200:
             return FieldFinding(route, field, "unknown", error.message)
         missing = error.facts.get("status") in (404, 405) and not isinstance(error, ModelNotFound)
         return FieldFinding(route, field, "no route" if missing else "refused", error.message)
