@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from bridle.endpoints.base import Answer, Embeddings, ModelInfo, Request, Sampling, Supports
-from bridle.endpoints.driver import Ask, Driver, Found
+from bridle.endpoints.driver import Ask, Driver, Found, names_of
 from bridle.endpoints.drivers.cloud_models import Family, family_of
 from bridle.endpoints.drivers.openai_chat import read_embeddings, withheld_error
 from bridle.endpoints.json_paths import list_at, text_at, value_at
@@ -91,7 +91,7 @@ class CloudDriver(Driver):
         self.supports = _supports(self.family)
         names = ("top_p", "presence_penalty", "frequency_penalty", "seed")
         sampled = () if self.family.reasons else tuple(n for n in names if n not in self.always_dropped)
-        self.sampling_names = MappingProxyType({name: name for name in sampled})
+        self.sampling_names = names_of(*sampled)
 
     @property
     def withheld(self) -> Withheld:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 from bridle.endpoints.base import Answer, Embeddings, ModelInfo, Request, Supports
-from bridle.endpoints.driver import Ask, Driver, Found, Get, Piece
+from bridle.endpoints.driver import Ask, Driver, Found, Get, Piece, names_of
 from bridle.endpoints.drivers.compat_services import SERVICES, Service, service_at, service_of
 from bridle.endpoints.drivers.openai_chat import chat_body, read_embeddings, read_piece, withheld_error
 from bridle.endpoints.json_paths import integer_at, list_at, text_at, value_at
@@ -52,10 +51,10 @@ class OpenAICompat(Driver):
         seed=True,
         parallel=True,
     )
-    sampling_names: Mapping[str, str] = MappingProxyType(
-        {name: name for name in ("top_k", "top_p", "min_p", "presence_penalty", "frequency_penalty", "seed")}
+    sampling_names: Mapping[str, str] = names_of(
+        "top_k", "top_p", "min_p", "presence_penalty", "frequency_penalty", "seed"
     )
-    """The names that llama.cpp's server, llama-cpp-python, vLLM and SGLang share."""
+    """The fields that most of its relatives take by these names."""
     extras: frozenset[str] | None = None
     constraint_fields: ClassVar[tuple[str, ...]] = (
         "response_format",
