@@ -412,7 +412,7 @@ def test_a_missing_package_is_named_with_its_extra(tiny: Path, missing: str) -> 
         "except MissingExtra as error: print(error.facts['extra'], error.hint)"
     )
     done = run_python("-c", program)
-    assert done.stdout == "llama install it with: pip install 'bridle[llama]'\n", done.stderr
+    assert done.stdout == "llama in the folder of bridle: pip install '.[llama]'\n", done.stderr
 
 
 def test_llama_cpp_writes_nothing_to_the_terminal(tiny: Path) -> None:

@@ -491,7 +491,7 @@ def test_without_the_package_everything_goes_over_http(
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "websockets.sync.client", None)
     endpoint = opened(studio)
-    assert "bridle[lmstudio]" in endpoint.socket_problem
+    assert ".[lmstudio]" in endpoint.socket_problem
     assert (endpoint.supports.grammar, endpoint.supports.tokenize) == (False, False)
     assert endpoint.complete(prompt()).text == TEXT
     endpoint.close()

@@ -271,5 +271,5 @@ def test_no_redirect_leads_away_from_this_machine(server: Server) -> None:
 
 def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "websockets.sync.client", None)
-    with pytest.raises(MissingExtra, match=r"bridle\[lmstudio\]"):
+    with pytest.raises(MissingExtra, match=r"lmstudio"):
         open_socket("ws://127.0.0.1:1/llm", Http())

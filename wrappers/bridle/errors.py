@@ -227,9 +227,15 @@ class Cancelled(EndpointError):
 
 
 class MissingExtra(BridleError):
-    """An optional dependency is not installed; the hint names the extra."""
+    """An optional dependency is not installed. The hint says how to install its extra, and what `more`."""
 
     exit_code = 2
+
+    def __init__(self, message: str, *, extra: str, more: str = "") -> None:
+        # Not by the name on PyPI: that one belongs to another project.
+        super().__init__(
+            message, hint=f"in the folder of bridle: pip install '.[{extra}]'{more}", extra=extra
+        )
 
 
 class StoreError(BridleError):

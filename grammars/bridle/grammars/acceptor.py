@@ -204,8 +204,8 @@ def _llguidance() -> _Package:
     except ImportError as error:
         raise MissingExtra(
             "llguidance is not installed",
-            hint="pip install 'bridle[llama]', or ask for the target 'gbnf'",
             extra="llama",
+            more=", or ask for the target 'gbnf'",
         ) from error
     # Its stubs do not say all that it takes.
     return cast("_Package", llguidance)

@@ -36,7 +36,8 @@ def for_outlines(wanted: object, bounds: Bounds = DEFAULT_BOUNDS) -> Grammar:
         dsl: Any = importlib.import_module("outlines.types.dsl")
     except ImportError as error:
         raise MissingExtra(
-            f"outlines cannot be used: {error}", hint="pip install 'bridle[outlines]'", extra="outlines"
+            f"outlines cannot be used: {error}",
+            extra="outlines",
         ) from error
     terms = _Terms(dsl, bounds)
     return Grammar(terms.node(wanted), terms.rules, tuple(terms.weakened))

@@ -171,8 +171,8 @@ def open_outlines(path: str | Path, *, context_tokens: int | None = None) -> End
     except ImportError as error:
         raise MissingExtra(
             f"outlines and transformers are needed: {error}",
-            hint="pip install 'bridle[outlines]' transformers torch",
             extra="outlines",
+            more=" transformers torch",
         ) from error
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)

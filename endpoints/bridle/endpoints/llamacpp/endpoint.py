@@ -277,7 +277,6 @@ def _runtime_class() -> type[Runtime]:
     except ImportError as error:
         raise MissingExtra(
             f"running a model in this process needs numpy: {error}",
-            hint="install it with: pip install 'bridle[llama]'",
             extra="llama",
         ) from error
     return Runtime

@@ -146,7 +146,6 @@ def library() -> Library:
         # llama-cpp-python raises RuntimeError for a library that is there and does not load.
         raise MissingExtra(
             f"running a model in this process needs llama-cpp-python: {error}",
-            hint="install it with: pip install 'bridle[llama]'",
             extra="llama",
         ) from error
     quiet = found.llama_log_callback(_keep_log_line)

@@ -247,7 +247,8 @@ def _connect_function() -> Callable[..., AbstractContextManager[ClientConnection
         from websockets.sync.client import connect
     except ImportError as error:
         raise MissingExtra(
-            "the package websockets is not installed", hint="pip install 'bridle[lmstudio]'"
+            "the package websockets is not installed",
+            extra="lmstudio",
         ) from error
     return connect
 

@@ -24,7 +24,7 @@ try:
     import numpy as np
     from numpy.typing import NDArray
 except ImportError as error:
-    raise MissingExtra("numpy is not installed", hint="pip install 'bridle[llama]'", extra="llama") from error
+    raise MissingExtra("numpy is not installed", extra="llama") from error
 
 __all__ = ["GbnfEngine"]
 

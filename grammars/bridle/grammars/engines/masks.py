@@ -13,7 +13,7 @@ from bridle.grammars.engines.base import BitArray, FloatArray
 try:
     import numpy as np
 except ImportError as error:
-    raise MissingExtra("numpy is not installed", hint="pip install 'bridle[llama]'", extra="llama") from error
+    raise MissingExtra("numpy is not installed", extra="llama") from error
 
 __all__ = ["Mask"]
 

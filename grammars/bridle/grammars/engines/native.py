@@ -127,5 +127,6 @@ def _load(module: str, package: str) -> object:
         return importlib.import_module(module)
     except ImportError as error:
         raise MissingExtra(
-            f"{package} is not installed", hint="pip install 'bridle[llama]'", extra="llama"
+            f"{package} is not installed",
+            extra="llama",
         ) from error

@@ -31,7 +31,7 @@ from bridle.grammars.regex import to_regex
 try:
     import numpy as np
 except ImportError as error:
-    raise MissingExtra("numpy is not installed", hint="pip install 'bridle[llama]'", extra="llama") from error
+    raise MissingExtra("numpy is not installed", extra="llama") from error
 
 __all__ = ["LARGEST_INDEX", "OutlinesEngine"]
 
@@ -294,5 +294,6 @@ def _outlines_core() -> _OutlinesCore:
         return cast("_OutlinesCore", importlib.import_module("outlines_core"))
     except ImportError as error:
         raise MissingExtra(
-            "outlines is not installed", hint="pip install 'bridle[outlines]'", extra="outlines"
+            "outlines is not installed",
+            extra="outlines",
         ) from error

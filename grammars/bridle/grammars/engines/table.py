@@ -11,7 +11,7 @@ from bridle.grammars.engines.base import Engine, Matcher
 try:
     import numpy as np
 except ImportError as error:
-    raise MissingExtra("numpy is not installed", hint="pip install 'bridle[llama]'", extra="llama") from error
+    raise MissingExtra("numpy is not installed", extra="llama") from error
 
 __all__ = ["EngineName", "can_begin", "new_engine"]
 
