@@ -50,7 +50,7 @@ OVERFLOW_PHRASES: tuple[str, ...] = (
     r"exceeds the context window of this model",
     r"context_length_exceeded|string_above_max_length",
 )
-"""How servers say that a prompt is too long; `n` is the prompt, `more` what goes with it, `ctx` the window."""
+"""How servers say that a prompt is too long; `n` is the prompt, `more` is beside it, `ctx` the window."""
 
 _OVERFLOW = tuple(re.compile(phrase, re.IGNORECASE | re.DOTALL) for phrase in OVERFLOW_PHRASES)
 
