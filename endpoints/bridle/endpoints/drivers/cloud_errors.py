@@ -21,7 +21,6 @@ from bridle.errors import (
     ConfigError,
     ContentFiltered,
     EndpointError,
-    MissingExtra,
     RequestRefused,
     ServerCrashed,
     StreamTruncated,
@@ -56,7 +55,7 @@ KINDS: Mapping[str, type[BridleError]] = MappingProxyType(
         "AgentOutputParseError": BadResponse,
         "AgentTurnResultError": BadResponse,
         # Its own settings and old names.
-        "MissingDependencyError": MissingExtra,
+        "MissingDependencyError": ConfigError,
         "APIRemovedInV1": ConfigError,
         "_AmbiguousModuleClientUsageError": ConfigError,
         "APIError": BadResponse,
@@ -109,7 +108,7 @@ def from_sdk(error: Exception, url: str, *, begun: bool, start_hint: str = "") -
     if kind is None or isinstance(error, BridleError):
         return error
     names = [type(one).__name__ for one in _causes(error)]
-    if kind in (AuthError, ConfigError, ContentFiltered, MissingExtra):
+    if kind in (AuthError, ConfigError, ContentFiltered):
         return kind(f"{url} was not asked: {type(error).__name__}: {error}", hint=_hint(kind), url=url)
     if "ConnectTimeout" not in names and kind is TimedOut:
         part = "idle" if begun else "first_byte"
