@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bridle.endpoints.transport.http import Http, HttpCall, Timeouts
-from bridle.errors import Cancelled, ServerBusy, ServerCrashed
+from bridle.errors import BadResponse, Cancelled, ServerBusy, ServerCrashed
 from servers.connections import open_http
 from servers.fake import Response, Server, json_response, server
 
@@ -146,3 +146,42 @@ def test_a_server_that_crashes_and_stays_down_has_crashed() -> None:
             http.ask(HttpCall(f"http://127.0.0.1:{listener.getsockname()[1]}", {"grammar": "bad"}))
         thread.join(2)
     assert "look at its log" in caught.value.hint
+
+
+def _ends_kept_connections(listener: socket.socket, n_answers: int) -> None:
+    """Answer the first request of each connection, and end it without a word when a second one comes."""
+    answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1\r\n\r\n1"
+    for _ in range(n_answers):
+        one, _ = listener.accept()
+        with one:
+            one.recv(65536)
+            one.sendall(answer)
+            one.recv(65536)
+
+
+def test_a_kept_connection_that_is_over_costs_no_wait_and_no_try() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=_ends_kept_connections, args=(listener, 4), daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        begun = time.monotonic()
+        with open_http(retries=0) as http:
+            assert [http.ask(HttpCall(url, {"n": n})) for n in range(4)] == [1] * 4
+        thread.join(5)
+        assert time.monotonic() - begun < 0.3
+
+
+def test_a_new_connection_that_breaks_is_no_kept_one() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def close_at_once() -> None:
+            one, _ = listener.accept()
+            with one:
+                one.recv(65536)
+
+        thread = threading.Thread(target=close_at_once, daemon=True)
+        thread.start()
+        with open_http(retries=0) as http, pytest.raises(BadResponse) as caught:
+            http.ask(HttpCall(f"http://127.0.0.1:{listener.getsockname()[1]}", {}))
+        assert caught.value.facts["reused"] is False
+        thread.join(5)

@@ -211,7 +211,10 @@ class Reply:
     def _foreign(self, error: Exception) -> Exception:
         if not is_foreign(error):
             return error
-        return from_foreign(error, self.url, self._http.start_hint, begun=self._begun)
+        ours = from_foreign(error, self.url, self._http.start_hint, begun=self._begun)
+        if ours.facts.get("dropped"):
+            ours.facts["reused"] = self._watch.reused
+        return ours
 
 
 class DirectExchange:

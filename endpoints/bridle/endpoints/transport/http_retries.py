@@ -32,10 +32,16 @@ LOADING_WAIT_S = 1.0
 GATEWAY_STATUSES = (502, 503, 504)
 
 
+MOST_RENEWED = 16
+"""How many kept connections may turn out to be over; no more are kept."""
+
+
 @dataclass
 class Patience:
     """What one call may still be waited for. `until` is a time of `time.monotonic`; with no `retries` a call
-    is made once, whatever happens."""
+    is made once, whatever happens. A kept connection that the server has ended meanwhile does not count: then
+    the call is made again at once, on another one. (llama-server ends one after each stream, without a word.)
+    """
 
     url: str
     retries: int
@@ -44,6 +50,7 @@ class Patience:
     until: float | None = None
     on_wait: OnWait | None = None
     _attempts: int = 0
+    _renewed: int = 0
     _loading_since: float | None = None
     _crash: ServerCrashed | None = None
 
@@ -62,6 +69,9 @@ class Patience:
         self._sleep(seconds)
 
     def _wait(self, error: EndpointError) -> float | None:
+        if error.facts.get("reused") and self._renewed < MOST_RENEWED:
+            self._renewed += 1
+            return 0.0
         if isinstance(error, ServerCrashed):
             self._crash = error
         if self._attempts >= self.retries or not _helps(error):

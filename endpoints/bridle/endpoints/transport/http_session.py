@@ -175,6 +175,7 @@ def _watched(plain: type[HTTPConnection], sockets: Sockets) -> type[HTTPConnecti
     def request(self: HTTPConnection, *args: Any, **kwargs: Any) -> None:
         if self.sock is not None:
             vars(self)["slot"].watch = sockets.watch
+            sockets.watch.reused = True
             self.timeout = sockets.watch.first_byte_s
         plain.request(self, *args, **kwargs)
 

@@ -51,6 +51,8 @@ class Watch:
         self.url = url
         self.begun = False
         """Whether a byte of the answer's body has arrived."""
+        self.reused = False
+        """Whether the request went out on a connection that had been kept from an earlier one."""
         self.failure: BaseException | None = None
         """What the caller's own functions raised: libraries on the way may take it for the network's."""
         self._timeouts = timeouts
