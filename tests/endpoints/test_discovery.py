@@ -117,6 +117,7 @@ STRANGERS = (
     json_response({}),
     json_response([]),
     json_response({"status": "ok", "version": "1.2.3", "data": {}}),
+    json_response({"data": []}),
     json_response({"detail": "Not Found"}, 404),
     json_response({"error": "?"}, 500),
     Response(200, (b"It works",), "text/plain"),

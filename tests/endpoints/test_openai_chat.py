@@ -17,7 +17,8 @@ from bridle.messages import JSON, Message, ToolCall, ToolSpec, Usage
     [
         ({"choices": [], "usage": None}, Piece()),
         ({"choices": None}, Piece()),
-        ({"choices": [{"finish_reason": "length"}]}, Piece("", "length")),
+        ({"object": "chat.completion.chunk", "choices": [{"finish_reason": "length"}]}, Piece("", "length")),
+        ({"choices": [{"finish_reason": "stop"}]}, Piece()),
         ({"choices": [{"delta": {"content": None}, "finish_reason": ""}]}, Piece()),
         ({"choices": [{"message": None}]}, Piece()),
         ({"choices": [{"text": 5}]}, Piece()),
@@ -49,6 +50,7 @@ def delta(**members: JSON) -> JSON:
         ({"content": "a"}, "a", ""),
         ({"content": None, "reasoning_content": "b"}, "", "b"),
         ({"content": "a", "reasoning": "b"}, "a", "b"),
+        ({"content": "a", "thinking": "b"}, "a", "b"),
         ({"content": "a", "reasoning": None, "reasoning_content": None}, "a", ""),
         ({"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "c"}]}, "ac", ""),
         (

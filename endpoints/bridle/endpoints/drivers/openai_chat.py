@@ -75,7 +75,7 @@ def read_piece(body: JSON) -> Piece | None:
         or text_at(message, "refusal"),
         _finish_reason(body),
         read_usage(body),
-        text_at(message, "reasoning_content") or text_at(message, "reasoning") or _parts(message, "thinking"),
+        _thoughts(message),
         call_pieces(message, whole=isinstance(value_at(choices, 0, "message"), dict)),
         _scored(value_at(choices, 0, "logprobs")),
     )
@@ -111,6 +111,14 @@ def withheld_error(base: str, answer: Answer, categories: Sequence[str] = ()) ->
         side="answer",
         categories=tuple(categories),
         partial=answer.text,
+    )
+
+
+def _thoughts(message: JSON) -> str:
+    """Read the thoughts, which each server calls as it likes."""
+    names = ("reasoning_content", "reasoning", "thinking")
+    return next((text for name in names if (text := text_at(message, name))), "") or _parts(
+        message, "thinking"
     )
 
 

@@ -74,7 +74,8 @@ class OpenAICompat(Driver):
     def recognise(cls, get: Get) -> str:
         """Say by what a server is seen to speak this API."""
         listed = get("/v1/models")
-        return "it lists models at /v1/models" if isinstance(value_at(listed, "data"), list) else ""
+        is_list = text_at(listed, "object") == "list" and isinstance(value_at(listed, "data"), list)
+        return "it lists models at /v1/models" if is_list or text_at(listed, "data", 0, "id") else ""
 
     def build(self, request: Request, model: str, stream: bool) -> HttpCall:
         """Write a call to `/completions` for a prompt, to `/chat/completions` for messages."""
