@@ -229,3 +229,14 @@ def test_the_text_is_the_same_each_time() -> None:
     assert to_gbnf(
         Grammar(Alt((Lit('"'), Seq((Ref("x"), Repeat(Ref("x"), 0, 3))))), {"x": Chars(((48, 57),))})
     ) == ('root ::= "\\"" | x x{0,3}\nx ::= [0-9]\n')
+
+
+@pytest.mark.parametrize("chain", ["**", "?+", "*+", "?*", "{0,3}*", "*{2,}"])
+def test_an_endless_repetition_of_a_repetition_that_may_be_empty_is_refused(chain: str) -> None:
+    with pytest.raises(GrammarError, match="what may be empty"):
+        check_gbnf(f'root ::= "a" b{chain} "c"\nb ::= "x"')
+
+
+@pytest.mark.parametrize("chain", ["*?", "+?", "{2}{3}", "+{2}", "++"])
+def test_other_repetitions_of_a_repetition_are_taken(chain: str) -> None:
+    check_gbnf(f'root ::= "a" b{chain} "c"\nb ::= "x"')

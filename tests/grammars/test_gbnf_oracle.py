@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import queue
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -162,6 +163,12 @@ def mutants(rng: random.Random, count: int) -> Iterator[str]:
         yield text
 
 
+def names_a_token(text: str) -> bool:
+    """Whether a grammar names a token, which llama.cpp looks for in a vocabulary that is not known here."""
+    bare = re.sub(r'"(\\.|[^"\\])*"|\[(\\.|[^\]\\])*\]|#.*', "", text)
+    return re.search(r"<[^<>\s]+>", bare) is not None
+
+
 def check_mutants(oracle: Oracle, seed: int, count: int) -> None:
     for text in mutants(random.Random(seed), count):
         try:
@@ -173,7 +180,7 @@ def check_mutants(oracle: Oracle, seed: int, count: int) -> None:
         if why:
             assert said != "taken" or any(known in why for known in ON_PURPOSE), (why, text)
         else:
-            assert said == "taken", (said, text)
+            assert said == "taken" or names_a_token(text), (said, text)
 
 
 def test_the_check_agrees_with_llama_cpp(oracle: Oracle) -> None:

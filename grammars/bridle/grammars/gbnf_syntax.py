@@ -32,8 +32,9 @@ class Item:
     """A part of a sequence: a rule's name, a group of alternatives, or else characters (or a token).
 
     `size` counts llama.cpp's elements, `made` the rules that it counts when the item is repeated. `most` is
-    None for an endless repetition; `optional` says that one of its repetitions may be of nothing. `chars` are
-    the characters of a text or class, each as ranges of code points; `counts` are the repetitions as written.
+    None for an endless repetition; `optional` says that one of its repetitions may be of nothing, and `loops`
+    that such a one is repeated without end. `chars` are the characters of a text or class, each as ranges of
+    code points; `counts` are the repetitions as written.
     """
 
     line: int
@@ -44,6 +45,7 @@ class Item:
     most: int | None = 1
     optional: bool = False
     repeated: bool = False
+    loops: bool = False
     token: bool = False
     chars: list[tuple[tuple[int, int], ...]] = field(default_factory=list["tuple[tuple[int, int], ...]"])
     counts: list[tuple[int, int | None]] = field(default_factory=list["tuple[int, int | None]"])
@@ -285,6 +287,7 @@ class _Parser:
 
     def _repeat(self, item: Item, least: int, most: int | None) -> None:
         """Apply a repetition, with the arithmetic that llama.cpp limits it by."""
+        item.loops = item.loops or (most is None and item.optional)
         item.repeated = True
         item.counts.append((least, most))
         if item.size == 0:

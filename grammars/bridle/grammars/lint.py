@@ -45,7 +45,7 @@ def check_gbnf(text: str, *, dialect: Dialect = "llama.cpp", tokens: bool = True
     empty = _empty_rules(rules)
     for rule in rules.values():
         for item in _all_items(rule.options):
-            if item.most is None and _body_may_be_empty(item, empty):
+            if item.loops or (item.most is None and _body_may_be_empty(item, empty)):
                 raise _wrong(
                     item.line,
                     "an endless repetition of what may be empty",
