@@ -394,13 +394,16 @@ def test_lines_of_json_are_events(server: Server, http: Http) -> None:
 
 
 def test_a_stream_is_known_by_its_beginning_where_its_type_says_nothing(server: Server, http: Http) -> None:
-    server.routes["*"] = lambda _: Response(200, [b"da", b"ta: 1\n\n"], "text/plain", framing="chunked")
-    with http.open(HttpCall(server.url)) as reply:
-        assert not reply.streams  # too little to know
-    server.routes["*"] = lambda _: Response(200, [b"data", b": 1\n\n"], "text/plain")
+    pieces = [b"\n", b"da", b"ta", b": 1\n\n"]
+    server.routes["*"] = lambda _: Response(200, pieces, "text/plain", framing="chunked", pause_s=0.02)
     with http.open(HttpCall(server.url)) as reply:
         assert reply.streams
         assert [event.data for event in reply.events()] == ["1"]
+    for body in ([b"da", b"ys"], [b"data"], [b""]):
+        server.routes["*"] = lambda _, body=body: Response(200, body, "text/plain", framing="chunked")
+        with http.open(HttpCall(server.url)) as reply:
+            assert not reply.streams
+            assert reply.text() == b"".join(body).decode()
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from bridle.endpoints.transport.framing import Event, Framer, decode
 from bridle.endpoints.transport.http_errors import bad_body, from_foreign, is_foreign
 from bridle.endpoints.transport.http_watch import POLL_S, Timeouts, Watch
 from bridle.endpoints.transport.ndjson import NDJSON_TYPES, LineFramer
-from bridle.endpoints.transport.sse import EventFramer, begins_events
+from bridle.endpoints.transport.sse import EventFramer, begins_events, may_begin_events
 from bridle.endpoints.transport.surrogates import mended_json
 from bridle.endpoints.transport.wire import tap
 from bridle.errors import BadResponse, EndpointError, TimedOut
@@ -115,7 +115,12 @@ class Reply:
         if self.content_type == "application/json":
             return False
         known = self.content_type == "text/event-stream" or self.content_type in NDJSON_TYPES
-        return known or begins_events(self._peek())
+        if known:
+            return True
+        start = self._peek()
+        while may_begin_events(start) and (more := self._next_chunk()):
+            start = self._first = start + more
+        return begins_events(start)
 
     def close(self) -> None:
         """End the exchange; a body that has not been read to its end costs the connection."""

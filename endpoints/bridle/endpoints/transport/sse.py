@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from bridle.endpoints.transport.framing import Event, LineSplitter
 
-__all__ = ["DONE", "Event", "EventFramer", "begins_events"]
+__all__ = ["DONE", "Event", "EventFramer", "begins_events", "may_begin_events"]
 
 DONE = "[DONE]"
 """The data of the event by which OpenAI's API ends a stream."""
@@ -25,6 +25,16 @@ def begins_events(start: bytes) -> bool:
     (True, False)
     """
     return start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(_FIELDS)
+
+
+def may_begin_events(start: bytes) -> bool:
+    """Whether too few bytes of a body are here to know.
+
+    >>> may_begin_events(b"da"), may_begin_events(b"<html>")
+    (True, False)
+    """
+    begun = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    return not begins_events(start) and any(field.startswith(begun) for field in _FIELDS)
 
 
 class EventFramer:
