@@ -14,6 +14,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 import zlib
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -32,6 +33,8 @@ __all__ = ["FILE_NAME", "Entry", "Recorder", "recording"]
 
 FILE_NAME = "recorder.db"
 SCHEMA = 1
+WAIT_S = 5.0
+"""How long another process's transaction is waited for; one takes milliseconds."""
 MEGABYTES = 64
 """The file's limit where none is configured."""
 KEPT = 0.8
@@ -174,8 +177,12 @@ class Recorder:
         if not self.file.exists():
             self.file.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(self.file, os.O_CREAT | os.O_WRONLY, 0o600))
-        db = sqlite3.connect(self.file, timeout=5.0, isolation_level=None)
-        db.execute("PRAGMA journal_mode = WAL")
+        db = sqlite3.connect(self.file, timeout=WAIT_S, isolation_level=None)
+        try:
+            _use_wal(db)
+        except sqlite3.Error:
+            db.close()
+            raise
         db.execute("PRAGMA synchronous = NORMAL")
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
@@ -201,6 +208,19 @@ class Recorder:
             raise StoreCorrupt(
                 f"the flight recorder {self.file} cannot be read: {error}", hint="remove the file"
             ) from error
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    """Switch to a write-ahead log; SQLite does not wait by itself where another connection is doing so."""
+    end = time.monotonic() + WAIT_S
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+        time.sleep(0.005)
 
 
 @contextmanager
