@@ -67,27 +67,29 @@ def read_piece(body: JSON) -> Piece | None:
         # A chunk may have `null` here or nothing at all, as the last ones of Azure and of proxies.
         known = isinstance(body, dict) and any(name in body for name in _MEMBERS)
         return Piece(usage=read_usage(body)) if known else None
-    message = value_at(choices, 0, "message") or value_at(choices, 0, "delta")
+    choice = choices[0] if choices and isinstance(choices[0], dict) else {}
+    message = choice.get("message") or choice.get("delta")
+    said = message if isinstance(message, dict) else {}  # else it is not looked into: this is once a token
     return Piece(
-        text_at(choices, 0, "text")
-        or text_at(message, "content")
-        or _parts(message, "text")
-        or text_at(message, "refusal"),
-        _finish_reason(body),
+        text_at(choice, "text") or (_text(said) if said else ""),
+        _finish_reason(body, choice),
         read_usage(body),
-        _thoughts(message),
-        call_pieces(message, whole=isinstance(value_at(choices, 0, "message"), dict)),
-        _scored(value_at(choices, 0, "logprobs")),
+        _thoughts(said) if said else "",
+        call_pieces(said, whole=isinstance(choice.get("message"), dict)) if said else (),
+        _scored(choice["logprobs"]) if choice.get("logprobs") else (),
     )
 
 
-def _finish_reason(body: JSON) -> str | None:
+def _text(message: JSON) -> str:
+    return text_at(message, "content") or _parts(message, "text") or text_at(message, "refusal")
+
+
+def _finish_reason(body: JSON, choice: dict[str, JSON]) -> str | None:
     """Read why it ended; None for a whole answer that has none in it, and names no filter that took it."""
-    choice = value_at(body, "choices", 0)
-    reason = text_at(choice, "finish_reason") or None
-    is_chunk = text_at(body, "object").endswith(".chunk")
-    has_answer = isinstance(choice, dict) and any(name in choice for name in ("message", "delta", "text"))
-    return reason if is_chunk or has_answer or reason == FILTERED else None
+    reason = text_at(choice, "finish_reason")
+    if not reason or reason == FILTERED or text_at(body, "object").endswith(".chunk"):
+        return reason or None
+    return reason if any(name in choice for name in ("message", "delta", "text")) else None
 
 
 def read_refusal(body: JSON) -> str:
