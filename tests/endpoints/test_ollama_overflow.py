@@ -127,7 +127,7 @@ def test_what_is_lost_bit_by_bit_is_seen() -> None:
 def test_a_chat_that_starts_anew_is_no_overflow() -> None:
     with served(OLD) as (_, endpoint):
         for contents in (["x" * 700], ["y" * 30], ["y" * 30, "Yes.", "z"], ["short"]):
-            endpoint.complete(chat(*contents))
+            assert endpoint.complete(chat(*contents)).text
 
 
 def test_a_proxy_that_says_it_is_new_and_cuts_is_seen_by_the_words() -> None:

@@ -3,7 +3,8 @@
 Everything else in the toolkit is a function on these types. They hold no ids from a database, no
 clock and no provider names; equal content means equal values. A dict from outside becomes one of
 them at the edge (`as_messages`, `as_tools`: the shapes of OpenAI's chat API), and facts that a
-provider needs back on the next request travel in `extra`.
+provider needs back on the next request travel in `extra`. All of it is one file, because it is the one
+vocabulary of the toolkit: whoever reads a value's type finds beside it how it is written and read.
 """
 
 from __future__ import annotations

@@ -75,8 +75,7 @@ def climb_down(
         declined.clear()
         if _is_cut_short(completion, question, rung):
             asking.note(rung, "invalid", CUT, completion)
-            longer = asking.shorter(rung)
-            completion = completion if longer is None else longer
+            completion = asking.shorter(rung) or completion
         wrong = _wrong(completion, question)
         if not wrong:
             if completion.finish == "stop" and completion.constraint.proof == "claimed":

@@ -135,7 +135,7 @@ class Reply:
         except TimedOut:
             return
         except Exception as error:
-            if not is_foreign(error):
+            if not is_foreign(error):  # the network's own errors have no common base; all else goes on
                 raise
 
     def chunks(self) -> Iterator[bytes]:
@@ -205,7 +205,7 @@ class Reply:
             item = self._exchange.take(self._watch)
         except EndpointError:
             raise
-        except Exception as error:
+        except Exception as error:  # each is raised again, as one of ours where it is the network's
             if self._watch.failure is not None:
                 raise self._watch.failure from None
             raise self._foreign(error) from error
