@@ -29,16 +29,29 @@ BASE = {"messages", "errors"}
 # Who may import what is heavy (a module or a part): at the top of a module, or only in a function.
 TOP, LAZY = "top", "lazy"
 HEAVY: Mapping[str, Mapping[str, str]] = {
-    "requests": {"bridle.endpoints": TOP},
+    "requests": {"bridle.endpoints": TOP, "bridle.agent": LAZY},
     "openai": {"bridle.endpoints": LAZY},
     "jinja2": {"bridle.wrappers": TOP},
     "jsonschema": {"bridle.wrappers": TOP, "bridle.grammars": TOP},
-    "numpy": {"bridle.endpoints.llamacpp": TOP, "bridle.grammars.engines": TOP},
+    "numpy": {
+        "bridle.endpoints.llamacpp": TOP,
+        "bridle.grammars.engines": TOP,
+        "bridle.agent.archival.vectors": TOP,
+        "bridle.agent": LAZY,
+        "bridle.bench": LAZY,
+    },
     "llama_cpp": {"bridle.endpoints": LAZY},
     "llguidance": {"bridle.endpoints": LAZY, "bridle.grammars": LAZY},
     "outlines": {"bridle.grammars": LAZY, "bridle.endpoints": LAZY},
     "websockets": {"bridle.endpoints": LAZY},
     "prompt_toolkit": {"bridle.cli": LAZY},
+    "pymilvus": {"bridle.agent.archival": LAZY},
+    "psycopg": {"bridle.agent": LAZY},
+    "chromadb": {"bridle.agent.archival": LAZY},
+    "pypdfium2": {"bridle.agent.loading": LAZY},
+    "docx": {"bridle.agent.loading": LAZY},
+    "bs4": {"bridle.agent.loading": LAZY},
+    "mcp": {"bridle.agent": LAZY},
     "rich": {"bridle.cli": LAZY},
     "click": {"bridle.cli": TOP},
     "platformdirs": {"bridle": TOP},
@@ -170,7 +183,8 @@ def _at_top(name: str) -> set[str]:
 
 
 def test_every_part_is_imported_without_the_optional_packages() -> None:
-    missing = ["llama_cpp", "llguidance", "numpy", "outlines", "prompt_toolkit"]
+    missing = ["bs4", "chromadb", "docx", "llama_cpp", "llguidance", "mcp", "numpy", "outlines"]
+    missing += ["prompt_toolkit", "psycopg", "pymilvus", "pypdfium2"]
     parts = [name for name in MODULES if name.count(".") == 1]
     block = f"import sys; sys.modules.update(dict.fromkeys({missing!r}))"
     done = run_python("-c", f"{block}; import {', '.join(parts)}")
@@ -198,7 +212,7 @@ def test_an_arrow_that_points_up_is_found(module: str, source: str) -> None:
         ("bridle.endpoints.x", "class A:\n    import numpy as np", 1),
         ("bridle.endpoints.x", "def f():\n    from llama_cpp import llama_decode", 0),
         ("bridle.endpoints.x", "if TYPE_CHECKING:\n    import numpy", 0),
-        ("bridle.agent.x", "def f():\n    import requests", 1),
+        ("bridle.agent.x", "import requests", 1),
         ("bridle.endpoints.x", "match a:\n    case 1:\n        import torch", 1),
     ],
 )

@@ -86,7 +86,7 @@ def test_version_lists_the_extras_that_pyproject_declares() -> None:
 
 
 def _distribution(requirement: str) -> str:
-    return requirement.partition(">")[0].partition("=")[0].strip()
+    return re.split(r"[\[<>=!;]", requirement)[0].strip()
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -7,6 +7,7 @@ BridleError
 │   │   └── TemplateError   a chat template, with the line in it
 │   ├── SchemaError         a tool's JSON Schema, with the place in it
 │   ├── GrammarError        a grammar's text, with the line in it
+│   ├── SourceUnreadable    a document, a page or a database that was to be loaded
 │   └── BudgetError         fewer tokens than the shortest answer needs
 ├── EndpointError           talking to a model failed
 │   ├── Unreachable         nothing listens there (exit code 3)
@@ -29,7 +30,12 @@ BridleError
 ├── MissingExtra            an optional dependency is not installed
 └── StoreError              the agents' database
     ├── StoreCorrupt        the file is not a sound database
-    └── StoreUnwritable     the home directory or the file cannot be written
+    ├── StoreUnwritable     the home directory or the file cannot be written
+    ├── SchemaTooNew        a newer version has written the file
+    ├── StaleRevision       another process changed the agent in the meantime
+    ├── IndexUnavailable    the index of an archive (Milvus, Postgres, Chroma) cannot be used now
+    ├── EmbedderUnavailable what makes embeddings does not answer; text search goes on
+    └── EmbedderMismatch    stored vectors are of another embedding model
 """
 
 from __future__ import annotations
@@ -44,9 +50,12 @@ __all__ = [
     "ConstraintRejected",
     "ContentFiltered",
     "ContextOverflow",
+    "EmbedderMismatch",
+    "EmbedderUnavailable",
     "EndpointError",
     "FormatError",
     "GrammarError",
+    "IndexUnavailable",
     "InputError",
     "MissingExtra",
     "ModelFileError",
@@ -55,8 +64,11 @@ __all__ = [
     "RateLimited",
     "RequestRefused",
     "SchemaError",
+    "SchemaTooNew",
     "ServerBusy",
     "ServerCrashed",
+    "SourceUnreadable",
+    "StaleRevision",
     "StoreCorrupt",
     "StoreError",
     "StoreUnwritable",
@@ -125,6 +137,14 @@ class GrammarError(InputError):
     def __init__(self, message: str, *, line: int = 0, hint: str = "", **facts: object) -> None:
         super().__init__(message, hint=hint, retryable=None, line=line, **facts)
         self.line = line
+
+
+class SourceUnreadable(InputError):
+    """A document, a page or a database that was to be loaded cannot be read; `source` names it."""
+
+    def __init__(self, message: str, *, source: str = "", hint: str = "", **facts: object) -> None:
+        super().__init__(message, hint=hint, retryable=None, source=source, **facts)
+        self.source = source
 
 
 class BudgetError(InputError):
@@ -248,3 +268,32 @@ class StoreCorrupt(StoreError):
 
 class StoreUnwritable(StoreError):
     """The data directory, or the file in it, cannot be read or written."""
+
+
+class SchemaTooNew(StoreError):
+    """A newer version of this program has written the file."""
+
+
+class StaleRevision(StoreError):
+    """Another process changed the agent since its state was read."""
+
+    retryable = True
+
+
+class IndexUnavailable(StoreError):
+    """The index of an archive cannot be used now: it is locked, or its server does not answer.
+
+    Nothing is lost: the text lies in the agents' database, and what the index has not got waits there.
+    """
+
+    retryable = True
+
+
+class EmbedderUnavailable(StoreError):
+    """What makes embeddings does not answer; searches go on by text alone."""
+
+    retryable = True
+
+
+class EmbedderMismatch(StoreError):
+    """The stored vectors were made by another embedding model; the message names both."""

@@ -14,9 +14,14 @@ __all__ = ["EXTRAS", "bridle_version", "command", "describe"]
 
 # The extras of pyproject.toml and what each installs; a test compares the two.
 EXTRAS: Mapping[str, tuple[str, ...]] = {
+    "chroma": ("chromadb", "numpy"),
+    "docs": ("beautifulsoup4", "pypdfium2", "python-docx"),
     "llama": ("llama-cpp-python", "llguidance", "numpy"),
     "lmstudio": ("websockets",),
+    "mcp": ("mcp",),
+    "milvus": ("milvus-lite", "numpy", "pymilvus"),
     "outlines": ("outlines",),
+    "postgres": ("numpy", "psycopg"),
     "repl": ("prompt_toolkit",),
 }
 
