@@ -204,13 +204,14 @@ def clean_text(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def to_json(state: AgentState) -> str:
+def to_json(state: AgentState, *, with_core: bool = True) -> str:
     """Write a state as JSON. The revision is not part of it: it belongs to the row that the text is stored
-    in."""
+    in, and so does core memory where a table keeps its blocks."""
+    core: list[JSON] = [{"label": b.label, "value": b.value, "limit": b.limit} for b in state.core.blocks]
     body: dict[str, JSON] = {
         "name": state.name,
         "profile": state.profile.name,
-        "core": [{"label": b.label, "value": b.value, "limit": b.limit} for b in state.core.blocks],
+        **({"core": core} if with_core else {}),
         "history": [_message_out(message) for message in state.history],
         "turn": state.turn,
         "open": state.is_open,
@@ -225,8 +226,10 @@ def to_json(state: AgentState) -> str:
     return json.dumps(body)
 
 
-def from_json(text: str, revision: int) -> AgentState:
-    """Read what `to_json` wrote. A profile that is not known here becomes `FULL`.
+def from_json(text: str, revision: int, core: Core | None = None) -> AgentState:
+    """Read what `to_json` wrote; `core` is the memory that it does not hold itself.
+
+    A profile that is not known here becomes `FULL`.
 
     Raises:
         StoreCorrupt: for any other text.
@@ -236,7 +239,7 @@ def from_json(text: str, revision: int) -> AgentState:
         return AgentState(
             name=str(body["name"]),
             profile=PROFILES.get(body["profile"], FULL),
-            core=Core(tuple(Block(str(b["label"]), str(b["value"]), int(b["limit"])) for b in body["core"])),
+            core=core or _core_in(body["core"]),
             history=tuple(_message_in(one) for one in body["history"]),
             turn=int(body["turn"]),
             revision=revision,
@@ -262,6 +265,10 @@ def _time_out(at: datetime | None) -> str | None:
 
 def _time_in(text: object) -> datetime | None:
     return None if text is None else datetime.fromisoformat(str(text))
+
+
+def _core_in(blocks: list[dict[str, str]]) -> Core:
+    return Core(tuple(Block(str(b["label"]), str(b["value"]), int(b["limit"])) for b in blocks))
 
 
 def _call_out(call: ToolCall) -> JSON:
