@@ -1,0 +1,90 @@
+"""A tool: what a model sees of it and what runs. How it is run, and made, is told in the modules beside."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bridle.errors import InputError, SchemaError
+from bridle.messages import ToolSpec, tool_from_dict
+from bridle.wrappers.checking import check_references
+
+__all__ = ["DEFAULT_TIMEOUT_S", "Tool", "check_names", "tool_from_schema"]
+
+DEFAULT_TIMEOUT_S = 30.0
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+"""What OpenAI's servers take as the name of a function, and a dot, which MCP servers use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that an agent may call. `run(**arguments)` does it, and may be async.
+
+    `arguments` are JSON values that the schema of `spec` accepts. `timeout_s` is in seconds, from 0 on.
+    `source` says where the tool comes from, for people, and `loosened` what of its schema cannot be enforced
+    while a model writes (`POINTER KEYWORD`); a call is checked against the whole schema all the same.
+    """
+
+    spec: ToolSpec
+    run: Callable[..., object]
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    source: str = ""
+    loosened: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name that the model calls it by."""
+        return self.spec.name
+
+
+def tool_from_schema(
+    spec: ToolSpec | Mapping[str, object],
+    run: Callable[..., object],
+    *,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+    source: str = "",
+) -> Tool:
+    """Make a tool of a JSON Schema, in the shape of OpenAI, Anthropic or MCP, and what runs it.
+
+    Raises:
+        InputError: for a spec without a name, or of another shape.
+        SchemaError: for a schema that refers to what is not in it.
+
+    >>> spec = {"name": "twice", "parameters": {"type": "object", "properties": {"n": {"type": "integer"}}}}
+    >>> tool_from_schema(spec, lambda n: 2 * n).name
+    'twice'
+    """
+    known = spec if isinstance(spec, ToolSpec) else tool_from_dict(spec)
+    check_name(known.name)
+    try:
+        check_references(known.parameters)
+    except SchemaError as error:
+        raise SchemaError(f"the tool {known.name!r}: {error.message}", hint=error.hint) from error
+    return Tool(known, run, timeout_s, source)
+
+
+def check_name(name: str) -> None:
+    """Refuse what no server takes as the name of a function."""
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"a tool has the name {name!r}",
+            hint="use at most 64 letters, digits, underscores, dashes and dots, and begin with a letter",
+        )
+
+
+def check_names(tools: Sequence[Tool], reserved: Iterable[str]) -> None:
+    """Refuse two tools of one name, and those that are called like a function of the agent's own.
+
+    Raises:
+        InputError: naming the first such tool, and where it comes from.
+    """
+    taken = dict.fromkeys(reserved, "a memory function")
+    for tool in tools:
+        source = tool.source or "a given tool"
+        if tool.name in taken:
+            raise InputError(
+                f"the name {tool.name!r} of {source} is taken by {taken[tool.name]}",
+                hint="give the tool another name",
+            )
+        taken[tool.name] = source
