@@ -127,7 +127,7 @@ class VectorIndex(Protocol):
     """Vectors of passages, compared by cosine. One index holds vectors of one embedder.
 
     All methods raise `IndexUnavailable` when what keeps the vectors cannot be used. An acknowledged `upsert`
-    survives the death of the process, and is seen by the next `search`.
+    survives the death of the process, and is seen by the next `search`. Vectors have length 1.
     """
 
     @property
@@ -136,7 +136,11 @@ class VectorIndex(Protocol):
         ...
 
     def upsert(self, entries: Sequence[Entry]) -> None:
-        """Add entries, or put them in the place of those with the same ids."""
+        """Add entries, or put them in the place of those with the same ids.
+
+        Raises:
+            InputError: for a vector of another length than the index was opened for.
+        """
         ...
 
     def delete(self, ids: Sequence[int]) -> None:
@@ -148,6 +152,10 @@ class VectorIndex(Protocol):
 
         The limit to archives is exact: `k` are found wherever there are so many.
         """
+        ...
+
+    def cosines(self, vector: Vectors, ids: Sequence[int]) -> dict[int, float]:
+        """The cosines of those of these entries that are there."""
         ...
 
     def count(self, archives: Sequence[int] | None = None) -> int:
