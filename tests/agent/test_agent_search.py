@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from agent_scripts import NOW
 from bridle.agent.prompt import COMPACT
-from bridle.agent.search import PAGE_SIZE, Hit, Page, read_days, render_page
 from bridle.agent.state import Record, new_state
 from bridle.agent.store import Store, Transaction
+from bridle.agent.store.recall import PAGE_SIZE, Hit, Page, read_days, render_page
 from bridle.errors import InputError
 
 

@@ -15,9 +15,9 @@ import pytest
 
 from agent_scripts import NOW
 from bridle.agent.prompt import COMPACT
-from bridle.agent.schema import SCHEMA_VERSION
 from bridle.agent.state import AgentState, Edited, Record, new_state
 from bridle.agent.store import FILE_NAME, Counts, Store
+from bridle.agent.store.schema import SCHEMA_VERSION
 from bridle.errors import StoreCorrupt, StoreError, StoreUnwritable
 from bridle.messages import Message
 from project import PARTS, ROOT
@@ -123,7 +123,7 @@ def test_the_list_tells_what_there_is(store: Store) -> None:
 def test_edits_are_kept(tmp_path: Path, store: Store) -> None:
     grow(store, store.create(new_state("ada", COMPACT)), "Lives in: Bergen")
     connection = sqlite3.connect(tmp_path / FILE_NAME)
-    rows = connection.execute("SELECT turn, block, before, after FROM edits").fetchall()
+    rows = connection.execute("SELECT turn, label, before, after FROM edits").fetchall()
     connection.close()
     assert rows == [(0, "human", "", "Lives in: Bergen")]
 
@@ -255,7 +255,7 @@ def test_a_locked_file_is_named(tmp_path: Path, store: Store, monkeypatch: pytes
 
 
 def test_a_mistake_in_sql_is_a_store_error(store: Store) -> None:
-    with pytest.raises(StoreError, match="no such table"), store._reading() as connection:  # pyright: ignore[reportPrivateUsage]
+    with pytest.raises(StoreError, match="no such table"), store.reading() as connection:
         connection.execute("SELECT * FROM missing")
 
 

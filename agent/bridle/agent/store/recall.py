@@ -15,12 +15,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
+from bridle.agent.store.passages import day_words
 from bridle.errors import InputError
 
 __all__ = [
     "PAGE_SIZE",
     "Hit",
     "Page",
+    "context_of",
+    "owner_of",
     "read_days",
     "render_page",
     "search_messages",
@@ -31,6 +34,10 @@ __all__ = [
 PAGE_SIZE = 5
 MOST_WORDS = 64
 """Of a query; FTS5's parser has a limited stack, and BM25 over more words finds nothing better."""
+MOST_BEFORE = 1000
+"""How many characters of the message before are searched with a message."""
+CONTEXT_WEIGHT = 0.5
+"""What a word in the context counts for, where one in the text counts 1."""
 
 STOP_WORDS = frozenset(
     word
@@ -65,26 +72,53 @@ class Page:
     number: int
 
 
-def search_passages(connection: sqlite3.Connection, agent_id: int, query: str, page: int) -> Page:
-    """Find notes of an agent, the best first; without words in the query, the newest first."""
-    return _search(connection, "passages", "'', ''", "t.agent_id = ?", (agent_id,), query, page)
+def owner_of(agent_id: int, role: str = "user") -> str:
+    """The word that marks a message in the index: what functions gave is kept apart from what was said."""
+    return f"{'t' if role == 'tool' else 'g'}{agent_id}"
+
+
+def context_of(day: str, who: str, before: str, said_before: str) -> str:
+    """What is searched with a message, although it is not in its text: its day, who speaks, and what was said
+    before it, by whom.
+
+    >>> context_of("2026-11-20", "assistant", "user", "I like tea")
+    '2026-11-20 20 November 2026 assistant user: I like tea'
+    """
+    head = f"{day_words(day)} {who}"
+    return f"{head} {before}: {said_before[:MOST_BEFORE]}" if said_before else head
+
+
+def search_passages(connection: sqlite3.Connection, archive_id: int, query: str, page: int) -> Page:
+    """Find notes of an archive, the best first; without words in the query, the newest first."""
+    plain = ("FROM passages t WHERE t.archive_id = ?", (archive_id,))
+    return _search(connection, _PASSAGES, f"r{archive_id}", 2**62, plain, query, page)
 
 
 def search_messages(
     connection: sqlite3.Connection, agent_id: int, query: str, page: int, before_turn: int
 ) -> Page:
     """Find what was said before a turn, the best first; without words in the query, the newest first."""
-    where = "t.agent_id = ? AND t.turn < ?"
-    return _search(connection, "messages", "t.role, t.day", where, (agent_id, before_turn), query, page)
+    below = _first_of(connection, agent_id, before_turn)
+    plain = ("FROM messages t WHERE t.agent_id = ? AND t.hidden = 0 AND t.id < ?", (agent_id, below))
+    return _search(connection, _MESSAGES, owner_of(agent_id), below, plain, query, page)
 
 
 def search_messages_by_day(
     connection: sqlite3.Connection, agent_id: int, days: tuple[str, str], page: int, before_turn: int
 ) -> Page:
     """Find what was said before a turn on the days from the first to the last of `days`, in its order."""
-    tail = "FROM messages t WHERE t.agent_id = ? AND t.turn < ? AND t.day BETWEEN ? AND ?"
-    values = (agent_id, before_turn, *days)
-    return _page(connection, "t.role, t.day", tail, values, "t.id", page)
+    tail = "FROM messages t WHERE t.agent_id = ? AND t.hidden = 0 AND t.id < ? AND t.day BETWEEN ? AND ?"
+    values = (agent_id, _first_of(connection, agent_id, before_turn), *days)
+    return _page(connection, _MESSAGES, tail, values, "t.day, t.id", page)
+
+
+def _first_of(connection: sqlite3.Connection, agent_id: int, turn: int) -> int:
+    """The id of the first message of a turn; messages before it have lower ones."""
+    row = connection.execute(
+        "SELECT id FROM messages WHERE agent_id = ? AND turn >= ? AND hidden = 0 ORDER BY turn, id LIMIT 1",
+        (agent_id, min(turn, 2**62)),
+    ).fetchone()
+    return int(row[0]) if row else 2**62
 
 
 def read_days(start: str, end: str) -> tuple[str, str]:
@@ -134,23 +168,39 @@ def _are(total: int) -> str:
     return "is 1 result" if total == 1 else f"are {total} results"
 
 
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """What is searched, and which of its columns make a hit."""
+
+    name: str
+    columns: str
+
+
+_MESSAGES = _Table("messages", "t.text, t.role, t.day")
+_PASSAGES = _Table("passages", "t.text, '', ''")
+
+
 def _search(
     connection: sqlite3.Connection,
-    table: str,
-    columns: str,
-    where: str,
-    values: tuple[int, ...],
+    table: _Table,
+    owner: str,
+    below: int,
+    plain: tuple[str, tuple[int, ...]],
     query: str,
     page: int,
 ) -> Page:
     words = _words(query)
     if not words:
-        return _page(connection, columns, f"FROM {table} t WHERE {where}", values, "t.id DESC", page)
-    tail = f"FROM {table}_text f JOIN {table} t ON t.id = f.rowid WHERE f.{table}_text MATCH ? AND {where}"
+        return _page(connection, table, *plain, "t.id DESC", page)
+    tail = (
+        f"FROM {table.name}_text f JOIN {table.name} t ON t.id = f.rowid"
+        f" WHERE f.{table.name}_text MATCH ? AND f.rowid < ?"
+    )
+    order = f"bm25({table.name}_text, 0, 1, {CONTEXT_WEIGHT}), t.id DESC"
     found = Page((), 0, page)
-    for write in (_exact, _beginning):
-        match = " OR ".join(write(word) for word in words)
-        found = _page(connection, columns, tail, (match, *values), "f.rank, t.id DESC", page)
+    for columns, write in (("{text context}", _exact), ("text", _beginning)):
+        match = f"owner : {owner} AND {columns} : ({' OR '.join(write(word) for word in words)})"
+        found = _page(connection, table, tail, (match, below), order, page)
         if found.total:
             break
     return found
@@ -167,11 +217,16 @@ def _words(query: str) -> list[str]:
 
 
 def _page(
-    connection: sqlite3.Connection, columns: str, tail: str, values: tuple[object, ...], order: str, page: int
+    connection: sqlite3.Connection,
+    table: _Table,
+    tail: str,
+    values: tuple[object, ...],
+    order: str,
+    page: int,
 ) -> Page:
     (total,) = connection.execute(f"SELECT count(*) {tail}", values).fetchone()
     offset = min(page * PAGE_SIZE, 2**62)  # SQLite counts in 64 bits
     rows = connection.execute(
-        f"SELECT t.text, {columns} {tail} ORDER BY {order} LIMIT ? OFFSET ?", (*values, PAGE_SIZE, offset)
+        f"SELECT {table.columns} {tail} ORDER BY {order} LIMIT ? OFFSET ?", (*values, PAGE_SIZE, offset)
     )
     return Page(tuple(Hit(text, role, day) for text, role, day in rows), total, page)
