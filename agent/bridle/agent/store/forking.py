@@ -13,7 +13,7 @@ __all__ = ["delete_agent", "fork_agent"]
 def delete_agent(connection: sqlite3.Connection, agent_id: int) -> None:
     """Delete an agent with all that is its own.
 
-    Shared blocks and sources stay; what an outer index has of its notes is put into the outbox.
+    Shared blocks and sources stay.
     """
     one = (agent_id,)
     connection.execute("DELETE FROM messages WHERE agent_id = ?", one)
@@ -25,11 +25,6 @@ def delete_agent(connection: sqlite3.Connection, agent_id: int) -> None:
             connection.execute("DELETE FROM blocks WHERE id = ?", block)
     connection.execute("UPDATE edits SET agent_id = NULL WHERE agent_id = ?", one)
     archive = own_archive(connection, agent_id)
-    connection.execute(
-        "INSERT INTO outbox (passage_id, archive_id, action)"
-        " SELECT id, archive_id, 'delete' FROM passages WHERE archive_id = ?",
-        (archive,),
-    )
     for table in ("vectors", "passages", "files"):
         connection.execute(f"DELETE FROM {table} WHERE archive_id = ?", (archive,))
     connection.execute("DELETE FROM agent_archives WHERE agent_id = ? OR archive_id = ?", (agent_id, archive))
@@ -88,7 +83,7 @@ def _fork_blocks(connection: sqlite3.Connection, agent_id: int, copy: int) -> No
 
 
 def _fork_archive(connection: sqlite3.Connection, archive: int, copy: int) -> None:
-    """Copy notes with the vectors that they have; the outbox has them all, for indexes outside."""
+    """Copy notes with the vectors that they have."""
     connection.execute(
         "INSERT INTO passages (archive_id, key, text, context, locator, owner, created_ns)"
         " SELECT ?, key, text, context, locator, ?, created_ns FROM passages"
@@ -101,9 +96,4 @@ def _fork_archive(connection: sqlite3.Connection, archive: int, copy: int) -> No
         " JOIN passages old ON old.archive_id = ? AND old.key = new.key"
         " JOIN vectors ON passage_id = old.id WHERE new.archive_id = ?",
         (archive, copy),
-    )
-    connection.execute(
-        "INSERT INTO outbox (passage_id, archive_id, action)"
-        " SELECT id, archive_id, 'upsert' FROM passages WHERE archive_id = ? ORDER BY id",
-        (copy,),
     )

@@ -141,6 +141,3 @@ def _passages_from_1(connection: sqlite3.Connection, agent: int, created_ns: int
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (row, archive, key, text, note_context(at_ns), f"r{archive}", at_ns),
         )
-        connection.execute(
-            "INSERT INTO outbox (passage_id, archive_id, action) VALUES (?, ?, 'upsert')", (row, archive)
-        )

@@ -15,6 +15,7 @@ from bridle.messages import JSON
 
 __all__ = ["add_archive", "day_words", "insert_note", "note_context", "own_archive", "passage_key"]
 
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
@@ -25,10 +26,10 @@ def day_words(day: str) -> str:
     """Write a day so that a search finds it, whichever way it is asked for.
 
     >>> day_words("2026-11-20")
-    '2026-11-20 20 November 2026'
+    '2026-11-20 Friday 20 November 2026'
     """
     at = date.fromisoformat(day)
-    return f"{day} {at.day} {_MONTHS[at.month - 1]} {at.year}"
+    return f"{day} {_DAYS[at.weekday()]} {at.day} {_MONTHS[at.month - 1]} {at.year}"
 
 
 def note_context(created_ns: int) -> str:
@@ -63,7 +64,7 @@ def own_archive(connection: sqlite3.Connection, agent_id: int) -> int:
 
 
 def insert_note(connection: sqlite3.Connection, archive_id: int, text: str, at: datetime) -> int:
-    """Store a note, for the index to take in later, and return its id; the same text keeps the id it has."""
+    """Store a note and return its id; the same text keeps the one it has."""
     key = passage_key("", {}, text)
     row = connection.execute(
         "SELECT id FROM passages WHERE archive_id = ? AND key = ?", (archive_id, key)
@@ -74,11 +75,7 @@ def insert_note(connection: sqlite3.Connection, archive_id: int, text: str, at: 
         "INSERT INTO passages (archive_id, key, text, context, owner, created_ns) VALUES (?, ?, ?, ?, ?, ?)",
         (archive_id, key, text, day_words(at.date().isoformat()), f"r{archive_id}", _ns(at)),
     )
-    passage = int(cursor.lastrowid or 0)
-    connection.execute(
-        "INSERT INTO outbox (passage_id, archive_id, action) VALUES (?, ?, 'upsert')", (passage, archive_id)
-    )
-    return passage
+    return int(cursor.lastrowid or 0)
 
 
 def _ns(at: datetime) -> int:

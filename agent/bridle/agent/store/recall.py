@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import re
 import sqlite3
-import unicodedata
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
 from bridle.agent.store.passages import day_words
+from bridle.agent.store.words import match_of, words
 from bridle.errors import InputError
 
 __all__ = [
@@ -24,6 +23,7 @@ __all__ = [
     "Page",
     "context_of",
     "owner_of",
+    "page_lines",
     "read_days",
     "render_page",
     "search_messages",
@@ -32,25 +32,11 @@ __all__ = [
 ]
 
 PAGE_SIZE = 5
-MOST_WORDS = 64
-"""Of a query; FTS5's parser has a limited stack, and BM25 over more words finds nothing better."""
 MOST_BEFORE = 1000
 """How many characters of the message before are searched with a message."""
 CONTEXT_WEIGHT = 0.5
 """What a word in the context counts for, where one in the text counts 1."""
 
-STOP_WORDS = frozenset(
-    word
-    for line in (
-        "a about am an and any anyone anything are as at be been but by can could did do does doing ever",
-        "for from get give got had has have he her here him his how i if in into is it its know let made",
-        "make may me more most my no not of on or our out over please remember said say search she should",
-        "so some tell than that the their them then there these they this those to told under up us very",
-        "was we were what when where which while who whom whose why will with would you your yours",
-    )
-    for word in line.split()
-)
-_WORD = re.compile(r"[^\W_]+")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -82,7 +68,7 @@ def context_of(day: str, who: str, before: str, said_before: str) -> str:
     before it, by whom.
 
     >>> context_of("2026-11-20", "assistant", "user", "I like tea")
-    '2026-11-20 20 November 2026 assistant user: I like tea'
+    '2026-11-20 Friday 20 November 2026 assistant user: I like tea'
     """
     head = f"{day_words(day)} {who}"
     return f"{head} {before}: {said_before[:MOST_BEFORE]}" if said_before else head
@@ -156,12 +142,18 @@ def render_page(page: Page, most_chars: int = 400) -> str:
         if not page.total:
             return "No results."
         return f"No results on page {page.number}; there {_are(page.total)}."
-    lines = [f"{len(page.hits)} of {page.total}:"]
-    for hit in page.hits:
-        text = " ".join(hit.text.split())
-        text = text if len(text) <= most_chars else text[: most_chars - 1] + "…"
-        lines.append(f"- [{hit.day}] {hit.role}: {text}" if hit.role else f"- {text}")
-    return "\n".join(lines)
+    return "\n".join((f"{len(page.hits)} of {page.total}:", *page_lines(page, most_chars)))
+
+
+def page_lines(page: Page, most_chars: int = 400) -> list[str]:
+    """Write the hits of a page, one line each, cut to `most_chars`."""
+    return [_line(hit, most_chars) for hit in page.hits]
+
+
+def _line(hit: Hit, most_chars: int) -> str:
+    text = " ".join(hit.text.split())
+    text = text if len(text) <= most_chars else text[: most_chars - 1] + "…"
+    return f"- [{hit.day}] {hit.role}: {text}" if hit.role else f"- {text}"
 
 
 def _are(total: int) -> str:
@@ -189,8 +181,8 @@ def _search(
     query: str,
     page: int,
 ) -> Page:
-    words = _words(query)
-    if not words:
+    searched = words(query)
+    if not searched:
         return _page(connection, table, *plain, "t.id DESC", page)
     tail = (
         f"FROM {table.name}_text f JOIN {table.name} t ON t.id = f.rowid"
@@ -198,22 +190,12 @@ def _search(
     )
     order = f"bm25({table.name}_text, 0, 1, {CONTEXT_WEIGHT}), t.id DESC"
     found = Page((), 0, page)
-    for columns, write in (("{text context}", _exact), ("text", _beginning)):
-        match = f"owner : {owner} AND {columns} : ({' OR '.join(write(word) for word in words)})"
+    for beginnings in (False, True):
+        match = match_of(searched, [owner], beginnings=beginnings)
         found = _page(connection, table, tail, (match, below), order, page)
         if found.total:
             break
     return found
-
-
-_exact: Callable[[str], str] = '"{}"'.format
-_beginning: Callable[[str], str] = '"{}"*'.format
-
-
-def _words(query: str) -> list[str]:
-    """The words that are searched for; the stop words only where there are no others."""
-    words = list(dict.fromkeys(_WORD.findall(unicodedata.normalize("NFC", query).lower())))
-    return ([word for word in words if word not in STOP_WORDS] or words)[:MOST_WORDS]
 
 
 def _page(

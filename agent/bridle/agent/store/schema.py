@@ -5,6 +5,8 @@ Messages and passages have a full-text index each (FTS5, Porter's stemmer), whic
 them. Its column `owner` holds one word, `g` and an agent's id or `r` and an archive's id, so that a search
 looks through that owner's rows alone. A message whose `hidden` is not `SHOWN` is in the table but not in the
 index. `day` is the day on the user's clock, so that a search by date does not depend on time zones.
+
+What makes vectors, and indexes outside this file, learn of changed passages by `outbox`, also by triggers.
 """
 
 from __future__ import annotations
@@ -119,13 +121,19 @@ _ARCHIVES = (
     id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL UNIQUE, dimensions INTEGER NOT NULL,
     created_ns INTEGER NOT NULL)""",
     """CREATE TABLE vectors (
-    embedder_id INTEGER NOT NULL REFERENCES embedders (id), passage_id INTEGER NOT NULL,
-    archive_id INTEGER NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (embedder_id, passage_id))
-    WITHOUT ROWID""",
-    "CREATE INDEX vectors_by_archive ON vectors (embedder_id, archive_id)",
+    id INTEGER PRIMARY KEY AUTOINCREMENT, embedder_id INTEGER NOT NULL REFERENCES embedders (id),
+    passage_id INTEGER NOT NULL, archive_id INTEGER NOT NULL, vector BLOB NOT NULL,
+    UNIQUE (embedder_id, passage_id))""",
+    "CREATE INDEX vectors_by_archive ON vectors (embedder_id, archive_id, passage_id)",
     """CREATE TABLE outbox (
     id INTEGER PRIMARY KEY AUTOINCREMENT, passage_id INTEGER NOT NULL, archive_id INTEGER NOT NULL,
     action TEXT NOT NULL CHECK (action IN ('upsert', 'delete')))""",
+    """CREATE TRIGGER passages_to_add AFTER INSERT ON passages BEGIN
+    INSERT INTO outbox (passage_id, archive_id, action) VALUES (new.id, new.archive_id, 'upsert'); END""",
+    """CREATE TRIGGER passages_to_change AFTER UPDATE OF text ON passages BEGIN
+    INSERT INTO outbox (passage_id, archive_id, action) VALUES (new.id, new.archive_id, 'upsert'); END""",
+    """CREATE TRIGGER passages_to_remove AFTER DELETE ON passages BEGIN
+    INSERT INTO outbox (passage_id, archive_id, action) VALUES (old.id, old.archive_id, 'delete'); END""",
 )
 STATEMENTS = (*_AGENTS, *_MESSAGES, *_ARCHIVES)
 """What makes an empty file a database of this version."""
