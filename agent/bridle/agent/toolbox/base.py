@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +11,19 @@ from bridle.errors import InputError, SchemaError
 from bridle.messages import ToolSpec, tool_from_dict
 from bridle.wrappers.checking import check_references
 
-__all__ = ["DEFAULT_TIMEOUT_S", "Tool", "check_names", "tool_from_schema"]
+__all__ = [
+    "DEFAULT_TIMEOUT_S",
+    "HEARTBEAT",
+    "Tool",
+    "check_name",
+    "check_names",
+    "check_parameters",
+    "tool_from_schema",
+]
 
 DEFAULT_TIMEOUT_S = 30.0
+HEARTBEAT = "request_heartbeat"
+"""The parameter that an agent adds to the functions it shows to its model."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 """What OpenAI's servers take as the name of a function, and a dot, which MCP servers use."""
 
@@ -21,16 +32,21 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 class Tool:
     """A function that an agent may call. `run(**arguments)` does it, and may be async.
 
-    `arguments` are JSON values that the schema of `spec` accepts. `timeout_s` is in seconds, from 0 on.
-    `source` says where the tool comes from, for people, and `loosened` what of its schema cannot be enforced
-    while a model writes (`POINTER KEYWORD`); a call is checked against the whole schema all the same.
+    `arguments` are JSON values that the schema of `spec` accepts. `timeout_s` is in seconds, above 0.
+    `source` says where the tool comes from, for people.
     """
 
     spec: ToolSpec
     run: Callable[..., object]
     timeout_s: float = DEFAULT_TIMEOUT_S
     source: str = ""
-    loosened: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 < self.timeout_s < math.inf:
+            raise InputError(
+                f"the time limit of the tool {self.spec.name!r} is {self.timeout_s!r} s",
+                hint="give it seconds, more than 0",
+            )
 
     @property
     def name(self) -> str:
@@ -57,6 +73,7 @@ def tool_from_schema(
     """
     known = spec if isinstance(spec, ToolSpec) else tool_from_dict(spec)
     check_name(known.name)
+    check_parameters(known)
     try:
         check_references(known.parameters)
     except SchemaError as error:
@@ -70,6 +87,16 @@ def check_name(name: str) -> None:
         raise InputError(
             f"a tool has the name {name!r}",
             hint="use at most 64 letters, digits, underscores, dashes and dots, and begin with a letter",
+        )
+
+
+def check_parameters(spec: ToolSpec) -> None:
+    """Refuse the parameter that the agent adds to each function itself."""
+    if HEARTBEAT in spec.properties:
+        raise SchemaError(
+            f"the tool {spec.name!r} has a parameter {HEARTBEAT!r}",
+            pointer=f"#/properties/{HEARTBEAT}",
+            hint="give it another name: the agent has that one for its own",
         )
 
 
