@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import importlib.util
-import ipaddress
-import socket
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from bridle.endpoints.environment import VARIABLES
+from guard.sitecustomize import LEAKS, install
 
 settings.register_profile(
     "bridle", max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
@@ -23,6 +24,7 @@ settings.register_profile(
 settings.register_profile("thorough", parent=settings.get_profile("bridle"), max_examples=5000)
 settings.load_profile("bridle")
 
+GUARD = str(Path(__file__).parent / "guard")
 USER_SETTINGS = (
     "BRIDLE_ENDPOINT",
     "COLUMNS",
@@ -75,25 +77,20 @@ def no_matrix_units() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def loopback_only() -> Iterator[None]:
-    """Refuse every connection that would leave this machine."""
-    connect = socket.socket.connect
+def loopback_only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Refuse every connection and every look-up of a name that would leave this machine, here and in the
+    processes that tests start; and fail at the end where one was tried and nobody noticed."""
+    leaks = tmp_path_factory.mktemp("leaks") / "tried.txt"
+    start = subprocess.Popen.__init__
 
-    def guarded(self: socket.socket, address: object) -> None:
-        host = address[0] if isinstance(address, tuple) and address else None  # pyright: ignore
-        if isinstance(host, str) and not _is_loopback(host):
-            raise AssertionError(f"a test wanted to connect to {address!r}")
-        connect(self, address)  # type: ignore[arg-type]  # pyright: ignore
+    def guarded(self: Any, *args: Any, **given: Any) -> None:
+        env = dict(os.environ if given.get("env") is None else given["env"])
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, (GUARD, env.get("PYTHONPATH"))))
+        start(self, *args, **{**given, "env": {LEAKS: str(leaks), **env}})
 
+    install()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket.socket, "connect", guarded)
+        patch.setenv(LEAKS, str(leaks))
+        patch.setattr(subprocess.Popen, "__init__", guarded)
         yield
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    assert not leaks.exists(), leaks.read_text("utf-8")
