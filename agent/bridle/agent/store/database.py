@@ -22,7 +22,7 @@ from bridle.agent.store.migrations import back_up, upgrade
 from bridle.agent.store.schema import SCHEMA_VERSION, STATEMENTS, TABLES, TABLES_1
 from bridle.errors import SchemaTooNew, StoreCorrupt, StoreError, StoreUnwritable
 
-__all__ = ["FILE_NAME", "Database", "mapped"]
+__all__ = ["FILE_NAME", "Database", "mapped", "unwritable"]
 
 FILE_NAME = "bridle.db"
 WAIT_S = 30.0

@@ -59,7 +59,7 @@ def add_message(connection: sqlite3.Connection, message: Message) -> None:
     """Store a message, and index it where it is worth finding."""
     said, day = message.said, f"{message.said.at:%Y-%m-%d}"
     text, name = clean_text(said.text), clean_text(said.name)
-    before = _said_before(connection, message.agent_id)
+    before = _said_before(connection, message.agent_id, day)
     connection.execute(
         "INSERT INTO messages (agent_id, turn, step, idx, role, name, text, context, owner, day, created_ns,"
         " hidden) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -80,29 +80,37 @@ def add_message(connection: sqlite3.Connection, message: Message) -> None:
     )
 
 
-def _said_before(connection: sqlite3.Connection, agent_id: int, below: int = 2**62) -> tuple[str, str]:
-    """Who spoke before a message, and what was said."""
+def _said_before(
+    connection: sqlite3.Connection, agent_id: int, day: str, below: int = 2**62
+) -> tuple[str, str]:
+    """Who spoke before a message on the same day, and what was said; two empty texts for nobody."""
     row = connection.execute(
-        "SELECT role, text FROM messages WHERE agent_id = ? AND hidden = 0 AND role IN ('user', 'assistant')"
-        " AND id < ? ORDER BY turn DESC, id DESC LIMIT 1",
+        "SELECT role, name, text, day FROM messages WHERE agent_id = ? AND hidden = 0"
+        " AND role IN ('user', 'assistant') AND id < ? ORDER BY turn DESC, id DESC LIMIT 1",
         (agent_id, below),
     ).fetchone()
-    return row or ("", "")
+    if row is None or row[3] != day:
+        return ("", "")
+    return (row[1] or row[0], row[2])
 
 
-def forget_turn(connection: sqlite3.Connection, agent_id: int, turn: int) -> None:
-    """Hide the messages of a turn, and their words from what is searched with the message after them."""
+def forget_turn(connection: sqlite3.Connection, agent_id: int, turn: int, role: str | None = None) -> None:
+    """Hide the messages of a turn, or those of one role, and their words in what is searched with others."""
     connection.execute(
-        "UPDATE messages SET hidden = ? WHERE agent_id = ? AND turn = ?", (FORGOTTEN, agent_id, turn)
+        "UPDATE messages SET hidden = ? WHERE agent_id = ? AND turn = ? AND role = coalesce(?, role)",
+        (FORGOTTEN, agent_id, turn, role),
     )
-    row = connection.execute(
+    same = connection.execute(
+        "SELECT id, day, role, name FROM messages WHERE agent_id = ? AND turn = ? AND hidden = 0 ORDER BY id",
+        (agent_id, turn),
+    ).fetchall()
+    after = connection.execute(
         "SELECT id, day, role, name FROM messages WHERE agent_id = ? AND turn > ? AND hidden = 0"
         " ORDER BY turn, id LIMIT 1",
         (agent_id, turn),
-    ).fetchone()
-    if row is not None:
-        number, day, role, name = row
-        context = context_of(day, name or role, *_said_before(connection, agent_id, number))
+    ).fetchall()
+    for number, day, spoke, name in (*same, *after):
+        context = context_of(day, name or spoke, *_said_before(connection, agent_id, day, number))
         connection.execute("UPDATE messages SET context = ? WHERE id = ?", (context, number))
 
 

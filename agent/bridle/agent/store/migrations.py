@@ -109,21 +109,21 @@ def _core_in(connection: sqlite3.Connection, agent: int, state: str) -> list[tup
 
 
 def _messages_from_1(connection: sqlite3.Connection, agent: int) -> None:
-    before = ("", "")
+    before = ("", "", "")
     owner = owner_of(agent)
     rows = connection.execute(
         "SELECT id, turn, role, text, day, created_ns FROM old_messages WHERE agent_id = ? ORDER BY id",
         (agent,),
     )
     for row, turn, role, text, day, created_ns in rows:
-        context = context_of(day, role, *before)
+        context = context_of(day, role, *(before[:2] if before[2] == day else ("", "")))
         connection.execute(
             "INSERT INTO messages"
             " (id, agent_id, turn, step, idx, role, text, context, owner, day, created_ns)"
             " VALUES (?, ?, ?, 'v1', ?, ?, ?, ?, ?, ?, ?)",
             (row, agent, turn, row, role, text, context, owner, day, created_ns),
         )
-        before = (role, text)
+        before = (role, text, day)
 
 
 def _passages_from_1(connection: sqlite3.Connection, agent: int, created_ns: int) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from bridle.agent.store.passages import day_words
-from bridle.agent.store.words import match_of, words
+from bridle.agent.store.words import match_text, words
 from bridle.errors import InputError
 
 __all__ = [
@@ -191,7 +191,7 @@ def _search(
     order = f"bm25({table.name}_text, 0, 1, {CONTEXT_WEIGHT}), t.id DESC"
     found = Page((), 0, page)
     for beginnings in (False, True):
-        match = match_of(searched, [owner], beginnings=beginnings)
+        match = match_text(searched, [owner], beginnings=beginnings)
         found = _page(connection, table, tail, (match, below), order, page)
         if found.total:
             break

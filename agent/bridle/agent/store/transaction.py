@@ -67,10 +67,10 @@ class Transaction:
         self._check_open()
         blocks.add_edit(self._connection, self._agent_id, edit, turn)
 
-    def forget(self, turn: int) -> None:
-        """Take the messages of a turn back: they are found and listed no more."""
+    def forget(self, turn: int, role: str | None = None) -> None:
+        """Take the messages of a turn back, or only those of one role: they are found and listed no more."""
         self._check_open()
-        forget_turn(self._connection, self._agent_id, turn)
+        forget_turn(self._connection, self._agent_id, turn, role)
 
     def save(self, state: AgentState) -> AgentState:
         """Store the state after the step; return it with its new revision and core memory as it is now."""

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["MOST_WORDS", "STOP_WORDS", "match_of", "words"]
+__all__ = ["MOST_WORDS", "STOP_WORDS", "match_text", "words"]
 
 MOST_WORDS = 64
 """Of a query; FTS5's parser has a limited stack, and BM25 over more words finds nothing better."""
@@ -44,12 +44,12 @@ def words(query: str) -> list[str]:
     return ([word for word in found if word not in common] or found)[:MOST_WORDS]
 
 
-def match_of(searched: Sequence[str], owners: Sequence[str], *, beginnings: bool = False) -> str:
+def match_text(searched: Sequence[str], owners: Sequence[str], *, beginnings: bool = False) -> str:
     """Write words for FTS5's MATCH, limited to owners; with `beginnings`, longer words of the text, too.
 
-    >>> match_of(["blue", "pot"], ["r1"])
+    >>> match_text(["blue", "pot"], ["r1"])
     'owner : ("r1") AND {text context} : ("blue" OR "pot")'
-    >>> match_of(["blu"], ["r1", "r7"], beginnings=True)
+    >>> match_text(["blu"], ["r1", "r7"], beginnings=True)
     'owner : ("r1" OR "r7") AND text : ("blu"*)'
     """
     owned = " OR ".join(f'"{owner}"' for owner in owners)
