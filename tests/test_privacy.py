@@ -61,6 +61,11 @@ def test_pytest_itself_is_kept_here(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len((tmp_path / "leaks").read_text("utf-8").splitlines()) == 2
 
 
+def test_a_name_that_nobody_can_have_is_not_asked_for() -> None:
+    with pytest.raises(socket.gaierror, match="Name or service not known"):
+        socket.getaddrinfo("no-such-host.invalid", 80)
+
+
 def test_this_machine_may_be_talked_to() -> None:
     assert socket.getaddrinfo("localhost", 80, type=socket.SOCK_STREAM)
     with (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import socket
 import sys
 
 __all__ = ["LEAKS", "install", "is_here"]
@@ -31,6 +32,8 @@ def _watch(event: str, args: tuple[object, ...]) -> None:
         host = _host(args[0])
     else:
         return
+    if host is not None and host.endswith(".invalid"):  # which no name server may know: RFC 6761
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
     if host is not None and not is_here(host):
         _refuse(f"{event} to {host!r}")
 
