@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from agent_scripts import append, call
 from bridle.agent.answers import answer_schema
-from bridle.agent.functions import constraint, narrow
+from bridle.agent.functions import constraint, last_page, narrow
 from bridle.agent.grounding import (
     Moment,
     days_schema,
@@ -165,7 +165,8 @@ def test_what_a_search_found_is_thought_about_freely_and_the_full_profile_quotes
     ]
     assert constraint(COMPACT, KNOWN, found, NOW)[1] is None
     assert constraint(COMPACT, KNOWN, found[:1], NOW)[1] is not None
-    assert constraint(FULL, KNOWN, found[:1], NOW) == (narrow(KNOWN), None)
+    unheld = narrow(KNOWN, last_page=last_page(found[:1]))
+    assert constraint(FULL, KNOWN, found[:1], NOW) == (unheld, None)
 
 
 def test_facts_are_quoted() -> None:

@@ -11,13 +11,14 @@ import pytest
 import bridle.agent
 from agent_scripts import NOW, WRAPPER, append, call, say, scripted, written
 from bridle.agent import Agent, AskedAgain, Finished, Progress, Saying, Step, Store, Thinking, open_agent
+from bridle.agent.archival.archive import Archive
 from bridle.agent.fit import answer_tokens, views
 from bridle.agent.functions import FUNCTIONS, narrow
 from bridle.agent.progress import Teller
 from bridle.agent.prompt import COMPACT, FULL, compose, memory_text
 from bridle.agent.state import AgentState, Record, new_state
 from bridle.agent.step import GIVE_UP
-from bridle.agent.tools import run_tool
+from bridle.agent.tools import insert_note, search_memory
 from bridle.endpoints.base import Answer, Endpoint, Request, Supports
 from bridle.endpoints.scripted import Scripted
 from bridle.errors import ContextOverflow, FormatError, InputError, RequestRefused, StoreError, Unreachable
@@ -108,17 +109,19 @@ def test_with_the_full_profile_every_prompt_goes_on_where_the_last_answer_ended(
     assert "Job: falconer" in shown[3]
 
 
-def test_the_full_profile_shows_memory_when_the_turn_that_held_it_is_left_out(store: Store) -> None:
-    agent = Agent.open(
-        store, "ada", scripted([say("x" * 9000)] * 7), wrapper=WRAPPER, profile=FULL, clock=lambda: NOW
-    )
-    for _ in range(7):
-        agent.turn("hello")
-    (first, *_) = views(FULL, agent.state.history, agent.state.core)
-    assert len(first.history) < len(agent.state.history)
-    assert first.history[0].content.startswith("[persona ")
+def test_the_full_profile_shows_memory_when_the_turn_that_held_it_has_left(store: Store) -> None:
+    long = say("x" * 9000)
+    endpoint = scripted([long, long, long, "You greeted me.", long, long])
+    agent = Agent.open(store, "ada", endpoint, wrapper=WRAPPER, profile=FULL, clock=lambda: NOW)
+    notes = [note for _ in range(5) for note in agent.turn("hello").notes]
+    assert any("no longer shown, summed up" in note for note in notes)
+    assert agent.state.history[0].content.startswith("[persona ")
+    assert agent.state.summary == "You greeted me."
+    assert "[earlier]\nYou greeted me." in text_of(endpoint.requests[-1])
+    assert "User: hello\nAssistant: xxx" in text_of(endpoint.requests[3])
     compact = next(views(COMPACT, agent.state.history, agent.state.core))
     assert all(message.role != "system" for message in compact.history)
+    assert agent.store.find_messages("ada", "hello", 0).total >= 5
 
 
 def test_the_time_that_is_shown_stays_the_same_within_a_turn(store: Store) -> None:
@@ -184,13 +187,20 @@ def test_what_was_said_is_found_but_not_what_is_being_said(store: Store) -> None
             on_days("2026-11-21", "2026-11-20"),
             "Failed: the first day 2026-11-21 is after the last day 2026-11-20",
         ),
-        (call("fly"), "Failed: there is no function 'fly' here"),
+        (
+            call("fly"),
+            "Failed: there is no function 'fly' here; the searches are archival_memory_search,"
+            " conversation_search, conversation_search_date, memory_search",
+        ),
     ],
 )
 def test_a_function_says_what_came_of_it(store: Store, one: ToolCall, result: str) -> None:
     state = store.create(new_state("ada", COMPACT))
+    if one.name != "archival_memory_insert":
+        assert search_memory(store, Archive(store), state, one) == result
+        return
     with store.transaction(state) as transaction:
-        assert run_tool(transaction, state, one, NOW) == result
+        assert insert_note(transaction, one, NOW) == result
         transaction.save(state)
 
 
@@ -228,7 +238,7 @@ def test_an_unusable_answer_is_asked_for_again_with_the_reason(store: Store) -> 
 
 
 def recalled(store: Store) -> list[Record]:
-    with store._reading() as connection:  # pyright: ignore[reportPrivateUsage]  # there is no list of everything
+    with store.reading() as connection:
         rows = connection.execute("SELECT role, text FROM messages ORDER BY id").fetchall()
     return [Record(role, text, NOW) for role, text in rows]
 
@@ -452,13 +462,26 @@ def test_long_results_are_cut_before_a_turn_is_given_up(store: Store) -> None:
     assert text_of(endpoint.requests[1]).count("z") < 900
 
 
-def test_a_message_that_cannot_fit_is_refused_and_the_next_one_answered(store: Store) -> None:
-    endpoint = scripted([say("ok")], window=800)
+def test_a_message_that_cannot_fit_is_cut_in_its_middle_and_told(store: Store) -> None:
+    endpoint = scripted([say("ok"), say("ok")], window=800)
     agent = agent_on(store, endpoint)
-    with pytest.raises(ContextOverflow, match="of the 800 tokens") as caught:
-        agent.turn("x" * 4000)
-    assert caught.value.facts["context_tokens"] == 800
+    turn = agent.turn("begin " + "x" * 4000 + " end")
+    assert turn.reply == "ok"
+    shown = text_of(endpoint.requests[-1])
+    assert "begin xxx" in shown
+    assert " […] " in shown
+    assert "xxx end" in shown
+    assert turn.notes == ("the prompt did not fit the model's window: the message was cut in its middle",)
     assert agent.turn("hello").reply == "ok"
+    assert agent.store.find_messages("ada", "begin", 0).hits[0].text.endswith(" end")
+
+
+def test_a_window_that_holds_not_even_the_instructions_is_told_with_the_numbers(store: Store) -> None:
+    agent = agent_on(store, scripted([say("ok")], window=300))
+    with pytest.raises(ContextOverflow, match="of the 300 tokens") as caught:
+        agent.turn("hello")
+    assert caught.value.facts["context_tokens"] == 300
+    assert not agent.state.is_open
 
 
 def test_views_get_shorter_and_keep_the_newest_message() -> None:

@@ -12,44 +12,65 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bridle.agent.functions import FUNCTIONS
+    from bridle.agent.asynchronous import AsyncAgent
+    from bridle.agent.creating import create, load, open_agent
+    from bridle.agent.functions import FUNCTIONS, SMALL_FUNCTIONS
+    from bridle.agent.limits import Limits
     from bridle.agent.memory import Block, Core, EditError
     from bridle.agent.progress import AskedAgain, Finished, Progress, Saying, Thinking, Turn
-    from bridle.agent.prompt import COMPACT, FULL, Profile
-    from bridle.agent.runner import Agent, open_agent
-    from bridle.agent.state import AgentState, Step
+    from bridle.agent.prompt import COMPACT, FULL, SMALL, Profile
+    from bridle.agent.prompting import ContextMap
+    from bridle.agent.runner import Agent
+    from bridle.agent.state import AgentState, Noted, Step
     from bridle.agent.store import AgentInfo, Store
+    from bridle.agent.toolbox import Tool, as_tool, tool_from_schema
 
 __all__ = [
     "COMPACT",
     "FULL",
     "FUNCTIONS",
+    "SMALL",
+    "SMALL_FUNCTIONS",
     "Agent",
     "AgentInfo",
     "AgentState",
     "AskedAgain",
+    "AsyncAgent",
     "Block",
+    "ContextMap",
     "Core",
     "EditError",
     "Finished",
+    "Limits",
+    "Noted",
     "Profile",
     "Progress",
     "Saying",
     "Step",
     "Store",
     "Thinking",
+    "Tool",
     "Turn",
+    "as_tool",
+    "create",
+    "load",
     "open_agent",
+    "tool_from_schema",
 ]
 
 _HOMES = {
-    "functions": ("FUNCTIONS",),
+    "asynchronous": ("AsyncAgent",),
+    "creating": ("create", "load", "open_agent"),
+    "functions": ("FUNCTIONS", "SMALL_FUNCTIONS"),
+    "limits": ("Limits",),
     "memory": ("Block", "Core", "EditError"),
     "progress": ("AskedAgain", "Finished", "Progress", "Saying", "Thinking", "Turn"),
-    "prompt": ("COMPACT", "FULL", "Profile"),
-    "runner": ("Agent", "open_agent"),
-    "state": ("AgentState", "Step"),
+    "prompt": ("COMPACT", "FULL", "SMALL", "Profile"),
+    "prompting": ("ContextMap",),
+    "runner": ("Agent",),
+    "state": ("AgentState", "Noted", "Step"),
     "store": ("AgentInfo", "Store"),
+    "toolbox": ("Tool", "as_tool", "tool_from_schema"),
 }
 
 

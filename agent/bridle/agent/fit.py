@@ -1,8 +1,9 @@
 """Make what is shown fit a model's window: ever shorter views of it, of which the first that fits is taken.
 
 The oldest turns go first. Then long results of functions are cut, then the first steps of the newest turn go,
-and at last the oldest lines of memory; an agent must not become useless because its memory is written in a
-script that costs many tokens. What the user said is never cut: if that alone is too long, the caller is told.
+then the oldest lines of memory; an agent must not become useless because its memory is written in a script
+that costs many tokens. At last the message that is answered is cut in its middle; the whole of it is in the
+store.
 """
 
 from __future__ import annotations
@@ -17,14 +18,19 @@ from bridle.messages import Message
 __all__ = ["View", "answer_tokens", "views"]
 
 LEAST_RESULT_CHARS = 80
+CUT = " […] "
+"""Stands where a message was cut."""
+LEAST_SAID_CHARS = 100
+"""Shorter than this what was said makes no sense any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A part of a conversation and of core memory."""
+    """A part of a conversation and of core memory; `cut` says what of the present turn is not shown."""
 
     history: tuple[Message, ...]
     core: Core
+    cut: str = ""
 
 
 def views(profile: Profile, history: Sequence[Message], core: Core) -> Iterator[View]:
@@ -38,15 +44,22 @@ def views(profile: Profile, history: Sequence[Message], core: Core) -> Iterator[
             yield View(shorter, core)
         shown = shorter
     turn = shown or ()
-    for shorten in (_cut_longest_result, _drop_first_step):
+    for shorten, cut in (
+        (_cut_longest_result, "results were cut"),
+        (_drop_first_step, "steps were left out"),
+    ):
         while (shorter := shorten(turn)) != turn:
             turn = shorter
-            yield View(turn, core)
+            yield View(turn, core, cut)
     for parts in (2, 4, 8):
         smaller = Core(tuple(_newest_lines(block, block.limit // parts) for block in core.blocks))
         if smaller != core:
-            yield View(_without_memory(turn), smaller)
+            yield View(_without_memory(turn), smaller, "the oldest lines of memory were left out")
         core = smaller
+    turn = _without_memory(turn)
+    while (shorter := _cut_what_was_said(turn)) != turn:
+        turn = shorter
+        yield View(turn, core, "the message was cut in its middle")
 
 
 def _without_memory(history: Sequence[Message]) -> tuple[Message, ...]:
@@ -75,6 +88,16 @@ def _drop_first_step(turn: tuple[Message, ...]) -> tuple[Message, ...]:
     """Leave the first call of a turn and its result out; the last one stays."""
     start = next((at + 1 for at, message in enumerate(turn) if message.role == "user"), 0)
     return turn if len(turn) - start <= 2 else (*turn[:start], *turn[start + 2 :])
+
+
+def _cut_what_was_said(turn: tuple[Message, ...]) -> tuple[Message, ...]:
+    """Halve the message that is answered; its beginning and its end stay."""
+    at = next((at for at, message in enumerate(turn) if message.role == "user"), None)
+    if at is None or len(text := turn[at].content) <= 2 * LEAST_SAID_CHARS:
+        return turn
+    kept = max(len(text) // 2, LEAST_SAID_CHARS) // 2
+    cut = replace(turn[at], content=f"{text[:kept]}{CUT}{text[len(text) - kept :]}")
+    return (*turn[:at], cut, *turn[at + 1 :])
 
 
 def _newest_lines(block: Block, most_chars: int) -> Block:

@@ -1,4 +1,5 @@
-"""The eight functions of a memory agent: MemGPT's names and parameters, described in our own words.
+"""The functions of a memory agent: MemGPT's eight names and parameters, described in our own words, and a
+shorter list for small models, in which lines of memory are named by their numbers.
 
 `narrow` is what makes constraints aware of the agent's state: it returns the same functions with only those
 values that make sense now (block names, lines that exist), or fewer functions. The prompt always lists the
@@ -7,6 +8,7 @@ full ones, so that its beginning never changes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -24,9 +26,21 @@ from bridle.agent.grounding import (
 )
 from bridle.agent.memory import Core
 from bridle.agent.prompt import Profile
+from bridle.agent.store.recall import PAGE_SIZE
 from bridle.messages import JSON, Message, ToolSpec
 
-__all__ = ["FUNCTIONS", "SEARCHES", "constraint", "narrow", "wants_heartbeat"]
+__all__ = [
+    "FUNCTIONS",
+    "MEMORY_FUNCTIONS",
+    "SEARCHES",
+    "SMALL_FUNCTIONS",
+    "constraint",
+    "functions_of",
+    "last_page",
+    "line_of",
+    "narrow",
+    "wants_heartbeat",
+]
 
 HEARTBEAT: dict[str, JSON] = {
     "type": "boolean",
@@ -116,8 +130,65 @@ FUNCTIONS: tuple[ToolSpec, ...] = (
 )
 
 
-SEARCHES = ("archival_memory_search", "conversation_search", "conversation_search_date")
+SMALL_FUNCTIONS: tuple[ToolSpec, ...] = (
+    _tool("send_message", "Say something to the user.", ["message"], message=_string("What to say.")),
+    _tool(
+        "core_memory_append",
+        "Add a line to a block of core memory.",
+        ["name", "content"],
+        name=_block_name(),
+        content=_string("The line to add."),
+    ),
+    _tool(
+        "core_memory_replace",
+        "Change or delete one line of core memory.",
+        ["line", "new_content"],
+        line=_string("The block and the number of the line, such as human 2."),
+        new_content=_string("The new line; empty to delete it."),
+    ),
+    _tool(
+        "archival_memory_insert",
+        "Keep a note for ever.",
+        ["content"],
+        content=_string("The note, worded so that a search will find it."),
+    ),
+    _tool(
+        "memory_search",
+        "Search the notes, the documents and what was said before.",
+        ["query"],
+        query=_string("Words to search for."),
+        page=PAGE,
+    ),
+)
+
+SEARCHES = ("archival_memory_search", "conversation_search", "conversation_search_date", "memory_search")
 """The functions that bring something back which was not in the prompt."""
+
+MEMORY_FUNCTIONS = frozenset(tool.name for tool in (*FUNCTIONS, *SMALL_FUNCTIONS))
+"""The names that no tool of somebody's own may have."""
+
+
+def functions_of(profile: Profile) -> tuple[ToolSpec, ...]:
+    """The functions that a profile offers."""
+    return SMALL_FUNCTIONS if profile.functions == "small" else FUNCTIONS
+
+
+def line_of(core: Core, label: str) -> tuple[str, str] | None:
+    """The block and the text of the line that is named like `human 2`; None where there is none.
+
+    >>> from bridle.agent.memory import Block
+    >>> line_of(Core((Block("human", "Name: Ada\\nLives in: Bonn"),)), "human 2")
+    ('human', 'Lives in: Bonn')
+    """
+    return _numbered_lines(core).get(" ".join(label.split()))
+
+
+def _numbered_lines(core: Core) -> dict[str, tuple[str, str]]:
+    return {
+        f"{block.label} {number}": (block.label, line)
+        for block in core.blocks
+        for number, line in enumerate(block.lines, 1)
+    }
 
 
 def wants_heartbeat(arguments: Mapping[str, JSON]) -> bool:
@@ -132,46 +203,99 @@ def constraint(
     now: datetime | None = None,
     *,
     reply_only: bool = False,
+    tools: Sequence[ToolSpec] = (),
 ) -> tuple[tuple[ToolSpec, ...], dict[str, JSON] | None]:
-    """What the next answer is held to: the functions that make sense, and the schema of the thought."""
+    """What the next answer is held to: the functions that make sense, and the schema of the thought.
+
+    `tools` are those of somebody's own, which are offered besides the profile's.
+    """
     at = moment(history, now) if profile.grounded else Moment("")
-    allowed = narrow(core, reply_only=reply_only, line_edits=profile.line_edits, at=at)
+    allowed = narrow(
+        core,
+        reply_only=reply_only,
+        line_edits=profile.line_edits,
+        at=at,
+        functions=functions_of(profile),
+        last_page=None if profile.grounded else last_page(history),
+    )
+    if not reply_only:
+        allowed = (*allowed, *tools)
     # What a search found is thought about in words that nobody said yet.
     return allowed, None if at.function in SEARCHES else thought_schema(core, at)
 
 
+def last_page(history: Sequence[Message]) -> Mapping[str, int]:
+    """The number of the last page of what each search of the present turn has found; 0 for the others."""
+    start = max((at for at, message in enumerate(history) if message.role == "user"), default=0)
+    found: dict[str, int] = {}
+    found |= dict.fromkeys(SEARCHES, 0)
+    for message in history[start:]:
+        if message.role == "tool" and message.name in found and (total := _TOTAL.match(message.content)):
+            found[message.name] = max((int(total[1] or total[2]) - 1) // PAGE_SIZE, 0)
+    return found
+
+
+_TOTAL = re.compile(r"[0-9]+ of ([0-9]+)\b|No results on page [0-9]+; there (?:are|is) ([0-9]+)")
+"""How the result of a search begins (`bridle.agent.store.recall.render_page`)."""
+
+
 def narrow(
-    core: Core, *, reply_only: bool = False, line_edits: bool = False, at: Moment | None = None
+    core: Core,
+    *,
+    reply_only: bool = False,
+    line_edits: bool = False,
+    at: Moment | None = None,
+    functions: Sequence[ToolSpec] = FUNCTIONS,
+    last_page: Mapping[str, int] | None = None,
 ) -> tuple[ToolSpec, ...]:
     """The functions that make sense in this state, with the values that exist.
 
-    Block names become an enum. With `line_edits`, `old_content` becomes one of the lines that exist and that
-    this turn has not written (an edit is left out when there is none). With `at`, facts, queries, days and
-    minutes are quoted from the user's message. With `reply_only` just `send_message` remains: the last step
-    of a turn.
+    Block names become an enum, and so do the names of numbered lines. With `line_edits`, `old_content`
+    becomes one of the lines that exist and that this turn has not written; without, it is quoted from a
+    block's text (`x-quoted-from: memory`). An edit is left out when there is no line. With `at`, facts,
+    queries, days and minutes are quoted from the user's message. `last_page` gives each search its last
+    page. With `reply_only` just `send_message` remains: the last step of a turn.
     """
     at = at or Moment("")
     if reply_only:
-        return (_limited(FUNCTIONS[0], {"message": answer_schema(core, at)} if at.said else {}),)
+        return (_limited(functions[0], {"message": answer_schema(core, at)} if at.said else {}),)
     lines = [line for block in core.blocks for line in block.lines if line not in at.written]
-    limits: dict[str, dict[str, JSON] | None] = {"name": {"enum": list[JSON](core.labels)}}
+    limits = _limits(core, lines, line_edits=line_edits, at=at)
+    out: list[ToolSpec] = []
+    for tool in functions:
+        if tool.name == "core_memory_append":
+            out.append(_limited(tool, {**limits, "content": fact_schema(at.said)}))
+        elif tool.name == "archival_memory_insert":
+            out.append(_limited(tool, {**limits, "content": note_schema(at.said)}))
+        elif tool.name == "core_memory_replace":
+            out += [_limited(tool, limits)] if lines else []
+        elif last_page is not None and tool.name in last_page:
+            page: dict[str, JSON] = {"type": "integer", "minimum": 0, "maximum": last_page[tool.name]}
+            out.append(_limited(tool, {**limits, "page": page}))
+        else:
+            out.append(_limited(tool, limits))
+    return tuple(out)
+
+
+def _limits(
+    core: Core, lines: Sequence[str], *, line_edits: bool, at: Moment
+) -> dict[str, dict[str, JSON] | None]:
+    """By a parameter's name, the schema that holds it to what exists."""
+    limits: dict[str, dict[str, JSON] | None] = {
+        "name": {"enum": list[JSON](core.labels)},
+        "line": {"enum": list[JSON](_numbered_lines(core))},
+    }
     if line_edits:
         limits["old_content"] = {"enum": list[JSON](dict.fromkeys(lines))}
+    elif lines:
+        limits["old_content"] = {"type": "string", "x-quoted-from": "memory"}
     if at.said:
         limits["message"] = answer_schema(core, at)
         limits["query"] = query_schema(at.said)
         limits["new_content"] = fact_schema(at.said, core, may_be_empty=True)
         limits["start_date"] = limits["end_date"] = days_schema(at)
         limits["minutes"] = minutes_schema(at.said)
-    out: list[ToolSpec] = []
-    for tool in FUNCTIONS:
-        if tool.name == "core_memory_append":
-            out.append(_limited(tool, {**limits, "content": fact_schema(at.said)}))
-        elif tool.name == "archival_memory_insert":
-            out.append(_limited(tool, {**limits, "content": note_schema(at.said)}))
-        elif tool.name != "core_memory_replace" or lines or not line_edits:
-            out.append(_limited(tool, limits))
-    return tuple(out)
+    return limits
 
 
 def _limited(tool: ToolSpec, limits: Mapping[str, dict[str, JSON] | None]) -> ToolSpec:

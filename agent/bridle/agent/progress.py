@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from bridle.agent.state import Step
+from bridle.agent.state import Noted, Step
 from bridle.messages import Completion, Delta
 from bridle.wrappers.jsonstream import ObjectScanner
 
@@ -16,13 +16,20 @@ __all__ = ["AskedAgain", "Finished", "OnEvent", "Progress", "Saying", "Teller", 
 @dataclass(frozen=True, slots=True)
 class Turn:
     """A turn that is over. One that was cancelled has no reply. `completions` are all answers of the
-    model."""
+    model, `notes` what happened to its memory, and `seconds` the wall time."""
 
     user: str
     reply: str
     steps: tuple[Step, ...] = ()
     cancelled: bool = False
     completions: tuple[Completion, ...] = ()
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """What the turn cost, prompts and answers, in tokens; 0 where nobody counted."""
+        return sum(one.usage.prompt_tokens + one.usage.completion_tokens for one in self.completions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +48,10 @@ class Saying:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A step is done and stored."""
+    """A step is done and stored; it took so many seconds, those of the model among them."""
 
     step: Step
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +61,7 @@ class AskedAgain:
     reasons: tuple[str, ...]
 
 
-Progress: TypeAlias = Thinking | Saying | Finished | AskedAgain
+Progress: TypeAlias = Thinking | Saying | Finished | AskedAgain | Noted
 OnEvent: TypeAlias = Callable[[Progress], None]
 
 

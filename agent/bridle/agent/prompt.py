@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from bridle.agent.memory import Block, Core
 from bridle.messages import Message
@@ -21,15 +22,26 @@ from bridle.messages import Message
 __all__ = [
     "COMPACT",
     "FULL",
+    "SMALL",
     "WEEKDAYS",
     "Profile",
     "compose",
+    "history_limit",
     "is_memory",
     "memory_text",
     "memory_turn",
+    "size_of",
     "trim",
+    "turns_of",
 ]
 
+EARLIER = "[earlier]"
+"""How the summary of what is no longer shown begins."""
+HISTORY_SHARE = 0.7
+"""Of a window, what the conversation may take."""
+USUAL_CHARS_PER_TOKEN = 3
+MOST_HISTORY_CHARS = 160000
+"""Whatever the window, no more is carried from step to step."""
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 """As `datetime.weekday` counts them."""
 
@@ -45,6 +57,10 @@ class Profile:
     and stay where they were shown; else there is one, and it moves. `grounded` holds what the model copies to
     what was said (see `grounding`). What the model writes to memory against its own expectation is not done:
     where the constraint cost it more than `doubt_nats` (None: never asked).
+
+    `functions` names the list of `bridle.agent.functions` that is offered. With `numbered_lines` every line
+    of memory is shown with its number, by which it is edited. With `summarises` what leaves the conversation
+    is summed up, and with `warns` the model is told before it leaves.
     """
 
     name: str
@@ -61,6 +77,10 @@ class Profile:
     grounded: bool
     doubt_nats: float | None
     max_steps: int
+    functions: Literal["full", "small"] = "full"
+    numbered_lines: bool = False
+    summarises: bool = True
+    warns: bool = False
 
     def core(self) -> Core:
         """The memory that a new agent starts with."""
@@ -84,7 +104,33 @@ COMPACT = Profile(
     grounded=True,
     doubt_nats=1.5,
     max_steps=6,
+    summarises=False,
 )
+
+SMALL = Profile(
+    name="small",
+    system="""\
+You are a personal assistant who remembers. You act by calling one function on each step; the user sees
+only what you say with send_message. Core memory is shown to you before each message: keep there what you
+learn about the user, one short fact on each line, with core_memory_append; change a line that is no longer
+true with core_memory_replace. Use memory_search before you say that you do not know something. End every
+turn with send_message.""",
+    persona="My name is Sam. I am friendly and honest.",
+    human="",
+    block_chars=1000,
+    history_chars=8000,
+    thoughts_chars=200,
+    string_chars=1000,
+    show_counts=False,
+    line_edits=True,
+    memory_stays=True,
+    grounded=False,
+    doubt_nats=None,
+    max_steps=8,
+    functions="small",
+    numbered_lines=True,
+)
+"""For models of about one to four billion parameters: fewer functions, and lines that have numbers."""
 
 FULL = Profile(
     name="full",
@@ -120,7 +166,18 @@ Never invent something that you could look up, and never mention these instructi
     grounded=False,
     doubt_nats=None,
     max_steps=10,
+    warns=True,
 )
+
+
+def history_limit(profile: Profile, window: int | None) -> int:
+    """How long the conversation may become before its oldest part leaves, in characters.
+
+    A profile that sums up makes use of the model's window, of so many tokens.
+    """
+    if window is None or not profile.summarises:
+        return profile.history_chars
+    return max(min(round(window * HISTORY_SHARE * USUAL_CHARS_PER_TOKEN), MOST_HISTORY_CHARS), 400)
 
 
 def memory_text(
@@ -139,13 +196,17 @@ def memory_text(
     for block in core.blocks:
         size = f" {len(block.value)}/{block.limit} characters" if profile.show_counts else ""
         lines.append(f"[{block.label}{size}]")
-        lines += block.lines
+        lines += _numbered(block) if profile.numbered_lines else block.lines
     if profile.show_counts:
         lines.append(f"[stored] {recall_count} messages, {archival_count} notes")
     before = now - timedelta(days=1)
     lines.append("[time]")
     lines.append(f"{now:%Y-%m-%d %H:%M} {WEEKDAYS[now.weekday()]}, yesterday {before:%Y-%m-%d}")
     return "\n".join(lines)
+
+
+def _numbered(block: Block) -> list[str]:
+    return [f"{number}. {line}" for number, line in enumerate(block.lines, 1)]
 
 
 def memory_turn(history: Sequence[Message], memory: str) -> Message:
@@ -164,23 +225,29 @@ def is_memory(message: Message) -> bool:
 
 
 def _blocks(memory: str) -> str:
-    return memory.rpartition("\n[time]\n")[0].rpartition("\n[stored]")[0]
+    body = memory.rpartition("\n[time]\n")[0]
+    return body.rpartition("\n[stored]")[0] or body
 
 
-def compose(profile: Profile, history: Sequence[Message], memory: str) -> tuple[Message, ...]:
+def compose(
+    profile: Profile, history: Sequence[Message], memory: str, *, system: str = "", summary: str = ""
+) -> tuple[Message, ...]:
     """Put instructions, conversation and the memory turn in their order.
 
     `history` is what of the conversation is to be shown; see `trim`. Where it has memory turns that stay,
     `memory` is not needed. Else the memory turn goes before the last user message, or to the end where there
-    is none.
+    is none. `system` takes the place of the profile's instructions, and `summary` says what was before.
     """
+    first = [Message("system", system or profile.system)]
+    if summary:
+        first.append(Message("system", f"{EARLIER}\n{summary}"))
     if profile.memory_stays and any(map(is_memory, history)):
-        return (Message("system", profile.system), *history)
+        return (*first, *history)
     history = [message for message in history if message.role != "system"]
     places = [index for index, message in enumerate(history) if message.role == "user"]
     at = places[-1] if places else len(history)
     return (
-        Message("system", profile.system),
+        *first,
         *history[:at],
         Message("system", memory),
         *history[at:],
@@ -193,8 +260,8 @@ def trim(history: Sequence[Message], limit: int) -> tuple[Message, ...]:
     A turn begins with a user message, or with the system message before it. Turns go in blocks of half the
     limit, so that the beginning of the prompt stays the same from one turn to the next most of the time.
     """
-    turns = _turns(history)
-    sizes = [sum(_size(message) for message in turn) for turn in turns]
+    turns = turns_of(history)
+    sizes = [sum(size_of(message) for message in turn) for turn in turns]
     block = max(limit // 2, 1)
     over = sum(sizes) - limit
     drop = -(-over // block) * block if over > 0 else 0
@@ -205,7 +272,8 @@ def trim(history: Sequence[Message], limit: int) -> tuple[Message, ...]:
     return tuple(message for turn in turns[first:] for message in turn)
 
 
-def _turns(history: Sequence[Message]) -> list[list[Message]]:
+def turns_of(history: Sequence[Message]) -> list[list[Message]]:
+    """Split a conversation where a user message begins, or the system message before it."""
     turns: list[list[Message]] = []
     before = ""
     for message in history:
@@ -216,6 +284,7 @@ def _turns(history: Sequence[Message]) -> list[list[Message]]:
     return turns
 
 
-def _size(message: Message) -> int:
+def size_of(message: Message) -> int:
+    """The length of a message with its thoughts and calls, in characters."""
     called = sum(len(call.name) + len(str(dict(call.arguments))) for call in message.calls)
     return len(message.content) + len(message.thoughts) + called

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+import time
+import uuid
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal
 
-from bridle.agent.fit import answer_tokens, views
-from bridle.agent.progress import AskedAgain, Finished, OnEvent, Teller, Turn
-from bridle.agent.prompt import COMPACT, FULL, Profile, compose, memory_text
+from bridle.agent.archival.archive import Archive
+from bridle.agent.asking import Asker, Running, Stop
+from bridle.agent.functions import MEMORY_FUNCTIONS, SEARCHES
+from bridle.agent.limits import Limits
+from bridle.agent.memory import Core
+from bridle.agent.progress import AskedAgain, Finished, OnEvent, Turn
+from bridle.agent.prompt import Profile
+from bridle.agent.prompting import ContextMap
+from bridle.agent.revising import last_said, popped, rethought, rewritten
+from bridle.agent.sizing import profile_for
 from bridle.agent.state import (
     AgentState,
     AskModel,
@@ -19,35 +28,40 @@ from bridle.agent.state import (
     Edited,
     Effect,
     Event,
+    Happened,
+    Happening,
     Interrupted,
     ModelAnswered,
+    Noted,
+    Overflowed,
     Record,
     Reply,
     RunTool,
     Step,
+    Summarise,
+    Summarised,
     ToolReturned,
     UserSaid,
     clean_text,
     new_state,
     with_profile,
 )
-from bridle.agent.step import step
+from bridle.agent.step import PRESSURE, step
 from bridle.agent.store import Store, Transaction
-from bridle.agent.tools import run_tool
-from bridle.endpoints.base import Endpoint, Request
+from bridle.agent.toolbox.base import Tool, check_names
+from bridle.agent.tools import INSIDE, insert_note, search_memory
+from bridle.endpoints.base import Endpoint
 from bridle.endpoints.choose import choose_wrapper
-from bridle.endpoints.config import EndpointConfig
-from bridle.endpoints.connect import Spec, connect
-from bridle.endpoints.responding import respond
-from bridle.errors import ContextOverflow, StoreError
-from bridle.grammars import Bounds
-from bridle.messages import JSON, Completion, Message, ToolCall
+from bridle.errors import InputError, StoreError
+from bridle.messages import ToolCall
 from bridle.wrappers import Wrapper
 
-__all__ = ["Agent", "open_agent"]
+if TYPE_CHECKING:
+    from bridle.agent.store import StoredEdit
 
-COMPACT_WRAPPER = "chatml-compact"
-"""The prompt format of models that were trained on the compact profile."""
+__all__ = ["FIRST_MESSAGE", "Agent"]
+
+FIRST_MESSAGE = "A new session begins. Introduce yourself to your user in one or two sentences."
 
 
 def _local_now() -> datetime:
@@ -64,6 +78,9 @@ class Agent:
         endpoint: Endpoint,
         wrapper: Wrapper,
         *,
+        archive: Archive | None = None,
+        tools: Iterable[Tool] = (),
+        limits: Limits | None = None,
         wrapper_reason: str = "given",
         temperature: float = 0.0,
         seed: int | None = None,
@@ -71,13 +88,14 @@ class Agent:
     ) -> None:
         """Take a stored state; `Agent.open` finds or makes one."""
         self.store = store
-        self.state = state
-        self.endpoint = endpoint
-        self.wrapper = wrapper
-        self.wrapper_reason = wrapper_reason
-        self._temperature = temperature
-        self._seed = seed
+        self.archive = archive or Archive(store)
+        self._asker = Asker(endpoint, wrapper, wrapper_reason, temperature=temperature, seed=seed)
+        self.tools = tuple(tools)
+        check_names(self.tools, MEMORY_FUNCTIONS)
+        self.limits = limits or Limits()
+        self.last: Turn | None = None
         self._clock = clock
+        self.state = self._dressed(state)
 
     @classmethod
     def open(
@@ -88,24 +106,33 @@ class Agent:
         *,
         wrapper: str | Path | Wrapper = "auto",
         profile: Profile | Literal["auto"] = "auto",
+        archive: Archive | None = None,
+        tools: Iterable[Tool] = (),
+        limits: Limits | None = None,
+        persona: str | None = None,
+        human: str | None = None,
+        system: str | None = None,
         temperature: float = 0.0,
         seed: int | None = None,
         clock: Callable[[], datetime] = _local_now,
     ) -> Agent:
         """Go on with the agent of that name, or make it.
 
-        `wrapper` "auto" goes by the model's own chat template; `profile` "auto" is the compact one for
-        models that were trained on it, else the full one.
+        `wrapper` "auto" goes by the model's own chat template; `profile` "auto" is the compact one for models
+        that were trained on it, the small one for models of up to four billion parameters, else the full one.
+        `persona` and `human` are texts that a new agent's memory begins with, and `system` takes the place of
+        the profile's instructions; an agent that is there already keeps its own.
 
         Raises:
             FormatError: for an unknown wrapper.
-            InputError: for a name that cannot name an agent.
+            InputError: for a name that cannot name an agent, a text that is too long for its block, and tools
+                with names that are taken.
             StoreError: when the store cannot be used.
         """
         found, reason = choose_wrapper(endpoint, wrapper)
         if profile == "auto":
-            profile = COMPACT if found.format.name == COMPACT_WRAPPER else FULL
-        new = new_state(name, profile)
+            profile = profile_for(endpoint, found)
+        new = _with_texts(new_state(name, profile), persona, human, system)
         state = store.load(name)
         if state is None:
             try:
@@ -116,8 +143,23 @@ class Agent:
                     raise
         return cls(
             store, with_profile(state, profile), endpoint, found,
+            archive=archive, tools=tools, limits=limits,
             wrapper_reason=reason, temperature=temperature, seed=seed, clock=clock,
         )  # fmt: skip
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """What the agent asks."""
+        return self._asker.endpoint
+
+    @property
+    def wrapper(self) -> Wrapper:
+        """The prompt format in use; `wrapper_reason` says why it is this one."""
+        return self._asker.wrapper
+
+    @property
+    def wrapper_reason(self) -> str:
+        return self._asker.reason
 
     @property
     def unanswered(self) -> str:
@@ -127,43 +169,192 @@ class Agent:
         return next((m.content for m in reversed(self.state.history) if m.role == "user"), "")
 
     def turn(
-        self,
-        text: str,
-        on_event: OnEvent | None = None,
-        should_stop: Callable[[], bool] | None = None,
+        self, text: str, on_event: OnEvent | None = None, should_stop: Stop = None, *, speaker: str = ""
     ) -> Turn:
         """Say something to the agent and get its reply. Each step is stored before the next begins.
 
         A turn that is cancelled by `should_stop`, or that fails, keeps what was said and done, and is over.
+        `speaker` names who spoke, where that is not the one user.
 
         Raises:
             EndpointError: and its kinds, when the model cannot be asked.
             StoreError: when a step cannot be stored; the agent is as it was after the step before.
         """
         said = clean_text(text)
-        tell: OnEvent = on_event or (lambda _: None)
         self._reload()
+        event = UserSaid(said, self._clock(), self._stored(), speaker)
+        return self._run(event, Running(said, on_event or _ignore, should_stop))
+
+    def begin(
+        self, on_event: OnEvent | None = None, should_stop: Stop = None, *, only_reply: bool = True
+    ) -> Turn:
+        """Have the agent speak first, as `turn` does; with `only_reply` it may do nothing else."""
+        return self._happen("login", FIRST_MESSAGE, on_event, should_stop, only_reply=only_reply)
+
+    def heartbeat(
+        self, reason: str = "Some time has passed.", on_event: OnEvent | None = None, should_stop: Stop = None
+    ) -> Turn:
+        """Give the agent a turn although nobody spoke, as `turn` does."""
+        return self._happen("heartbeat", reason, on_event, should_stop)
+
+    def warn_memory(self, on_event: OnEvent | None = None, should_stop: Stop = None) -> Turn:
+        """Tell the agent that its window fills up, as `turn` does."""
+        text = PRESSURE.format(percent=75)
+        return self._happen("memory", text, on_event, should_stop)
+
+    def retry(self, on_event: OnEvent | None = None, should_stop: Stop = None) -> Turn:
+        """Take the last turn back and say the same again; what it did to memory stays.
+
+        Raises:
+            InputError: where nothing has been said.
+        """
+        self._reload()
+        said = last_said(self.state)
+        self.pop(1)
+        return self.turn(said, on_event, should_stop)
+
+    def pop(self, count: int = 1) -> None:
+        """Take the last turns back: neither the model nor a search finds them any more. Memory stays.
+
+        Raises:
+            InputError: for more turns than are in sight.
+        """
+        self._reload()
+        gone = range(self.state.turn, self.state.turn - count, -1)
+        self._revise(lambda state: popped(state, count), gone)
+
+    def rethink(self, thoughts: str) -> None:
+        """Put other inner thoughts in the place of the last ones.
+
+        Raises:
+            InputError: where the agent has done nothing yet.
+        """
+        self._reload()
+        self._revise(lambda state: rethought(state, clean_text(thoughts)))
+
+    def rewrite(self, text: str) -> None:
+        """Put another reply in the place of the last one, also where searches look.
+
+        Raises:
+            InputError: for an empty reply, and where there is none yet.
+        """
+        self._reload()
+        now = self._clock()
+        said = clean_text(text).strip()
+        self._revise(lambda state: rewritten(state, said), rerecord=Record("assistant", said, now))
+
+    def swap_system(self, text: str) -> None:
+        """Put other instructions in the place of the present ones; empty ones bring the profile's back."""
+        self._reload()
+        self._revise(lambda state: replace(state, system=clean_text(text).strip()))
+
+    def summarize(self) -> str:
+        """Let the oldest half of the conversation leave what the model sees, and return its summary."""
+        self._reload()
+        running = Running("", _ignore, None)
+        effects = self._commit(Overflowed())
+        for effect in effects:
+            if isinstance(effect, Summarise):
+                self._commit(Summarised(effect, self._asker.summary(effect, running, self.state)))
+        return self.state.summary
+
+    def undo(self, label: str | None = None) -> StoredEdit:
+        """Undo the last edit of core memory, or of one block of it.
+
+        Raises:
+            InputError: where there is none.
+        """
+        edit = self.store.undo(self.state.name, label)
+        self._reload()
+        return edit
+
+    def context(self) -> ContextMap:
+        """Measure what fills the model's window now."""
+        return self._asker.context(self.state, self._clock(), self._stored())
+
+    def use(self, endpoint: Endpoint, wrapper: str | Path | Wrapper = "auto") -> None:
+        """Go on with another model; the former endpoint stays open.
+
+        Raises:
+            FormatError: for an unknown wrapper.
+        """
+        found, reason = choose_wrapper(endpoint, wrapper)
+        former = self._asker
+        self._asker = Asker(endpoint, found, reason, temperature=former.temperature, seed=former.seed)
+        self.state = self._dressed(with_profile(self.state, profile_for(endpoint, found)))
+
+    def _dressed(self, state: AgentState) -> AgentState:
+        """The state with what is not stored."""
+        specs = tuple(tool.spec for tool in self.tools)
+        return replace(state, tools=specs, limits=self.limits, window=self.endpoint.context_tokens)
+
+    def _stored(self) -> tuple[int, int]:
         counts = self.store.counts(self.state.name)
-        effects = self._commit(UserSaid(said, self._clock(), (counts.messages, counts.passages)))
-        steps: list[Step] = []
-        completions: list[Completion] = []
+        return counts.messages, counts.passages
+
+    def _happen(
+        self, what: Happening, text: str, on_event: OnEvent | None, stop: Stop, *, only_reply: bool = False
+    ) -> Turn:
+        self._reload()
+        event = Happened(what, text, self._clock(), self._stored(), only_reply)
+        return self._run(event, Running("", on_event or _ignore, stop))
+
+    def _run(self, event: Event, running: Running) -> Turn:
+        effects = self._commit(event)
         while True:
             for effect in effects:
-                if isinstance(effect, Did):
-                    steps.append(effect.step)
-                    tell(Finished(effect.step))
-                elif isinstance(effect, Reply):
-                    return Turn(said, effect.text, tuple(steps), completions=tuple(completions))
+                match effect:
+                    case Did(done):
+                        self._tell_step(done, running)
+                    case Noted(text):
+                        running.note(text)
+                    case Reply(text):
+                        self.last = running.over(text)
+                        return self.last
+                    case _:
+                        pass
             with self._abandoning():
-                completion = _cleaned(self._ask(_asked(effects), tell, should_stop))
-            completions.append(completion)
-            if completion.finish == "cancelled":
+                following = self._follow(effects[-1], running)
+            if following is None:
                 self._commit(Interrupted())
-                return Turn(said, "", tuple(steps), cancelled=True, completions=tuple(completions))
+                self.last = running.over("", cancelled=True)
+                return self.last
             asks = self.state.asks
-            effects = self._commit(ModelAnswered(completion))
-            if self.state.asks > asks:
-                tell(AskedAgain(tuple(refusal.reason for refusal in completion.refusals)))
+            effects = self._commit(following)
+            if self.state.asks > asks and isinstance(following, ModelAnswered):
+                running.tell(AskedAgain(tuple(one.reason for one in following.completion.refusals)))
+
+    def _tell_step(self, done: Step, running: Running) -> None:
+        now = time.monotonic()
+        running.steps.append(done)
+        running.tell(Finished(done, now - running.step_s))
+        running.step_s = now
+        if done.call.name == INSIDE:
+            self.archive.pump()
+            if self.archive.warning:
+                running.note(self.archive.warning)
+
+    def _follow(self, effect: Effect, running: Running) -> Event | None:
+        """Do what the last effect asks for; None where the turn was cancelled meanwhile."""
+        if isinstance(effect, RunTool):
+            return ToolReturned(effect.call, clean_text(self._call(effect.call, running.stop)))
+        if isinstance(effect, Summarise):
+            return Summarised(effect, self._asker.summary(effect, running, self.state))
+        assert isinstance(effect, AskModel), "a step without a reply asks the model"
+        state = self.state
+        completion = self._asker.ask(state, effect, running, state.at or self._clock(), self._stored())
+        if completion is None:
+            return Overflowed()
+        running.completions.append(completion)
+        return None if completion.finish == "cancelled" else ModelAnswered(completion)
+
+    def _call(self, call: ToolCall, stop: Stop) -> str:
+        if call.name in SEARCHES:
+            return search_memory(self.store, self.archive, self.state, call)
+        from bridle.agent.toolbox.running import run_tool_limited
+
+        tool = next(tool for tool in self.tools if tool.name == call.name)
+        return run_tool_limited(tool, call.arguments, stop)
 
     @contextmanager
     def _abandoning(self) -> Generator[None, None, None]:
@@ -182,84 +373,65 @@ class Agent:
             raise StoreError(
                 f"the agent {self.state.name!r} has been deleted", hint="start again to make a new one"
             )
-        if state.revision != self.state.revision:
-            self.state = with_profile(state, self.state.profile)
+        self.state = self._dressed(with_profile(state, self.state.profile))
 
     def _commit(self, event: Event) -> tuple[Effect, ...]:
         """Take one event and store all that follows from it at once; return the effects that are left."""
         now = self._clock()
-        with self.store.transaction(self.state) as transaction:
-            state, effects = step(self.state, event, now)
+        with self.store.transaction(self.state, uuid.uuid4().hex) as transaction:
+            base = self._dressed(with_profile(transaction.state, self.state.profile))
+            state, effects = step(base, event, now)
             done: list[Effect] = []
             queue = list(effects)
             while queue:
                 effect = queue.pop(0)
-                if isinstance(effect, RunTool):
-                    result = run_tool(transaction, state, effect.call, now)
+                if isinstance(effect, RunTool) and effect.call.name == INSIDE:
+                    result = insert_note(transaction, effect.call, now)
                     state, more = step(state, ToolReturned(effect.call, result), now)
                     queue = [*more, *queue]
                 else:
                     _write(transaction, effect, state.turn)
                     done.append(effect)
             saved = transaction.save(state)
-        self.state = saved
+        self.state = self._dressed(saved)
         return tuple(done)
 
-    def _ask(self, ask: AskModel, tell: OnEvent, should_stop: Callable[[], bool] | None) -> Completion:
-        state, profile = self.state, self.state.profile
-        counts = self.store.counts(state.name)
-        now = state.at or self._clock()
-        refused: ContextOverflow | None = None
-        for view in views(profile, state.history, state.core):
-            memory = memory_text(profile, view.core, now, counts.messages, counts.passages)
-            messages = (*compose(profile, view.history, memory), *state.notes)
-            refused = self._overflow(messages, ask)
-            if refused is not None:
-                continue
-            try:
-                return respond(
-                    self.endpoint,
-                    messages,
-                    ask.shown,
-                    tool_choice="required",
-                    allowed=ask.allowed,
-                    thoughts=ask.thoughts,
-                    wrapper=self.wrapper,
-                    bounds=Bounds(thoughts_chars=profile.thoughts_chars, string_chars=profile.string_chars),
-                    temperature=self._temperature,
-                    seed=self._seed,
-                    retries=0,  # the agent asks again itself, and keeps that in its history
-                    on_delta=Teller(tell),
-                    should_stop=should_stop,
-                )
-            except ContextOverflow as error:
-                refused = error
-        assert refused is not None
-        raise refused
-
-    def _overflow(self, messages: tuple[Message, ...], ask: AskModel) -> ContextOverflow | None:
-        """Count the prompt where that can be done; the error to raise if it does not fit."""
-        window, supports = self.endpoint.context_tokens, self.endpoint.supports
-        if window is None or not supports.tokenize or not supports.prompt:
-            return None
-        prompt = self.wrapper.render(messages, ask.shown)
-        count = self.endpoint.count_tokens(Request(prompt=prompt, control=self.wrapper.control))
-        room = window - answer_tokens(self.state.profile, window)
-        if count is None or count <= room:
-            return None
-        return ContextOverflow(
-            f"the message and the agent's memory need {count} of the {window} tokens of {self.endpoint.name},"
-            f" and {window - room} are kept for the answer",
-            hint="say it in fewer words, shorten the memory, or load the model with a larger window",
-            prompt_tokens=count,
-            context_tokens=window,
-        )
+    def _revise(
+        self,
+        change: Callable[[AgentState], AgentState],
+        forget: Iterable[int] = (),
+        rerecord: Record | None = None,
+    ) -> None:
+        """Change the stored state, and what searches find of some turns."""
+        with self.store.transaction(self.state, uuid.uuid4().hex) as transaction:
+            state = change(self._dressed(with_profile(transaction.state, self.state.profile)))
+            for turn in forget:
+                transaction.forget(turn)
+            if rerecord is not None:
+                transaction.forget(state.turn, rerecord.role)
+                transaction.record(rerecord, state.turn)
+            saved = transaction.save(state)
+        self.state = self._dressed(saved)
 
 
-def _asked(effects: tuple[Effect, ...]) -> AskModel:
-    ask = effects[-1]
-    assert isinstance(ask, AskModel), "a step without a reply asks the model"
-    return ask
+def _ignore(progress: object) -> None:
+    """Tell nobody."""
+
+
+def _with_texts(state: AgentState, persona: str | None, human: str | None, system: str | None) -> AgentState:
+    blocks = list(state.core.blocks)
+    for at, block in enumerate(blocks):
+        text = {"persona": persona, "human": human}.get(block.label)
+        if text is None:
+            continue
+        value = "\n".join(line.strip() for line in clean_text(text).splitlines() if line.strip())
+        if len(value) > block.limit:
+            raise InputError(
+                f"the text for block {block.label!r} has {len(value)} characters, its limit is {block.limit}",
+                hint="shorten it, or raise the limit",
+            )
+        blocks[at] = replace(block, value=value)
+    return replace(state, core=Core(tuple(blocks)), system=clean_text(system or "").strip())
 
 
 def _write(transaction: Transaction, effect: Effect, turn: int) -> None:
@@ -267,53 +439,3 @@ def _write(transaction: Transaction, effect: Effect, turn: int) -> None:
         transaction.record(effect, turn)
     elif isinstance(effect, Edited):
         transaction.edited(effect, turn)
-
-
-def _cleaned(completion: Completion) -> Completion:
-    """The completion with text that UTF-8 can write."""
-    message = completion.message
-    calls = tuple(
-        ToolCall(call.name, cast("dict[str, JSON]", _clean(dict(call.arguments)))) for call in message.calls
-    )
-    cleaned = replace(
-        message, content=clean_text(message.content), thoughts=clean_text(message.thoughts), calls=calls
-    )
-    return replace(completion, message=cleaned)
-
-
-def _clean(value: JSON) -> JSON:
-    if isinstance(value, str):
-        return clean_text(value)
-    if isinstance(value, list):
-        return [_clean(item) for item in value]
-    if isinstance(value, dict):
-        return {clean_text(key): _clean(item) for key, item in value.items()}
-    return value
-
-
-@contextmanager
-def open_agent(
-    name: str = "default",
-    endpoint: Spec | Endpoint = "embedded",
-    *,
-    home: Path | None = None,
-    wrapper: str | Path | Wrapper = "auto",
-    profile: Profile | Literal["auto"] = "auto",
-) -> Generator[Agent, None, None]:
-    """Open an agent of the store in `home` (default: BRIDLE_HOME, else the platform's data directory).
-
-    `endpoint` is whatever `connect` takes, or an endpoint that is open already and stays so.
-
-    Raises:
-        BridleError: of the kind that `Agent.open`, `connect` and `Store` raise.
-    """
-    from bridle.endpoints.config import home as default_home
-
-    with Store(home or default_home()) as store:
-        spec = endpoint if isinstance(endpoint, str | Path | EndpointConfig | Mapping | Sequence) else None
-        model = connect(spec) if spec is not None else cast("Endpoint", endpoint)
-        try:
-            yield Agent.open(store, name, model, wrapper=wrapper, profile=profile)
-        finally:
-            if spec is not None:
-                model.close()

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TypeAlias, cast, get_args
+from typing import Literal, TypeAlias, cast, get_args
 
+from bridle.agent.limits import Limits
 from bridle.agent.memory import Block, Core
-from bridle.agent.prompt import COMPACT, FULL, Profile
+from bridle.agent.prompt import COMPACT, FULL, SMALL, Profile
 from bridle.errors import InputError, StoreCorrupt
 from bridle.messages import JSON, Completion, Message, Role, ToolCall, ToolSpec
 
@@ -26,12 +27,18 @@ __all__ = [
     "Edited",
     "Effect",
     "Event",
+    "Happened",
+    "Happening",
     "Interrupted",
     "ModelAnswered",
+    "Noted",
+    "Overflowed",
     "Record",
     "Reply",
     "RunTool",
     "Step",
+    "Summarise",
+    "Summarised",
     "ToolReturned",
     "UserSaid",
     "clean_text",
@@ -41,7 +48,7 @@ __all__ = [
     "with_profile",
 ]
 
-PROFILES: Mapping[str, Profile] = {profile.name: profile for profile in (COMPACT, FULL)}
+PROFILES: Mapping[str, Profile] = {profile.name: profile for profile in (COMPACT, SMALL, FULL)}
 """The profiles that a stored agent can name."""
 
 NAME_CHARS = 80
@@ -52,9 +59,16 @@ _ROLES: Mapping[str, Role] = {role: role for role in get_args(Role)}
 class AgentState:
     """One agent, complete. `revision` counts the stored versions, 0 for one that was never stored.
 
-    The rest describes the turn that is being answered (`is_open`): `at` is when the user spoke, `steps` and
-    `asks` count model calls and repeated questions, `notes` are shown to the model until the turn ends,
-    `reply_only` allows nothing but a reply, and `pending` is a call whose result is awaited.
+    `system` takes the place of the profile's instructions where it is not empty. `summary` says what was
+    before `history`, of which `evicted` messages are no longer shown; `warned` is whether the model was told
+    that some soon leave. `prompt_tokens` is how long the last prompt was, 0 where nobody counted.
+
+    The rest describes the turn that is being answered (`is_open`): `at` is when it began, `steps` and `asks`
+    count model calls and repeated questions, `tokens` what they cost, `notes` are shown to the model until
+    the turn ends, `reply_only` allows nothing but a reply, and `pending` is a call whose result is awaited.
+
+    `tools`, `limits` and `window` (of the model, in tokens) are not stored: whoever runs the agent gives
+    them.
     """
 
     name: str
@@ -63,14 +77,23 @@ class AgentState:
     history: tuple[Message, ...] = ()
     turn: int = 0
     revision: int = 0
+    system: str = ""
+    summary: str = ""
+    evicted: int = 0
+    warned: bool = False
+    prompt_tokens: int = 0
     is_open: bool = False
     at: datetime | None = None
     steps: int = 0
     asks: int = 0
+    tokens: int = 0
     notes: tuple[Message, ...] = ()
     reply_only: bool = False
     pending: ToolCall | None = None
     paused_until: datetime | None = None
+    tools: tuple[ToolSpec, ...] = field(default=(), compare=False)
+    limits: Limits = field(default=Limits(), compare=False)
+    window: int | None = field(default=None, compare=False)
 
     @property
     def turn_calls(self) -> tuple[ToolCall, ...]:
@@ -90,11 +113,27 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class UserSaid:
-    """The user spoke. `stored` counts the messages and the notes in store at that time."""
+    """The user spoke, or somebody who is named. `stored` counts the messages and the notes in store then."""
 
     text: str
     at: datetime
     stored: tuple[int, int] = (0, 0)
+    speaker: str = ""
+
+
+Happening = Literal["login", "heartbeat", "memory"]
+"""What begins a turn without a message: a first or new session, time that went by, memory that fills up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """Something happened that nobody said. With `only_reply` the agent may do nothing but speak."""
+
+    what: Happening
+    text: str
+    at: datetime
+    stored: tuple[int, int] = (0, 0)
+    only_reply: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,24 +152,54 @@ class ToolReturned:
 
 
 @dataclass(frozen=True, slots=True)
+class Overflowed:
+    """The prompt of the last `AskModel` does not fit the window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summarise:
+    """Have the model sum up messages that are no longer shown; answer with `Summarised`."""
+
+    messages: tuple[Message, ...]
+    before: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Summarised:
+    """What the last `Summarise` gave; an empty text where the model could not do it."""
+
+    asked: Summarise
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Interrupted:
     """The turn was cancelled, failed, or died with its process; it ends without a reply."""
 
 
-Event: TypeAlias = UserSaid | ModelAnswered | ToolReturned | Interrupted
+Event: TypeAlias = UserSaid | Happened | ModelAnswered | ToolReturned | Overflowed | Summarised | Interrupted
+
+
+Reason = Literal["message", "event", "requested", "forced", "again", "overflow"]
+"""Why a step is made: somebody spoke, something happened, the last call asked for another step
+(`request_heartbeat`), there is no reply yet, the last answer could not be used, the prompt was too long."""
 
 
 @dataclass(frozen=True, slots=True)
 class AskModel:
     """Ask for the next call: all of `shown` are listed, one of `allowed` must come.
 
-    `thoughts`, where it is given, is a JSON Schema of the thought that comes before the call.
+    `thoughts`, where it is given, is a JSON Schema of the thought that comes before the call. `reason` says
+    why this step is made. With `shrink` nothing more can leave the conversation for good: where the prompt
+    does not fit, less is shown of it.
     """
 
     shown: tuple[ToolSpec, ...]
     allowed: tuple[ToolSpec, ...]
     reply_only: bool = False
     thoughts: Mapping[str, JSON] | None = None
+    reason: Reason = "message"
+    shrink: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +211,12 @@ class RunTool:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Keep what was really said, by the user or to the user."""
+    """Keep what was really said or found out: by the user, to the user, or by the function that `name` is."""
 
     role: Role
     text: str
     at: datetime
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +237,20 @@ class Did:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """Tell whoever runs the agent something about its memory."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """The turn is over; say this to the user."""
 
     text: str
 
 
-Effect: TypeAlias = AskModel | RunTool | Record | Edited | Did | Reply
+Effect: TypeAlias = AskModel | RunTool | Record | Edited | Did | Noted | Summarise | Reply
 
 
 def new_state(name: str, profile: Profile) -> AgentState:
@@ -214,10 +291,16 @@ def to_json(state: AgentState, *, with_core: bool = True) -> str:
         **({"core": core} if with_core else {}),
         "history": [_message_out(message) for message in state.history],
         "turn": state.turn,
+        "system": state.system,
+        "summary": state.summary,
+        "evicted": state.evicted,
+        "warned": state.warned,
+        "prompt_tokens": state.prompt_tokens,
         "open": state.is_open,
         "at": _time_out(state.at),
         "steps": state.steps,
         "asks": state.asks,
+        "tokens": state.tokens,
         "notes": [_message_out(message) for message in state.notes],
         "reply_only": state.reply_only,
         "pending": None if state.pending is None else _call_out(state.pending),
@@ -243,10 +326,16 @@ def from_json(text: str, revision: int, core: Core | None = None) -> AgentState:
             history=tuple(_message_in(one) for one in body["history"]),
             turn=int(body["turn"]),
             revision=revision,
+            system=str(body.get("system", "")),
+            summary=str(body.get("summary", "")),
+            evicted=int(body.get("evicted", 0)),
+            warned=bool(body.get("warned", False)),
+            prompt_tokens=int(body.get("prompt_tokens", 0)),
             is_open=bool(body["open"]),
             at=_time_in(body["at"]),
             steps=int(body["steps"]),
             asks=int(body["asks"]),
+            tokens=int(body.get("tokens", 0)),
             notes=tuple(_message_in(one) for one in body["notes"]),
             reply_only=bool(body["reply_only"]),
             pending=None if body["pending"] is None else _call_in(body["pending"]),

@@ -1,10 +1,14 @@
-"""What an agent does next, as a pure function: `step(state, event, now)` gives the next state and what is
-to be done.
+"""What an agent does next, as a pure function: `step(state, event, now)` gives the next state and what is to
+be done.
 
 A turn always ends with a reply. After a function the model is asked again whether it wished so or not,
-because small models forget to ask; the last allowed step, and the step after a call that was made twice,
-allow nothing but a reply; an answer that holds no call is asked for again twice; and then a fixed sentence
-says so honestly. Another one is said where a small model was made to write to memory what it did not expect.
+because small models forget to ask; when the turn's steps, tokens or seconds are used up, and after a call
+that was made too often, nothing but a reply is allowed; an answer that holds no call is asked for again
+twice; and then a fixed sentence says so honestly. Another one is said where a small model was made to write
+to memory what it did not expect.
+
+What does not fit is let go in three stages: results of functions in earlier turns are cut, then the oldest
+turns leave and are summed up, and then (`AskModel.shrink`) the runner shows less of the present turn.
 """
 
 from __future__ import annotations
@@ -13,9 +17,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from bridle.agent.functions import FUNCTIONS, constraint
+from bridle.agent.evicting import evict, plain_summary, shorten_results
+from bridle.agent.functions import MEMORY_FUNCTIONS, constraint, functions_of, line_of, wants_heartbeat
 from bridle.agent.memory import Core, EditError
-from bridle.agent.prompt import memory_text, memory_turn, trim
+from bridle.agent.prompt import history_limit, memory_text, memory_turn, size_of, trim
 from bridle.agent.state import (
     AgentState,
     AskModel,
@@ -23,77 +28,187 @@ from bridle.agent.state import (
     Edited,
     Effect,
     Event,
+    Happened,
     Interrupted,
     ModelAnswered,
+    Noted,
+    Overflowed,
+    Reason,
     Record,
     Reply,
     RunTool,
     Step,
+    Summarise,
+    Summarised,
     ToolReturned,
     UserSaid,
 )
 from bridle.messages import JSON, Completion, Message, ToolCall
 from bridle.wrappers.checking import check_call
 
-__all__ = ["DOUBTED", "GIVE_UP", "KEPT_CHARS", "MOST_ASKS", "REPEATED", "UNSURE", "step"]
+__all__ = ["DOUBTED", "GIVE_UP", "KEPT_CHARS", "MOST_ASKS", "PRESSURE", "REPEATED", "UNSURE", "step"]
 
 GIVE_UP = "I could not work out an answer."
 REPEATED = "Failed: you have just done that"
 UNSURE = "I am not sure what to keep of that. Please say it in other words."
 DOUBTED = "Not done: the model was not sure"
+PRESSURE = (
+    "The conversation fills {percent} % of what you can see, and its oldest part will leave soon. Write down"
+    " now what matters of it, in core memory or as a note."
+)
 MOST_ASKS = 2
 _WRITES = ("core_memory_append", "core_memory_replace", "archival_memory_insert")
 KEPT_CHARS = 32000
-"""How much conversation the state carries, in characters; more than any profile shows."""
+"""How much conversation the state of a profile that does not sum up carries, in characters."""
+PRESSURE_SHARE = 0.75
+"""From this share of the window on, the model is told that it fills up."""
+SUMMARY_CHARS = 1200
 
 Result = tuple[AgentState, tuple[Effect, ...]]
 
 
 def step(state: AgentState, event: Event, now: datetime) -> Result:
-    """Take one event. The effects are to be done in their order; `AskModel` and `RunTool` lead to the next
-    event."""
+    """Take one event. The effects are to be done in their order; `AskModel`, `RunTool` and `Summarise` lead
+    to the next event."""
     match event:
         case UserSaid():
-            return _user_said(state, event)
+            return _user_said(state, event, now)
+        case Happened():
+            return _happened(state, event, now)
         case ModelAnswered():
             return _answered(state, event.completion, now)
         case ToolReturned():
             return _returned(state, event, now)
+        case Overflowed():
+            return _overflowed(state, now)
+        case Summarised():
+            return _summarised(state, event, now)
         case Interrupted():
             return _closed(state), ()
 
 
-def _user_said(state: AgentState, event: UserSaid) -> Result:
+def _user_said(state: AgentState, event: UserSaid, now: datetime) -> Result:
+    text = f"{event.speaker}: {event.text}" if event.speaker else event.text
+    opened = _opened(state, text, event.at, event.stored)
+    return _begin(opened, [Record("user", event.text, event.at, event.speaker)], "message", now)
+
+
+def _happened(state: AgentState, event: Happened, now: datetime) -> Result:
+    opened = _opened(state, f"({event.text})", event.at, event.stored)
+    return _begin(replace(opened, reply_only=event.only_reply), [], "event", now)
+
+
+def _opened(state: AgentState, text: str, at: datetime, stored: tuple[int, int]) -> AgentState:
     before = _closed(state)
-    said = Message("user", event.text)
-    history = trim((*before.history, said), KEPT_CHARS)
+    said = Message("user", text)
+    history = (*before.history, said)
+    if not state.profile.summarises:
+        history = trim(history, KEPT_CHARS)
     if state.profile.memory_stays:
-        memory = memory_text(state.profile, state.core, event.at, *event.stored)
+        memory = memory_text(state.profile, state.core, at, *stored)
         history = (*history[:-1], memory_turn(history, memory), said)
-    opened = replace(before, history=history, turn=state.turn + 1, is_open=True, at=event.at)
-    return opened, (Record("user", event.text, event.at), _ask(opened))
+    return replace(before, history=history, turn=state.turn + 1, is_open=True, at=at)
+
+
+def _begin(state: AgentState, first: Sequence[Effect], reason: Reason, now: datetime) -> Result:
+    if state.profile.summarises and _fullness(state) > 1:
+        shorter, effects = _let_go(state, now)
+        if effects:
+            return shorter, (*first, *effects)
+    state, noted = _warned(state)
+    return state, (*first, *noted, _ask(state, now, reason))
+
+
+def _fullness(state: AgentState) -> float:
+    """How much of what the conversation may take it takes, in characters; 1 is all."""
+    return sum(map(size_of, state.history)) / history_limit(state.profile, state.window)
+
+
+def _warned(state: AgentState) -> tuple[AgentState, tuple[Effect, ...]]:
+    """Tell the model that its window fills up, once until something has left it."""
+    share = _fullness(state)
+    if state.window:
+        share = max(share, state.prompt_tokens / state.window)
+    if not state.profile.warns or state.warned or share < PRESSURE_SHARE:
+        return state, ()
+    text = PRESSURE.format(percent=round(100 * share))
+    return _with_note(replace(state, warned=True), text), (Noted(f"memory pressure: {share:.0%} is used"),)
+
+
+def _overflowed(state: AgentState, now: datetime) -> Result:
+    shorter = shorten_results(state.history)
+    if state.is_open and shorter != state.history:
+        state = replace(state, history=shorter)
+        return state, (Noted("older results were cut"), _ask(state, now, "overflow"))
+    state, effects = _let_go(state, now)
+    if effects or not state.is_open:
+        return state, effects
+    return state, (replace(_ask(state, now, "overflow"), shrink=True),)
+
+
+def _let_go(state: AgentState, now: datetime) -> Result:
+    """Let the oldest turns leave; no effects where there is but the newest one."""
+    parts = evict(state.history)
+    if not parts.gone:
+        return state, ()
+    after = replace(
+        state,
+        history=parts.kept,
+        evicted=state.evicted + len(parts.gone),
+        warned=False,
+        prompt_tokens=0,
+    )
+    return after, (Summarise(parts.gone, state.summary),)
+
+
+def _summarised(state: AgentState, event: Summarised, now: datetime) -> Result:
+    most_chars = min(SUMMARY_CHARS, history_limit(state.profile, state.window) // 6)
+    text = event.text.strip()[:most_chars]
+    how = "summed up" if text else "noted without the model"
+    state = replace(
+        state, summary=text or plain_summary(event.asked.before, event.asked.messages, most_chars)
+    )
+    count = len(event.asked.messages)
+    noted = Noted(f"{count} older messages are no longer shown, {how}; searches still find them")
+    return state, (noted, _ask(state, now, "overflow")) if state.is_open else (noted,)
 
 
 def _closed(state: AgentState) -> AgentState:
     if state.pending is not None:
         state = _with_result(state, state.pending, "Failed: this was interrupted")
-    return replace(state, is_open=False, at=None, steps=0, asks=0, notes=(), reply_only=False)
+    return replace(state, is_open=False, at=None, steps=0, asks=0, tokens=0, notes=(), reply_only=False)
 
 
-def _is_last(state: AgentState) -> bool:
-    return state.reply_only or state.steps >= state.profile.max_steps - 1
+def _is_last(state: AgentState, now: datetime) -> bool:
+    limits = state.limits
+    steps = limits.steps or state.profile.max_steps
+    seconds = (now - state.at).total_seconds() if state.at is not None else 0.0
+    return (
+        state.reply_only
+        or state.steps >= steps - 1
+        or (limits.tokens is not None and state.tokens >= limits.tokens)
+        or (limits.seconds is not None and seconds >= limits.seconds)
+    )
 
 
-def _ask(state: AgentState) -> AskModel:
-    last = _is_last(state)
-    allowed, thoughts = constraint(state.profile, state.core, state.history, state.at, reply_only=last)
-    return AskModel(FUNCTIONS, allowed, last, thoughts)
+def _ask(state: AgentState, now: datetime, reason: Reason) -> AskModel:
+    last = _is_last(state, now)
+    shown = (*functions_of(state.profile), *state.tools)
+    allowed, thoughts = constraint(
+        state.profile, state.core, state.history, state.at, reply_only=last, tools=state.tools
+    )
+    return AskModel(shown, allowed, last, thoughts, reason)
 
 
 def _answered(state: AgentState, completion: Completion, now: datetime) -> Result:
     if not state.is_open:
         return state, ()
-    message = completion.message
+    usage, message = completion.usage, completion.message
+    state = replace(
+        state,
+        tokens=state.tokens + usage.prompt_tokens + usage.completion_tokens,
+        prompt_tokens=usage.prompt_tokens + usage.completion_tokens,
+    )
     if not message.calls:
         if _is_plain_text(completion):
             return _reply(state, message.thoughts, message.content.strip(), now)
@@ -107,7 +222,7 @@ def _answered(state: AgentState, completion: Completion, now: datetime) -> Resul
         if not text:
             return _ask_again(state, "the message is empty", now)
         return _reply(state, message.thoughts, text, now)
-    if _is_last(state):
+    if _is_last(state, now):
         return _ask_again(state, "only send_message may be called now", now)
     if _is_doubtful(state, call, completion):
         doubted = Did(Step(message.thoughts, call, DOUBTED))
@@ -134,7 +249,7 @@ def _ask_again(state: AgentState, reason: str, now: datetime) -> Result:
         return _reply(state, "", GIVE_UP, now, did=False)
     text = f"Your last answer could not be used: {reason.rstrip('.')}. Call exactly one function."
     again = replace(_with_note(state, text), asks=state.asks + 1)
-    return again, (_ask(again),)
+    return again, (_ask(again, now, "again"),)
 
 
 def _with_note(state: AgentState, text: str) -> AgentState:
@@ -158,18 +273,18 @@ def _with_result(state: AgentState, call: ToolCall, text: str) -> AgentState:
 
 
 def _dispatch(state: AgentState, call: ToolCall, thoughts: str, now: datetime) -> Result:
-    known = check_call(call.name, dict(call.arguments), FUNCTIONS)
-    repeated = any(_same(call, earlier) for earlier in state.turn_calls)
+    known = check_call(call.name, dict(call.arguments), (*functions_of(state.profile), *state.tools))
+    earlier = sum(_same(call, one) for one in state.turn_calls)
     state = _with_call(state, thoughts, call)
     if isinstance(known, str):
-        return _finish(state, call, f"Failed: {known}")
-    if repeated:
-        return _finish(replace(state, reply_only=True), call, REPEATED)
+        return _finish(state, call, f"Failed: {known}", now)
+    if earlier >= state.limits.repeats:
+        return _finish(replace(state, reply_only=True), call, REPEATED, now)
     if call.name in ("core_memory_append", "core_memory_replace"):
         return _edit(state, call, now)
     if call.name == "pause_heartbeats":
         pause = timedelta(minutes=float(str(call.arguments["minutes"])))  # 30.0 is an integer in JSON Schema
-        return _finish(replace(state, paused_until=now + pause), call, "OK")
+        return _finish(replace(state, paused_until=now + pause), call, "OK", now)
     return replace(state, pending=call), (RunTool(call),)
 
 
@@ -183,20 +298,29 @@ def _essence(arguments: Mapping[str, JSON]) -> dict[str, JSON]:
 
 def _edit(state: AgentState, call: ToolCall, now: datetime) -> Result:
     given = {key: str(value) for key, value in call.arguments.items()}
+    if "line" in given:
+        found = line_of(state.core, given["line"])
+        if found is None:
+            there = ", ".join(
+                f"{block.label} 1 to {len(block.lines)}" for block in state.core.blocks if block.lines
+            )
+            reason = f"there is no line {given['line']!r}; there are {there or 'none'}"
+            return _finish(state, call, f"Failed: {reason}", now)
+        given["name"], given["old_content"] = found
     label = given["name"]
-    if state.profile.line_edits and (reason := _other_key(call.name, given)):
-        return _finish(state, call, f"Failed: {reason}")
+    if state.profile.line_edits and (reason := _other_key(call.name, given, state.profile.grounded)):
+        return _finish(state, call, f"Failed: {reason}", now)
     try:
         core = _edited(state.core, call.name, given)
     except EditError as error:
-        return _finish(state, call, f"Failed: {error.message}")
+        return _finish(state, call, f"Failed: {error.message}", now)
     edited = Edited(label, state.core.block(label).value, core.block(label).value, now)
-    return _finish(replace(state, core=core), call, "OK", [edited])
+    return _finish(replace(state, core=core), call, "OK", now, [edited])
 
 
-def _other_key(name: str, given: Mapping[str, str]) -> str:
+def _other_key(name: str, given: Mapping[str, str], keyed: bool) -> str:
     """Why a line may not become another one: a value is changed under its key, or the line deleted."""
-    if name != "core_memory_replace" or not given["new_content"].strip():
+    if not keyed or name != "core_memory_replace" or not given["new_content"].strip():
         return ""
     (old, colon, _), (new, other, _) = (given[key].partition(": ") for key in ("old_content", "new_content"))
     if (old if colon else "") == (new if other else ""):
@@ -213,11 +337,16 @@ def _edited(core: Core, name: str, given: Mapping[str, str]) -> Core:
 def _returned(state: AgentState, event: ToolReturned, now: datetime) -> Result:
     if state.pending != event.call:
         return state, ()
-    return _finish(state, event.call, event.text)
+    # What a search found was recorded when it was said; it would only find itself.
+    found = () if event.call.name in MEMORY_FUNCTIONS else (Record("tool", event.text, now, event.call.name),)
+    return _finish(state, event.call, event.text, now, found)
 
 
-def _finish(state: AgentState, call: ToolCall, text: str, edits: Sequence[Effect] = ()) -> Result:
+def _finish(
+    state: AgentState, call: ToolCall, text: str, now: datetime, kept: Sequence[Effect] = ()
+) -> Result:
     """A function has returned: show its result, and ask for the next step."""
     thoughts = state.history[-1].thoughts
-    after = _with_result(state, call, text)
-    return after, (*edits, Did(Step(thoughts, call, text)), _ask(after))
+    after, noted = _warned(_with_result(state, call, text))
+    reason: Reason = "requested" if wants_heartbeat(call.arguments) else "forced"
+    return after, (*kept, Did(Step(thoughts, call, text)), *noted, _ask(after, now, reason))

@@ -1,0 +1,106 @@
+"""From an agent's state to the messages that its model is shown, and how many tokens they are.
+
+Where the endpoint counts prompts, the numbers are exact. Where it does not, they are characters by the
+ratio that the last counted answer had, else at two characters a token, which no script of words exceeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bridle.agent.fit import View, answer_tokens, views
+from bridle.agent.functions import functions_of
+from bridle.agent.prompt import compose, memory_text, size_of
+from bridle.agent.state import AgentState
+from bridle.endpoints.base import Endpoint, Request
+from bridle.messages import Message, ToolSpec
+from bridle.wrappers import Wrapper
+
+__all__ = ["ContextMap", "Counter", "context_map", "shown_messages", "shown_views"]
+
+CHARS_PER_TOKEN = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class ContextMap:
+    """What fills a model's window: named parts in tokens, in their order, and the window.
+
+    `exact` says whether the endpoint counted them, or they are worked out from characters. The parts are
+    `instructions` (with the functions), `summary`, `conversation`, `memory`, `answer` (kept free for it) and,
+    where the window is known, `free`.
+    """
+
+    parts: tuple[tuple[str, int], ...]
+    window: int | None
+    exact: bool
+
+
+class Counter:
+    """Counts messages for one endpoint and wrapper, in tokens."""
+
+    def __init__(self, endpoint: Endpoint, wrapper: Wrapper) -> None:
+        self._endpoint = endpoint
+        self._wrapper = wrapper
+        supports = endpoint.supports
+        self.exact = supports.tokenize and supports.prompt
+        self._chars_per_token = CHARS_PER_TOKEN
+
+    def learn(self, messages: Sequence[Message], prompt_tokens: int) -> None:
+        """Take the ratio of an answer's own count, for an endpoint that does not count prompts."""
+        if prompt_tokens > 0 and not self.exact:
+            self._chars_per_token = max(sum(map(size_of, messages)) / prompt_tokens, 1.0)
+
+    def count(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> int:
+        """How long a prompt of these messages and tools is, in tokens."""
+        if self.exact:
+            prompt = self._wrapper.render(messages, tools)
+            found = self._endpoint.count_tokens(Request(prompt=prompt, control=self._wrapper.control))
+            if found is not None:
+                return found
+            self.exact = False
+        tool_chars = sum(len(tool.name) + len(tool.description) + len(str(tool.parameters)) for tool in tools)
+        return round((sum(map(size_of, messages)) + tool_chars) / self._chars_per_token)
+
+
+def shown_messages(
+    state: AgentState, view: View, now: datetime, stored: tuple[int, int]
+) -> tuple[Message, ...]:
+    """The messages of a prompt, with the notes of the turn last."""
+    memory = memory_text(state.profile, view.core, now, *stored)
+    shown = compose(state.profile, view.history, memory, system=state.system, summary=state.summary)
+    return (*shown, *state.notes)
+
+
+def shown_views(state: AgentState) -> Iterator[View]:
+    """What may be shown of the conversation, ever less; the first holds all of it where it is summed up."""
+    if state.profile.summarises:
+        yield View(state.history, state.core)
+    yield from views(state.profile, state.history, state.core)
+
+
+def context_map(state: AgentState, counter: Counter, now: datetime, stored: tuple[int, int]) -> ContextMap:
+    """Measure what the next prompt would hold."""
+    tools = (*functions_of(state.profile), *state.tools)
+    system = Message("system", state.system or state.profile.system)
+    instructions = counter.count([system], tools)
+    view = next(iter(shown_views(state)))
+    whole = counter.count(shown_messages(state, view, now, stored), tools)
+    summary = _more(counter, [system], Message("system", state.summary)) if state.summary else 0
+    memory = _more(counter, [system], Message("system", memory_text(state.profile, state.core, now, *stored)))
+    window = state.window
+    parts = [
+        ("instructions", instructions),
+        ("summary", summary),
+        ("conversation", max(whole - instructions - summary - memory, 0)),
+        ("memory", memory),
+    ]
+    if window is not None:
+        answer = answer_tokens(state.profile, window)
+        parts += [("answer", answer), ("free", max(window - sum(n for _, n in parts) - answer, 0))]
+    return ContextMap(tuple(parts), window, counter.exact)
+
+
+def _more(counter: Counter, first: Sequence[Message], message: Message) -> int:
+    return max(counter.count([*first, message], ()) - counter.count(first, ()), 0)

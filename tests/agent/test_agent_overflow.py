@@ -1,0 +1,184 @@
+"""What leaves a conversation that is too long: in which order, and what is said of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent_scripts import NOW, answer, say
+from bridle.agent.evicting import evict, plain_summary, shorten_results, transcript
+from bridle.agent.prompt import COMPACT, FULL, compose, history_limit, is_memory, size_of, turns_of
+from bridle.agent.state import (
+    AgentState,
+    AskModel,
+    Interrupted,
+    ModelAnswered,
+    Noted,
+    Overflowed,
+    Record,
+    Summarise,
+    Summarised,
+    UserSaid,
+    new_state,
+)
+from bridle.agent.step import SUMMARY_CHARS, step
+from bridle.messages import Message, ToolCall, Usage
+
+
+def talked(turns: int, *, result: str = "", said: str = "message") -> AgentState:
+    """An agent after some turns, of which each has a search where `result` is given."""
+    state = new_state("test", FULL)
+    for number in range(turns):
+        state, _ = step(state, UserSaid(f"{said} {number}", NOW), NOW)
+        if result:
+            search = ToolCall("archival_memory_search", {"query": "x", "request_heartbeat": True})
+            called = Message("assistant", calls=(search,))
+            found = Message("tool", result, name=search.name)
+            state = replace(state, history=(*state.history, called, found))
+        state, _ = step(state, ModelAnswered(answer(say(f"reply {number}"))), NOW)
+    return state
+
+
+def test_results_are_cut_first_then_the_oldest_turns_leave_then_less_is_shown() -> None:
+    state = step(talked(6, result="long " * 200), UserSaid("now", NOW), NOW)[0]
+    state, effects = step(state, Overflowed(), NOW)
+    assert isinstance(effects[-1], AskModel)
+    assert len(turns_of(state.history)) == 7
+    assert max(len(m.content) for m in state.history if m.role == "tool") < 300
+    state, effects = step(state, Overflowed(), NOW)
+    asked = effects[-1]
+    assert isinstance(asked, Summarise)
+    assert 1 <= len(turns_of(state.history)) < 7
+    assert asked.messages[0].content == "message 0"
+    state, effects = step(state, Summarised(asked, "We talked about numbers."), NOW)
+    assert state.summary == "We talked about numbers."
+    assert state.evicted == len(asked.messages)
+    assert isinstance(effects[0], Noted)
+    assert isinstance(effects[-1], AskModel)
+    assert effects[-1].reason == "overflow"
+    assert not effects[-1].shrink
+    for _ in range(4):
+        state, effects = step(state, Overflowed(), NOW)
+        if isinstance(effects[-1], AskModel):
+            assert effects[-1].shrink
+            assert [m.content for m in state.history if m.role == "user"] == ["now"]
+            return
+        assert isinstance(effects[-1], Summarise)
+        state, effects = step(state, Summarised(effects[-1]), NOW)
+    raise AssertionError("something always leaves")
+
+
+def test_without_a_model_the_summary_says_how_each_message_began() -> None:
+    state = step(talked(4), UserSaid("now", NOW), NOW)[0]
+    state, effects = step(state, Overflowed(), NOW)
+    asked = effects[-1]
+    assert isinstance(asked, Summarise)
+    state, effects = step(state, Summarised(asked), NOW)
+    assert state.summary.startswith("the user said: message 0\nI said: reply 0")
+    assert "without the model" in str(effects[0])
+
+
+def test_a_long_conversation_leaves_before_the_model_is_asked() -> None:
+    state, effects = step(new_state("test", FULL), Interrupted(), NOW)
+    before = state
+    while not effects or not isinstance(effects[-1], Summarise):
+        before = state
+        state, effects = step(state, UserSaid("word " * 100, NOW), NOW)
+        assert state.turn < 60
+        if isinstance(effects[-1], AskModel):
+            state, _ = step(state, ModelAnswered(answer(say("ok"))), NOW)
+    assert sum(map(size_of, before.history)) <= history_limit(FULL, None) + 600
+    assert effects[0] == Record("user", "word " * 100, NOW)
+    state, effects = step(state, Summarised(effects[-1], "x"), NOW)
+    assert isinstance(effects[-1], AskModel)
+    assert sum(map(size_of, state.history)) <= history_limit(FULL, None) * 2 // 3
+
+
+def test_the_summary_is_shown_after_the_instructions() -> None:
+    shown = compose(FULL, (Message("user", "hi"),), "MEMORY", system="Be brief.", summary="We met.")
+    assert [message.content for message in shown] == ["Be brief.", "[earlier]\nWe met.", "MEMORY", "hi"]
+
+
+def test_the_model_is_told_once_before_something_leaves() -> None:
+    state = replace(talked(2), window=1000)
+    state, _ = step(state, UserSaid("a", NOW), NOW)
+    full = replace(answer(say("b")), usage=Usage(prompt_tokens=800, completion_tokens=10))
+    state, _ = step(state, ModelAnswered(full), NOW)
+    assert state.prompt_tokens == 810
+    state, effects = step(state, UserSaid("c", NOW), NOW)
+    assert "81 %" in state.notes[0].content
+    assert [one for one in effects if isinstance(one, Noted)]
+    state, _ = step(state, ModelAnswered(full), NOW)
+    state, effects = step(state, UserSaid("d", NOW), NOW)
+    assert not [one for one in effects if isinstance(one, Noted)]
+    assert state.notes == ()
+    assert state.warned
+    assert not step(state, Overflowed(), NOW)[0].warned
+
+
+def test_a_profile_that_does_not_sum_up_is_not_warned_and_is_trimmed() -> None:
+    state = new_state("test", COMPACT)
+    for number in range(80):
+        state, effects = step(state, UserSaid(f"{'word ' * 100}{number}", NOW), NOW)
+        assert isinstance(effects[-1], AskModel)
+        state, _ = step(state, ModelAnswered(answer(say("ok"))), NOW)
+    assert sum(map(size_of, state.history)) < 33000
+    assert state.summary == ""
+
+
+def test_summarising_by_hand_works_between_turns_and_asks_nothing() -> None:
+    state, effects = step(talked(4), Overflowed(), NOW)
+    (asked,) = effects
+    assert isinstance(asked, Summarise)
+    state, effects = step(state, Summarised(asked, "short"), NOW)
+    assert [type(one) for one in effects] == [Noted]
+    assert state.summary == "short"
+    assert step(new_state("test", FULL), Overflowed(), NOW)[1] == ()
+
+
+_HISTORIES = st.lists(
+    st.tuples(st.text(max_size=60), st.integers(0, 3), st.booleans()), min_size=1, max_size=12
+).map(
+    lambda turns: tuple(
+        message
+        for said, results, memory in turns
+        for message in (
+            *([Message("system", "[persona]\nSam\n[time]\nnow")] if memory else []),
+            Message("user", said),
+            *(Message("tool", "found " * 100, name="memory_search") for _ in range(results)),
+            Message("assistant", calls=(say("ok"),)),
+        )
+    )
+)
+
+
+@given(_HISTORIES)
+def test_eviction_loses_nothing_keeps_order_and_always_the_newest_turn(history: tuple[Message, ...]) -> None:
+    parts = evict(history)
+    said = [message for message in history if message.role != "system"]
+    assert [*parts.gone, *(m for m in parts.kept if m.role != "system")] == said
+    assert parts.kept[-len(turns_of(history)[-1]) :] == tuple(turns_of(history)[-1])
+    assert bool(parts.gone) == (len(turns_of(history)) > 1)
+    shown = [message for message in history if is_memory(message)]
+    if shown:
+        assert [m for m in parts.kept if is_memory(m)][-1] == shown[-1]
+
+
+@given(_HISTORIES, st.integers(0, 400))
+def test_shortening_touches_only_results_of_earlier_turns(history: tuple[Message, ...], most: int) -> None:
+    shorter = shorten_results(history, most)
+    assert len(shorter) == len(history)
+    last = len(turns_of(history)[-1])
+    assert shorter[-last:] == history[-last:]
+    for before, after in zip(history, shorter, strict=True):
+        assert before == after or (before.role == "tool" and len(after.content) <= most + 30)
+
+
+@given(st.text(max_size=300), _HISTORIES, st.integers(50, SUMMARY_CHARS))
+def test_a_summary_and_a_transcript_are_never_longer_than_asked(
+    before: str, history: tuple[Message, ...], most: int
+) -> None:
+    assert len(plain_summary(before, history, most)) <= most
+    assert len(transcript(history, most)) <= most
