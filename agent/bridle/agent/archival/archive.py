@@ -8,58 +8,30 @@ vectors are compared.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from bridle.agent.archival import passages, rebuilding, sources
-from bridle.agent.archival.base import Draft, Embedder, Found, Passage, Results, VectorIndex
+from bridle.agent.archival import passages, sources
+from bridle.agent.archival.base import Draft, Embedder, Found, Passage, Results
+from bridle.agent.archival.comparing import SOFT, Comparing, OpensIndex, Status
 from bridle.agent.archival.filters import Filter, read_filter
 from bridle.agent.archival.fusion import Ranked, fuse
-from bridle.agent.archival.kept import SQLITE, Space, check_same, read_kept, register, set_kept
 from bridle.agent.archival.nearest import nearest
-from bridle.agent.archival.outbox import OnProgress, pump, waiting
+from bridle.agent.archival.outbox import OnProgress
 from bridle.agent.archival.sources import SourceInfo
 from bridle.agent.archival.text_search import TextHits, find_text, newest
 from bridle.agent.state import clean_text
-from bridle.errors import (
-    EmbedderMismatch,
-    EmbedderUnavailable,
-    IndexUnavailable,
-    InputError,
-    MissingExtra,
-)
+from bridle.errors import InputError
 
 if TYPE_CHECKING:
     from bridle.agent.store.database import Database
 
-__all__ = ["Archive", "OpensIndex", "Status"]
+__all__ = ["Archive"]
 
 PAGE_SIZE = 5
 CANDIDATES = 1000
 """So many of the best by words are compared by meaning too."""
-
-OpensIndex = Callable[["Database", Space], VectorIndex]
-"""What makes the index of one embedder's vectors."""
-_SOFT = (EmbedderMismatch, EmbedderUnavailable, IndexUnavailable, MissingExtra)
-"""What keeps vectors out of a search and does not end it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """How archival memory is doing. `embedder` is what the stored vectors are of, `index` where they are.
-
-    `waiting` counts what the index has still to take in. `warning` says why vectors take no part.
-    """
-
-    passages: int
-    vectors: int
-    waiting: int
-    embedder: str = ""
-    index: str = ""
-    configured: str = ""
-    warning: str = ""
 
 
 class Archive:
@@ -71,8 +43,7 @@ class Archive:
         """Use the tables of an open store. Without an `index`, vectors are kept there too."""
         self._store = store
         self._embedder = embedder
-        self._open_index = index or _sqlite_vectors
-        self._indexes: dict[str, VectorIndex] = {}
+        self._comparing = Comparing(store, embedder, index)
         self.warning = ""
         """Why vectors took no part in what was done last; empty when they did, or none are set."""
 
@@ -86,11 +57,12 @@ class Archive:
 
     def close(self) -> None:
         """Close embedder and index; the store stays open."""
-        if self._embedder is not None:
-            self._embedder.close()
-        for index in self._indexes.values():
-            index.close()
-        self._indexes.clear()
+        self._comparing.close()
+
+    @property
+    def store(self) -> Database:
+        """The database that it works on."""
+        return self._store
 
     # Archives and sources
 
@@ -247,16 +219,16 @@ class Archive:
     def _cosines(self, query: str, limits: Filter, hits: TextHits) -> dict[int, float]:
         """The cosines of the nearest passages and of the best by words; nothing where vectors cannot help."""
         try:
-            comparing = self._comparing()
-            if comparing is None:
+            pair = self._comparing.pair()
+            if pair is None:
                 return {}
-            embedder, index = comparing
+            embedder, index = pair
             asked = embedder.query(query)
             found = nearest(self._store, index, asked, limits)
             return found | index.cosines(
                 asked, [one for one in list(hits.scores)[:CANDIDATES] if one not in found]
             )
-        except _SOFT as error:
+        except SOFT as error:
             self.warning = f"by text alone: {error}"
             return {}
 
@@ -268,15 +240,9 @@ class Archive:
         What cannot be done now keeps waiting, and `warning` says why.
         """
         self.warning = ""
-        if self._embedder is None:
-            return 0
         try:
-            with self._store.reading() as connection:
-                if not waiting(connection):
-                    return 0
-            index = self._adopted(self._embedder)
-            return pump(self._store, self._embedder, index, limit, on_progress)
-        except _SOFT as error:
+            return self._comparing.pump(limit, on_progress)
+        except SOFT as error:
             self.warning = str(error)
             return 0
 
@@ -290,18 +256,7 @@ class Archive:
             InputError: when no embedder is set.
             EmbedderUnavailable, IndexUnavailable, MissingExtra: what was done is kept.
         """
-        embedder = self._set_embedder()
-        space, index = self._registered(embedder)
-        if again:
-            rebuilding.announce_all(self._store)
-            index.clear()
-        with self._store.reading() as connection:
-            old = read_kept(connection)
-        made = rebuilding.reembed(self._store, embedder, index, space, on_progress)
-        rebuilding.remove_others(self._store, space.embedder if space.index == SQLITE else None)
-        if old is not None and old.index == space.index and old.name != space.name:
-            self._index(old).clear()
-        return made
+        return self._comparing.reembed(on_progress, again=again)
 
     def reindex(self, on_progress: OnProgress | None = None) -> int:
         """Build the text index anew, and bring the vectors in line with the text; return how many were made.
@@ -310,78 +265,8 @@ class Archive:
             EmbedderMismatch: when the stored vectors are of another embedder, or in another index.
             EmbedderUnavailable, IndexUnavailable, MissingExtra: what was done is kept.
         """
-        rebuilding.rebuild_text(self._store)
-        if self._embedder is None:
-            return 0
-        index = self._adopted(self._embedder)
-        return rebuilding.repair(self._store, self._embedder, index, on_progress)
+        return self._comparing.reindex(on_progress)
 
     def status(self) -> Status:
         """Count passages and vectors, and say what they are of. Asks the embedder for its dimensions."""
-        with self._store.reading() as connection:
-            (passages,) = connection.execute("SELECT count(*) FROM passages").fetchone()
-            kept, left = read_kept(connection), waiting(connection)
-        vectors, configured, warning = 0, "", ""
-        try:
-            if kept is not None:
-                vectors = self._index(kept).count()
-            configured = self._embedder.fingerprint if self._embedder else ""
-            self._comparing()
-        except _SOFT as error:
-            warning = str(error)
-        stored = (kept.fingerprint, kept.index) if kept else ("", "")
-        return Status(passages, vectors, left, *stored, configured, warning)
-
-    def _set_embedder(self) -> Embedder:
-        if self._embedder is None:
-            raise InputError(
-                "no embedder is set, so there are no vectors to make",
-                hint="name one in the config file, under [embedding] as endpoint, or run `bridle configure`",
-            )
-        return self._embedder
-
-    def _comparing(self) -> tuple[Embedder, VectorIndex] | None:
-        """The embedder and the index to search with; None when there is no embedder or are no vectors."""
-        if self._embedder is None:
-            return None
-        with self._store.reading() as connection:
-            kept = read_kept(connection)
-        if kept is None:
-            return None
-        return self._embedder, self._checked(kept, self._embedder)
-
-    def _adopted(self, embedder: Embedder) -> VectorIndex:
-        """The index to write to; the first embedder's vectors become the ones that are kept."""
-        space, index = self._registered(embedder)
-        with self._store.writing() as connection:
-            kept = read_kept(connection)
-            if kept is None:
-                set_kept(connection, space)
-                return index
-        return self._checked(kept, embedder)
-
-    def _registered(self, embedder: Embedder) -> tuple[Space, VectorIndex]:
-        fingerprint, dimensions = embedder.fingerprint, embedder.dimensions
-        with self._store.writing() as connection:
-            space = register(connection, fingerprint, dimensions)
-        index = self._index(space)
-        return Space(space.name, space.embedder, fingerprint, dimensions, index.name), index
-
-    def _checked(self, kept: Space, embedder: Embedder) -> VectorIndex:
-        index = self._index(kept)
-        configured = Space(kept.name, kept.embedder, embedder.fingerprint, embedder.dimensions, index.name)
-        check_same(kept, configured)
-        return index
-
-    def _index(self, space: Space) -> VectorIndex:
-        if space.name not in self._indexes:
-            self._indexes[space.name] = self._open_index(self._store, space)
-        return self._indexes[space.name]
-
-
-def _sqlite_vectors(store: Database, space: Space) -> VectorIndex:
-    try:
-        from bridle.agent.archival.vectors import SqliteVectors
-    except ImportError as error:
-        raise MissingExtra(f"comparing vectors needs numpy: {error}", extra="llama") from error
-    return SqliteVectors(store, space.embedder, space.dimensions)
+        return self._comparing.status()

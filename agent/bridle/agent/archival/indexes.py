@@ -18,8 +18,8 @@ from bridle.agent.archival.embedders import open_embedder
 from bridle.errors import ConfigError
 
 if TYPE_CHECKING:
-    from bridle.agent.archival.archive import OpensIndex
     from bridle.agent.archival.base import VectorIndex
+    from bridle.agent.archival.comparing import OpensIndex
     from bridle.agent.archival.kept import Space
     from bridle.agent.store.database import Database
     from bridle.endpoints.config_values import Config
