@@ -193,7 +193,7 @@ def _add_agent(connection: sqlite3.Connection, document: AgentDocument, state: A
 def _message_row(agent_id: int, one: DocumentMessage) -> tuple[str | int, ...]:
     return (
         agent_id,
-        owner_of(agent_id, one.role),
+        owner_of(agent_id),
         one.turn,
         one.step,
         one.index,

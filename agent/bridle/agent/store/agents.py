@@ -48,10 +48,9 @@ class AgentInfo:
     updated_ns: int
 
 
-_COUNTS = """(SELECT count(*) FROM messages WHERE agent_id = agents.id AND hidden = 0
-    AND role IN ('user', 'assistant')),
-    (SELECT count(*) FROM passages WHERE archive_id IN
-        (SELECT archive_id FROM agent_archives WHERE agent_id = agents.id))"""
+_COUNTS = """coalesce((SELECT number FROM totals WHERE owner = 'g' || agents.id), 0),
+    (SELECT coalesce(sum(number), 0) FROM agent_archives JOIN totals ON owner = 'r' || archive_id
+        WHERE agent_id = agents.id)"""
 
 
 class Store(Database):
@@ -194,9 +193,8 @@ class Store(Database):
         Raises:
             InputError: when there is no such agent.
         """
-        turn = 2**62 if before_turn is None else before_turn
         with self.reading() as connection:
-            return search_messages(connection, _id_of(connection, name), query, page, turn)
+            return search_messages(connection, _id_of(connection, name), query, page, before_turn)
 
     def find_messages_by_day(
         self, name: str, days: tuple[str, str], page: int = 0, before_turn: int | None = None
@@ -206,9 +204,8 @@ class Store(Database):
         Raises:
             InputError: when there is no such agent.
         """
-        turn = 2**62 if before_turn is None else before_turn
         with self.reading() as connection:
-            return search_messages_by_day(connection, _id_of(connection, name), days, page, turn)
+            return search_messages_by_day(connection, _id_of(connection, name), days, page, before_turn)
 
     def add_block(self, agent: str, label: str, value: str = "", limit: int = 2000) -> None:
         """Give an agent a new block of core memory; `limit` is in characters.

@@ -43,7 +43,7 @@ def fork_agent(connection: sqlite3.Connection, agent_id: int, name: str) -> int:
     copy = int(cursor.lastrowid or 0)
     connection.execute(
         "INSERT INTO messages (agent_id, turn, step, idx, role, name, text, context, owner, day, created_ns,"
-        " hidden) SELECT ?, turn, step, idx, role, name, text, context, substr(owner, 1, 1) || ?, day,"
+        " hidden) SELECT ?, turn, step, idx, role, name, text, context, 'g' || ?, day,"
         " created_ns, hidden FROM messages WHERE agent_id = ? ORDER BY id",
         (copy, copy, agent_id),
     )

@@ -72,7 +72,7 @@ def add_message(connection: sqlite3.Connection, message: Message) -> None:
             name,
             text,
             context_of(day, name or said.role, *before),
-            owner_of(message.agent_id, said.role),
+            owner_of(message.agent_id),
             day,
             int(said.at.timestamp() * 1_000_000) * 1000,
             SHOWN if is_worth_finding(said) else UNSEARCHED,

@@ -1,20 +1,20 @@
 """Find what was said and noted: full text ranked by BM25, or by day. Results come in pages, with the true
 total.
 
-Words of a query are joined by OR after the commonest ones are left out, because a model asks in sentences.
-When no message or note holds any of them, beginnings of words count too. Whatever else stands in a query
-(quotes, `%`, operators) is plain text without effect.
+A message is found by its own words, by what was said just before it, and by its day.
 """
 
 from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from bridle.agent.store.passages import day_words
-from bridle.agent.store.words import match_text, words
+from bridle.agent.store.ranking import find_best
+from bridle.agent.store.words import words
 from bridle.errors import InputError
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Hit",
     "Page",
     "context_of",
+    "count_of",
     "owner_of",
     "page_lines",
     "read_days",
@@ -34,8 +35,8 @@ __all__ = [
 PAGE_SIZE = 5
 MOST_BEFORE = 1000
 """How many characters of the message before are searched with a message."""
-CONTEXT_WEIGHT = 0.5
-"""What a word in the context counts for, where one in the text counts 1."""
+_MESSAGES = "SELECT id, text, iif(name = '', role, name), day FROM messages"
+_ROLES = frozenset({"user", "assistant", "tool", "event", "summary", "system"})
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -58,51 +59,85 @@ class Page:
     number: int
 
 
-def owner_of(agent_id: int, role: str = "user") -> str:
-    """The word that marks a message in the index: what functions gave is kept apart from what was said."""
-    return f"{'t' if role == 'tool' else 'g'}{agent_id}"
+def owner_of(agent_id: int) -> str:
+    """The word that marks an agent's messages in the index."""
+    return f"g{agent_id}"
 
 
 def context_of(day: str, who: str, before: str, said_before: str) -> str:
     """What is searched with a message, although it is not in its text: its day, who speaks, and what was said
-    before it, by whom.
+    before it, by whom. Roles are left out: half of all messages are the user's.
 
-    >>> context_of("2026-11-20", "assistant", "user", "I like tea")
-    '2026-11-20 Friday 20 November 2026 assistant user: I like tea'
+    >>> context_of("2026-11-20", "Ada", "assistant", "Do you like tea?")
+    '2026-11-20 Friday 20 November 2026 Ada Do you like tea?'
     """
-    head = f"{day_words(day)} {who}"
-    return f"{head} {before}: {said_before[:MOST_BEFORE]}" if said_before else head
+    names = ("" if name in _ROLES else name for name in (who, before))
+    parts = (day_words(day), *names, said_before[:MOST_BEFORE])
+    return " ".join(part for part in parts if part)
 
 
 def search_passages(connection: sqlite3.Connection, archive_id: int, query: str, page: int) -> Page:
     """Find notes of an archive, the best first; without words in the query, the newest first."""
-    plain = ("FROM passages t WHERE t.archive_id = ?", (archive_id,))
-    return _search(connection, _PASSAGES, f"r{archive_id}", 2**62, plain, query, page)
+    searched, owner = words(query), f"r{archive_id}"
+    if searched:
+        ids, total = find_best(connection, "passages_text", owner, searched, _span(page))
+    else:
+        tail = "FROM passages WHERE archive_id = ? ORDER BY id DESC LIMIT ? OFFSET ?"
+        ids = [row[0] for row in connection.execute(f"SELECT id {tail}", (archive_id, *_limits(page)))]
+        total = count_of(connection, owner)
+    return _page(connection, "SELECT id, text, '', '' FROM passages", ids, total, page)
 
 
 def search_messages(
-    connection: sqlite3.Connection, agent_id: int, query: str, page: int, before_turn: int
+    connection: sqlite3.Connection, agent_id: int, query: str, page: int, before_turn: int | None
 ) -> Page:
     """Find what was said before a turn, the best first; without words in the query, the newest first."""
+    searched, owner = words(query), owner_of(agent_id)
     below = _first_of(connection, agent_id, before_turn)
-    plain = ("FROM messages t WHERE t.agent_id = ? AND t.hidden = 0 AND t.id < ?", (agent_id, below))
-    return _search(connection, _MESSAGES, owner_of(agent_id), below, plain, query, page)
+    if searched:
+        ids, total = find_best(connection, "messages_text", owner, searched, _span(page), below)
+    else:
+        shown = "FROM messages WHERE agent_id = ? AND hidden = 0 AND"
+        rows = connection.execute(
+            f"SELECT id {shown} id < ? ORDER BY turn DESC, id DESC LIMIT ? OFFSET ?",
+            (agent_id, below, *_limits(page)),
+        )
+        ids = [row[0] for row in rows]
+        (later,) = connection.execute(
+            f"SELECT count(*) {shown} turn >= ?", (agent_id, _turn(before_turn))
+        ).fetchone()
+        total = count_of(connection, owner) + count_of(connection, f"{owner}t") - later
+    return _page(connection, _MESSAGES, ids, total, page)
 
 
 def search_messages_by_day(
-    connection: sqlite3.Connection, agent_id: int, days: tuple[str, str], page: int, before_turn: int
+    connection: sqlite3.Connection, agent_id: int, days: tuple[str, str], page: int, before_turn: int | None
 ) -> Page:
     """Find what was said before a turn on the days from the first to the last of `days`, in its order."""
-    tail = "FROM messages t WHERE t.agent_id = ? AND t.hidden = 0 AND t.id < ? AND t.day BETWEEN ? AND ?"
+    tail = "FROM messages WHERE agent_id = ? AND hidden = 0 AND id < ? AND day BETWEEN ? AND ?"
     values = (agent_id, _first_of(connection, agent_id, before_turn), *days)
-    return _page(connection, _MESSAGES, tail, values, "t.day, t.id", page)
+    (total,) = connection.execute(f"SELECT count(*) {tail}", values).fetchone()
+    rows = connection.execute(
+        f"SELECT id {tail} ORDER BY day, id LIMIT ? OFFSET ?", (*values, *_limits(page))
+    )
+    return _page(connection, _MESSAGES, [row[0] for row in rows], total, page)
 
 
-def _first_of(connection: sqlite3.Connection, agent_id: int, turn: int) -> int:
+def count_of(connection: sqlite3.Connection, owner: str) -> int:
+    """How many rows an owner has in the index."""
+    row = connection.execute("SELECT number FROM totals WHERE owner = ?", (owner,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _turn(turn: int | None) -> int:
+    return 2**62 if turn is None else min(turn, 2**62)  # SQLite counts in 64 bits
+
+
+def _first_of(connection: sqlite3.Connection, agent_id: int, turn: int | None) -> int:
     """The id of the first message of a turn; messages before it have lower ones."""
     row = connection.execute(
         "SELECT id FROM messages WHERE agent_id = ? AND turn >= ? AND hidden = 0 ORDER BY turn, id LIMIT 1",
-        (agent_id, min(turn, 2**62)),
+        (agent_id, _turn(turn)),
     ).fetchone()
     return int(row[0]) if row else 2**62
 
@@ -160,55 +195,16 @@ def _are(total: int) -> str:
     return "is 1 result" if total == 1 else f"are {total} results"
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """What is searched, and which of its columns make a hit."""
-
-    name: str
-    columns: str
+def _span(page: int) -> tuple[int, int]:
+    return min(page * PAGE_SIZE, 2**62), PAGE_SIZE
 
 
-_MESSAGES = _Table("messages", "t.text, t.role, t.day")
-_PASSAGES = _Table("passages", "t.text, '', ''")
+def _limits(page: int) -> tuple[int, int]:
+    offset, size = _span(page)
+    return size, offset
 
 
-def _search(
-    connection: sqlite3.Connection,
-    table: _Table,
-    owner: str,
-    below: int,
-    plain: tuple[str, tuple[int, ...]],
-    query: str,
-    page: int,
-) -> Page:
-    searched = words(query)
-    if not searched:
-        return _page(connection, table, *plain, "t.id DESC", page)
-    tail = (
-        f"FROM {table.name}_text f JOIN {table.name} t ON t.id = f.rowid"
-        f" WHERE f.{table.name}_text MATCH ? AND f.rowid < ?"
-    )
-    order = f"bm25({table.name}_text, 0, 1, {CONTEXT_WEIGHT}), t.id DESC"
-    found = Page((), 0, page)
-    for beginnings in (False, True):
-        match = match_text(searched, [owner], beginnings=beginnings)
-        found = _page(connection, table, tail, (match, below), order, page)
-        if found.total:
-            break
-    return found
-
-
-def _page(
-    connection: sqlite3.Connection,
-    table: _Table,
-    tail: str,
-    values: tuple[object, ...],
-    order: str,
-    page: int,
-) -> Page:
-    (total,) = connection.execute(f"SELECT count(*) {tail}", values).fetchone()
-    offset = min(page * PAGE_SIZE, 2**62)  # SQLite counts in 64 bits
-    rows = connection.execute(
-        f"SELECT {table.columns} {tail} ORDER BY {order} LIMIT ? OFFSET ?", (*values, PAGE_SIZE, offset)
-    )
-    return Page(tuple(Hit(text, role, day) for text, role, day in rows), total, page)
+def _page(connection: sqlite3.Connection, select: str, ids: Sequence[int], total: int, page: int) -> Page:
+    rows = connection.execute(f"{select} WHERE id IN ({', '.join(map(str, ids))})")
+    hits = {row: Hit(text, role, day) for row, text, role, day in rows}
+    return Page(tuple(hits[one] for one in ids), total, page)

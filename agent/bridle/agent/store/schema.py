@@ -6,6 +6,9 @@ them. Its column `owner` holds one word, `g` and an agent's id or `r` and an arc
 looks through that owner's rows alone. A message whose `hidden` is not `SHOWN` is in the table but not in the
 index. `day` is the day on the user's clock, so that a search by date does not depend on time zones.
 
+`totals` counts an owner's rows, so that nobody has to count a long conversation before every step; for
+messages those that are found, what functions gave apart (`g1t`). Triggers keep it, too.
+
 What makes vectors, and indexes outside this file, learn of changed passages by `outbox`, also by triggers.
 """
 
@@ -37,6 +40,7 @@ TABLES = TABLES_1 | {
     "files",
     "meta",
     "outbox",
+    "totals",
     "vectors",
 }
 
@@ -60,7 +64,20 @@ _AGENTS = (
     created_ns INTEGER NOT NULL)""",
     "CREATE INDEX edits_by_block ON edits (block_id)",
 )
+# What a function gave counts as context: its words weigh less than those that were said.
+_INDEXED = """{0}.id, {0}.owner, iif({0}.role = 'tool', '', {0}.text),
+        iif({0}.role = 'tool', {0}.text || ' ' || {0}.context, {0}.context)"""
+_COUNTED = "{0}.owner || iif({0}.role = 'tool', 't', '')"
+_COME = f"""
+    INSERT INTO messages_text (rowid, owner, text, context) VALUES ({_INDEXED.format("new")});
+    INSERT INTO totals VALUES ({_COUNTED.format("new")}, 1)
+        ON CONFLICT (owner) DO UPDATE SET number = number + 1;"""
+_LEAVE = f"""
+    INSERT INTO messages_text (messages_text, rowid, owner, text, context)
+        VALUES ('delete', {_INDEXED.format("old")});
+    UPDATE totals SET number = number - 1 WHERE owner = {_COUNTED.format("old")};"""
 _MESSAGES = (
+    "CREATE TABLE totals (owner TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID",
     """CREATE TABLE messages (
     id INTEGER PRIMARY KEY, agent_id INTEGER NOT NULL REFERENCES agents (id), turn INTEGER NOT NULL,
     step TEXT NOT NULL, idx INTEGER NOT NULL, role TEXT NOT NULL, name TEXT NOT NULL DEFAULT '',
@@ -70,20 +87,12 @@ _MESSAGES = (
     "CREATE INDEX messages_by_day ON messages (agent_id, day) WHERE hidden = 0",
     """CREATE VIRTUAL TABLE messages_text USING fts5 (
     owner, text, context, content='messages', content_rowid='id', tokenize='porter unicode61')""",
-    """CREATE TRIGGER messages_added AFTER INSERT ON messages WHEN new.hidden = 0 BEGIN
-    INSERT INTO messages_text (rowid, owner, text, context)
-        VALUES (new.id, new.owner, new.text, new.context); END""",
-    """CREATE TRIGGER messages_removed AFTER DELETE ON messages WHEN old.hidden = 0 BEGIN
-    INSERT INTO messages_text (messages_text, rowid, owner, text, context)
-        VALUES ('delete', old.id, old.owner, old.text, old.context); END""",
-    """CREATE TRIGGER messages_left AFTER UPDATE OF owner, text, context, hidden ON messages
-    WHEN old.hidden = 0 BEGIN
-    INSERT INTO messages_text (messages_text, rowid, owner, text, context)
-        VALUES ('delete', old.id, old.owner, old.text, old.context); END""",
-    """CREATE TRIGGER messages_came AFTER UPDATE OF owner, text, context, hidden ON messages
-    WHEN new.hidden = 0 BEGIN
-    INSERT INTO messages_text (rowid, owner, text, context)
-        VALUES (new.id, new.owner, new.text, new.context); END""",
+    f"CREATE TRIGGER messages_added AFTER INSERT ON messages WHEN new.hidden = 0 BEGIN {_COME} END",
+    f"CREATE TRIGGER messages_removed AFTER DELETE ON messages WHEN old.hidden = 0 BEGIN {_LEAVE} END",
+    "CREATE TRIGGER messages_left AFTER UPDATE OF owner, role, text, context, hidden ON messages"
+    f" WHEN old.hidden = 0 BEGIN {_LEAVE} END",
+    "CREATE TRIGGER messages_came AFTER UPDATE OF owner, role, text, context, hidden ON messages"
+    f" WHEN new.hidden = 0 BEGIN {_COME} END",
 )
 _ARCHIVES = (
     """CREATE TABLE archives (
@@ -108,8 +117,10 @@ _ARCHIVES = (
     owner, text, context, content='passages', content_rowid='id', tokenize='porter unicode61')""",
     """CREATE TRIGGER passages_added AFTER INSERT ON passages BEGIN
     INSERT INTO passages_text (rowid, owner, text, context)
-        VALUES (new.id, new.owner, new.text, new.context); END""",
+        VALUES (new.id, new.owner, new.text, new.context);
+    INSERT INTO totals VALUES (new.owner, 1) ON CONFLICT (owner) DO UPDATE SET number = number + 1; END""",
     """CREATE TRIGGER passages_removed AFTER DELETE ON passages BEGIN
+    UPDATE totals SET number = number - 1 WHERE owner = old.owner;
     INSERT INTO passages_text (passages_text, rowid, owner, text, context)
         VALUES ('delete', old.id, old.owner, old.text, old.context); END""",
     """CREATE TRIGGER passages_changed AFTER UPDATE OF owner, text, context ON passages BEGIN

@@ -28,6 +28,7 @@ STOP_WORDS = frozenset(
 )
 _WORD = re.compile(r"[^\W_]+")
 _MONTH = re.compile(r"[0-9]\W*may\b|\bmay\W*[0-9]", re.IGNORECASE)
+_OWNER = re.compile(r"[a-z][0-9]+")
 _CAPITAL = re.compile(r"\w\W+May\b")
 
 
@@ -48,10 +49,17 @@ def match_text(searched: Sequence[str], owners: Sequence[str], *, beginnings: bo
     """Write words for FTS5's MATCH, limited to owners; with `beginnings`, longer words of the text, too.
 
     >>> match_text(["blue", "pot"], ["r1"])
-    'owner : ("r1") AND {text context} : ("blue" OR "pot")'
+    'owner : ("r1") AND ("blue" OR "pot")'
     >>> match_text(["blu"], ["r1", "r7"], beginnings=True)
     'owner : ("r1" OR "r7") AND text : ("blu"*)'
     """
     owned = " OR ".join(f'"{owner}"' for owner in owners)
     wanted = " OR ".join(f'"{word}"{"*" if beginnings else ""}' for word in searched)
-    return f"owner : ({owned}) AND {'text' if beginnings else '{text context}'} : ({wanted})"
+    return f"owner : ({owned}) AND {_columns(searched, beginnings=beginnings)}({wanted})"
+
+
+def _columns(searched: Sequence[str], *, beginnings: bool) -> str:
+    """Where the words may stand. A search in all columns is faster, but `owner` is one of them."""
+    if beginnings:
+        return "text : "
+    return "{text context} : " if any(map(_OWNER.fullmatch, searched)) else ""
