@@ -265,9 +265,15 @@ def new_state(name: str, profile: Profile) -> AgentState:
 
 
 def with_profile(state: AgentState, profile: Profile) -> AgentState:
-    """The same agent, presented otherwise. A block that is longer than the new limit keeps what it has."""
+    """The same agent, presented otherwise.
+
+    Limits of blocks that were the former profile's become this one's; a block that is longer keeps what it
+    has.
+    """
+    former = state.profile.block_chars
     blocks = tuple(
-        replace(block, limit=max(profile.block_chars, len(block.value))) for block in state.core.blocks
+        replace(block, limit=max(profile.block_chars, len(block.value))) if block.limit == former else block
+        for block in state.core.blocks
     )
     return replace(state, profile=profile, core=Core(blocks))
 
