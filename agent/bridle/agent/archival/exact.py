@@ -27,6 +27,7 @@ __all__ = [
     "best",
     "check_space",
     "distinct",
+    "is_here",
     "need_packages",
     "refuse_foreign",
     "unit",
@@ -122,11 +123,26 @@ def refuse_foreign(hosts: Iterable[str], what: str) -> None:
         ConfigError: naming the first one.
     """
     for host in hosts:
-        if not _is_here(host):
+        if not is_here(host):
             raise ConfigError(
                 f"offline: {what} is on {host!r}, which is not this machine",
                 hint="leave offline mode, or keep archival data on this machine",
             )
+
+
+def is_here(host: str) -> bool:
+    """Say whether a host is this machine, without asking a name server; nothing and a path are.
+
+    >>> is_here("127.0.0.1"), is_here("/run/postgresql"), is_here("db.example.com")
+    (True, True, False)
+    """
+    name = host.strip("[]").lower()
+    if name in ("", "localhost") or name.endswith(".localhost") or name.startswith(("/", "@")):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def without_secrets(uri: str) -> str:
@@ -136,16 +152,6 @@ def without_secrets(uri: str) -> str:
     'http://me:***@host:19530/db'
     """
     return _PASSWORD.sub(r"\1:***@", uri)
-
-
-def _is_here(host: str) -> bool:
-    name = host.strip("[]").lower()
-    if name in ("", "localhost") or name.endswith(".localhost") or name.startswith(("/", "@")):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def _wrong_length(given: int, wanted: int, whose: str) -> InputError:

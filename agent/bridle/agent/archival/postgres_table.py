@@ -38,7 +38,6 @@ __all__ = [
     "WITH_IDS",
     "Packed",
     "Table",
-    ,
 ]
 
 BLOCK_BYTES = 8 << 20
