@@ -113,7 +113,8 @@ def test_a_disk_that_is_full_leaves_the_file_as_it_was(place: Place, monkeypatch
 
 
 UPS = (
-    "..", ".. ", " ..", "...", ".", "%2e%2e", "..;", "．．", "‥", "\u2024\u2024", "..\u200b", "..%00", "..%c0%af",
+    "..", ".. ", " ..", "...", ".", "%2e%2e", "..;", "．．", "‥", "\u2024\u2024", "..\u200b", "..%00",
+    "..%c0%af",
 )  # fmt: skip
 SLASHES = (
     "/", "\\", "//", "\\\\", "/./", "/.//", "\u2215", "\u2044", "%2f", "%5c", "／", "⧸", "/\x00", "\n/",
@@ -122,8 +123,10 @@ HEADS = ("", "file://", "\\\\?\\", "\\\\.\\", "//server/share", "C:", "c:\\", "/
 DEVICES = ("con", "NUL", "nul.txt", "Com1", "lpt9.x", "aux", "CONIN$", "prn ", "COM¹", "sub/nul")
 ODD = (
     "~", "~/x", "~root/x", "$HOME/x", "%USERPROFILE%\\x", "/dev/zero", "/dev/stdin", "/proc/self/environ",
-    "a\x00.txt", "secret.txt\x00", "\x00", "a\nb", "a\x7fb", "", " ", "\t", " notes.txt", "notes.txt ", "notes.txt.",
-    "notes.txt::$DATA", "notes.txt:other", "a" * 256, "/".join("a" * 40), "\ud83d", "sub/", "/sub", "sub//deep",
+    "a\x00.txt", "secret.txt\x00", "\x00", "a\nb", "a\x7fb", "", " ", "\t", " notes.txt", "notes.txt ",
+    "notes.txt.",
+    "notes.txt::$DATA", "notes.txt:other", "a" * 256, "/".join("a" * 40), "\ud83d", "sub/", "/sub",
+    "sub//deep",
     "link.txt", "linked/secret.txt", "loop/loop/x", "up/secret.txt", "sub/link.txt", "dangling.txt",
 )  # fmt: skip
 PIECES = (
