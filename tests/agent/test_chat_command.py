@@ -5,44 +5,31 @@ from __future__ import annotations
 
 import json
 import os
-import select
+import re
 import signal
 import subprocess
 import sys
 import time
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
-from agent_scripts import NOW, WRAPPER, append, call, say, scripted, written
+from agent_scripts import NOW, append, call, say, scripted, written
 from bridle.agent import Agent, AskedAgain, Finished, Progress, Saying, Step, Store, Thinking, Turn
 from bridle.cli import agents, chat, main
+from bridle.cli.chat.opening import introduce
 from bridle.cli.screen import Screen, visible
 from bridle.endpoints.base import Answer, Request, Supports
 from bridle.endpoints.config import home
 from bridle.endpoints.scripted import Scripted
 from bridle.errors import Unreachable
-from bridle.messages import ToolCall
+from chat_sessions import chat_with, open_terminal, script_of, session_on, talked
 from project import PARTS, ROOT, run_bridle
 
-PRIMED = len(WRAPPER.prime)
 SEARCH = call("archival_memory_search", query="boss", request_heartbeat=True)
-
-
-def script_of(folder: Path, answers: Iterable[ToolCall | str]) -> str:
-    """The spec of an endpoint with these answers, which go on after the beginning of a call."""
-    texts = [written(one)[PRIMED:] if isinstance(one, ToolCall) else one for one in answers]
-    file = folder / "answers.jsonl"
-    file.write_text("".join(json.dumps(text) + "\n" for text in texts), "utf-8")
-    return f"scripted:{file}"
-
-
-def chat_with(folder: Path, answers: Iterable[ToolCall | str], *args: str, stdin: str = "") -> Result:
-    given = ["--endpoint", script_of(folder, answers), "--wrapper", "chatml-compact", *args]
-    return CliRunner().invoke(chat.command, given, input=stdin)
 
 
 def bridle(*args: str) -> int:
@@ -60,7 +47,7 @@ def test_a_script_is_said_line_by_line(tmp_path: Path) -> None:
     assert lines[0] == f"Agent default (new), kept in {home() / 'bridle.db'}"
     assert lines[1].startswith("Endpoint scripted:")
     assert lines[2] == "Wrapper chatml-compact: given"
-    assert lines[3:] == [
+    assert [re.sub(r" \(\d+ ms\)", "", line) for line in lines[3:]] == [
         "> I live in Bergen",
         "  hm",
         '  ✓ core_memory_append(name="human", content="Lives in: Bergen")',
@@ -76,7 +63,12 @@ def test_json_has_one_line_per_turn_and_nothing_else(tmp_path: Path) -> None:
     result = chat_with(tmp_path, [SEARCH, say("I ü")], "--json", stdin="who is my boss?\r\n\n")
     assert result.exit_code == 0
     (line,) = result.stdout.splitlines()
-    assert json.loads(line) == {
+    turn = json.loads(line)
+    took = [step.pop("ms") for step in turn["steps"]]
+    assert all(isinstance(ms, float) and 0 < ms < 60_000 for ms in took)
+    assert turn["seconds"] >= sum(took) / 1000 - 0.001
+    assert turn["tokens"].pop("prompt") > turn["tokens"].pop("completion") > 0
+    assert {name: turn[name] for name in turn if name != "seconds"} == {
         "user": "who is my boss?",
         "reply": "I ü",
         "steps": [
@@ -91,6 +83,10 @@ def test_json_has_one_line_per_turn_and_nothing_else(tmp_path: Path) -> None:
                 "result": "OK",
             },
         ],
+        "cancelled": False,
+        "tokens": {"cached": 0},
+        "warnings": [],
+        "notes": [],
     }
 
 
@@ -103,6 +99,7 @@ def test_a_pipe_may_hold_commands_and_a_script_may_not(tmp_path: Path) -> None:
     for text in (
         "[human] 9 of 600 characters\n  Name: Ada\n",
         "[stored] 2 messages",
+        "/pop [n] ",
         "Ctrl-C",
         "no command /fly",
     ):
@@ -218,7 +215,7 @@ def test_the_embedded_model_is_introduced_honestly(
 ) -> None:
     with Store(home()) as store:
         agent = Agent.open(store, "ada", Stub([]), wrapper="chatml-compact")
-        chat._introduce(agent)
+        introduce(session_on(agent), is_new=True)
         err = capsys.readouterr().err
         assert "Endpoint embedded (scripted)" in err
         (line,) = [line for line in err.splitlines() if "tiny" in line]
@@ -294,20 +291,6 @@ def test_a_killed_chat_loses_no_turn_that_it_printed(tmp_path: Path, lines: int)
     assert ("was not answered: message" in again.stderr) == state.is_open
 
 
-def talk(monkeypatch: pytest.MonkeyPatch, agent: Agent, lines: Iterable[str | type[BaseException]]) -> None:
-    """Sit at the terminal: say each line, or press the key that raises this."""
-    waiting = iter(lines)
-
-    def read() -> str:
-        one = next(waiting, EOFError)
-        if isinstance(one, str):
-            return one
-        raise one
-
-    monkeypatch.setattr(chat, "_reader", lambda: read)
-    chat._talk(agent)
-
-
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     with Store(tmp_path) as opened:
@@ -318,26 +301,23 @@ def agent_on(store: Store, endpoint: Scripted) -> Agent:
     return Agent.open(store, "ada", endpoint, wrapper="chatml-compact", clock=lambda: NOW)
 
 
-def test_at_the_terminal(
-    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_at_the_terminal(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     agent = agent_on(
         store,
         scripted(
             [append("a"), say("Hello.\x1b[2J"), Unreachable("it is down", hint="start it"), say("Yes.")]
         ),
     )
-    talk(monkeypatch, agent, ["hi", "", KeyboardInterrupt, "/memory", "are you there?", "and now?"])
+    talked(agent, ["hi", "", KeyboardInterrupt, "/memory", "are you there?", "and now?"])
     out, err = capsys.readouterr()
-    assert out == "Hello.\\x1b[2J\nYes.\n\n"
+    assert out == "Hello.\\x1b[2J\nYes.\n"
     for text in (
-        "/help lists",
         "/exit or Ctrl-D leaves",
         "[human] 1 of 600",
         "error: it is down\nhint: start it",
     ):
         assert text in err
-    talk(monkeypatch, agent, ["/exit", "never said"])
+    talked(agent, ["/exit", "never said"])
     assert agent.state.turn == 3
 
 
@@ -360,96 +340,40 @@ class Pressing(Scripted):
 
 @pytest.mark.parametrize("presses", [1, 2])
 def test_ctrl_c_stops_the_answer_and_not_the_conversation(
-    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], presses: int
+    store: Store, capsys: pytest.CaptureFixture[str], presses: int
 ) -> None:
     texts = [*[written(say("never heard"))][presses - 1 :], written(say("Hello."))]
     endpoint = Pressing(texts, supports=Supports(prompt=True, grammar=True), grammar_checked=False)
     endpoint.presses = presses
     before = signal.getsignal(signal.SIGINT)
     agent = agent_on(store, endpoint)
-    talk(monkeypatch, agent, ["one", "two"])
+    talked(agent, ["one", "two"])
     out, err = capsys.readouterr()
-    assert out == "Hello.\n\n"
+    assert out == "Hello.\n"
     assert "(stopped)" in err
     assert signal.getsignal(signal.SIGINT) is before
     assert (agent.state.turn, agent.state.is_open) == (2, False)
 
 
-def test_a_line_editor_is_taken_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    class PromptSession:
-        def prompt(self, text: str) -> str:
-            return f"typed after {text}"
-
-    module = types.ModuleType("prompt_toolkit")
-    vars(module)["PromptSession"] = PromptSession
-    monkeypatch.setitem(sys.modules, "prompt_toolkit", module)
-    assert chat._reader()() == "typed after > "
-    monkeypatch.setitem(sys.modules, "prompt_toolkit", None)
-
-    def typed(prompt: str) -> str:
-        return f"input after {prompt}"
-
-    monkeypatch.setattr("builtins.input", typed)
-    assert chat._reader()() == "input after > "
-
-
-def test_a_terminal_is_talked_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    talked: list[str] = []
-
-    def listen(agent: Agent) -> None:
-        talked.append(agent.state.name)
-
-    monkeypatch.setattr(chat, "_talk", listen)
-    monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(isatty=lambda: True))
-    spec = script_of(tmp_path, [])
-    assert bridle("chat", "--endpoint", spec, "--agent", "ada") == 0
-    assert talked == ["ada"]
+@pytest.mark.parametrize("keys", [[KeyboardInterrupt] * 2, [EOFError]])
+def test_ctrl_c_twice_and_ctrl_d_leave(
+    store: Store, capsys: pytest.CaptureFixture[str], keys: list[type[BaseException]]
+) -> None:
+    agent = agent_on(store, scripted([]))
+    talked(agent, [KeyboardInterrupt, "/stats", *keys, "never said"])
+    assert capsys.readouterr().err.count("/exit or Ctrl-D leaves, and so does Ctrl-C once more.") == len(keys)
+    assert agent.state.turn == 0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_in_a_real_terminal(tmp_path: Path) -> None:
-    import pty
-
-    master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "bridle.cli", "chat", "--wrapper", "chatml-compact"),
-            *(
-                "--endpoint",
-                script_of(tmp_path, [append("Lives in: Bergen"), say("Got it, you live in Bergen.")]),
-            ),
-        ],
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in PARTS),
-            "TERM": "xterm",
-        },
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-    )
-    os.close(slave)
-    try:
-        seen = read_until(master, b"/help lists the commands.")
-        os.write(master, b"I live in Bergen\r")
-        seen += read_until(master, b"you live in Bergen.")
-        os.write(master, b"/exit\r")
-        assert process.wait(timeout=30) == 0
-    finally:
-        process.kill()
-        process.wait()
-        os.close(master)
-    text = seen.decode()
-    assert "Agent default (new), kept in" in text
-    assert "✓ core_memory_append" in text
-
-
-def read_until(terminal: int, end: bytes) -> bytes:
-    seen = b""
-    while end not in seen:
-        assert select.select([terminal], [], [], 30)[0], f"the terminal shows no {end!r} but {seen!r}"
-        seen += os.read(terminal, 4096)
-    return seen
+    spec = script_of(tmp_path, [append("Lives in: Bergen"), say("Got it, you live in Bergen.")])
+    with open_terminal("chat", "--wrapper", "chatml-compact", "--endpoint", spec) as terminal:
+        assert "Agent default (new), kept in" in terminal.wait_for("/help lists the commands.")
+        terminal.type("I live in Bergen\r")
+        assert "✓ core_memory_append" in terminal.wait_for("you live in Bergen.")
+        terminal.type("/exit\r")
+        assert terminal.ended() == 0
 
 
 def show(screen: Screen, *events: Progress) -> None:
@@ -479,10 +403,10 @@ def test_the_screen_shows_each_word_once(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_an_ascii_terminal_gets_ascii_marks(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bridle.cli import screen
+    from bridle.cli.screen import mark
 
     monkeypatch.setattr(sys, "stderr", types.SimpleNamespace(encoding="ascii"))
-    assert (screen._mark(True), screen._mark(False)) == ("+", "-")
+    assert (mark(True), mark(False)) == ("+", "-")
 
 
 def test_control_characters_are_shown_and_not_obeyed() -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "check_new_name",
     "open_endpoint",
     "save_as",
+    "usual_entry",
 ]
 
 EMBEDDED = "embedded"
@@ -53,32 +54,49 @@ class Progress:
             print_note(f"waiting for {what} ({waited_s:.0f} s)")
 
 
-def open_endpoint(
-    spec: str | None, *, model: str | None = None, wrapper: str | None = None, offline: bool = False
-) -> tuple[Endpoint, str]:
-    """Open `spec`, else what BRIDLE_ENDPOINT names, else the configured default, else the embedded model.
+def usual_entry(spec: str | EndpointConfig | None) -> EndpointConfig:
+    """Read `spec`, else what BRIDLE_ENDPOINT names, else the configured default, else the embedded model.
 
-    Returns it with the wrapper to use.
+    Raises:
+        ConfigError: for a spec that means nothing, and for a bad config file.
+    """
+    from bridle.endpoints.config import EndpointConfig, load_config
+    from bridle.endpoints.connect import parse_spec
+    from bridle.endpoints.environment import ENDPOINT
+
+    if isinstance(spec, EndpointConfig):
+        return spec
+    config = load_config()
+    usual = os.environ.get(ENDPOINT) or config.default_endpoint or EMBEDDED
+    return parse_spec(usual if spec is None else spec, config)
+
+
+def open_endpoint(
+    spec: str | EndpointConfig | None,
+    *,
+    model: str | None = None,
+    wrapper: str | None = None,
+    context_tokens: int | None = None,
+    offline: bool = False,
+) -> tuple[Endpoint, str]:
+    """Open what `usual_entry` finds, and return it with the wrapper to use.
+
     The wrapper is the given one, else that of the endpoint's entry in the config file, else "auto". A wrapper
-    that does not exist is refused before anything is opened.
+    that does not exist is refused before anything is opened. `context_tokens` overrides the known window.
 
     Raises:
         ConfigError, FormatError: for a spec or a wrapper that does not exist.
         EndpointError: and its kinds, when the model cannot be reached.
     """
     from bridle.endpoints.choose import OWN
-    from bridle.endpoints.config import load_config
-    from bridle.endpoints.connect import connect, parse_spec
-    from bridle.endpoints.environment import ENDPOINT
+    from bridle.endpoints.connect import connect
     from bridle.wrappers import get_wrapper
 
-    config = load_config()
-    usual = os.environ.get(ENDPOINT) or config.default_endpoint or EMBEDDED
-    entry = parse_spec(usual if spec is None else spec, config)
+    entry = usual_entry(spec)
     chosen = wrapper or entry.wrapper
     if chosen not in ("", "auto", OWN):
         get_wrapper(chosen)
-    endpoint = connect(entry, model=model, on_wait=Progress(), offline=offline)
+    endpoint = connect(entry, model=model, context_tokens=context_tokens, on_wait=Progress(), offline=offline)
     check_model(endpoint, model or entry.model)
     return endpoint, chosen or "auto"
 

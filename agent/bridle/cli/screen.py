@@ -15,24 +15,26 @@ if TYPE_CHECKING:
 
     from bridle.agent import Progress, Step, Turn
 
-__all__ = ["Screen", "visible"]
+__all__ = ["Screen", "mark", "visible"]
 
 RESULT_CHARS = 100
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class Screen:
-    """Shows one turn after the other. Not `streaming`, a reply is written when its turn is over."""
+    """Shows one turn after the other. Not `streaming`, a reply is written when its turn is over; not
+    `styled`, nothing is dimmed."""
 
-    def __init__(self, *, streaming: bool) -> None:
+    def __init__(self, *, streaming: bool, styled: bool = True) -> None:
         self._streaming = streaming
+        self._styled = styled
         self._thoughts = ""
         self._said = ""
         self._console: Console | None = None
 
     def show(self, progress: Progress) -> None:
         """Take one event of the turn."""
-        from bridle.agent import AskedAgain, Finished, Saying, Thinking
+        from bridle.agent.progress import AskedAgain, Finished, Noted, Saying, Thinking
 
         match progress:
             case Thinking(text):
@@ -41,15 +43,19 @@ class Screen:
                 self._flush_thoughts()
                 if self._streaming:
                     self._write(text)
-            case Finished(step):
+            case Finished(step, seconds):
                 self._flush_thoughts()
                 if step.call.name != "send_message":
                     self._break_line()
-                    self._dim(_step_line(step))
+                    self._dim(_step_line(step, seconds))
             case AskedAgain(reasons):
                 self._flush_thoughts()
                 self._break_line()
-                self._dim(f"{_mark(False)} asked again: {'; '.join(reasons) or 'there was no call'}")
+                self._dim(f"{mark(False)} asked again: {'; '.join(reasons) or 'there was no call'}")
+            case Noted(text):
+                self._flush_thoughts()
+                self._break_line()
+                self._dim(f"({output.printable(text)})")
 
     def end(self, turn: Turn) -> None:
         """Show what of a finished turn has not been shown."""
@@ -88,12 +94,15 @@ class Screen:
             self._dim(output.printable(thoughts), italic=True)
 
     def _dim(self, text: str, *, italic: bool = False) -> None:
+        if not self._styled:
+            output.print_note(f"  {text}")
+            return
         if self._console is None:
             self._console = output.console(stderr=True)
         self._console.print(f"  {text}", style="dim italic" if italic else "dim")
 
 
-def _step_line(step: Step) -> str:
+def _step_line(step: Step, seconds: float) -> str:
     failed = step.result.startswith(("Failed", "Not done"))
     given = ", ".join(
         f"{key}={json.dumps(value, ensure_ascii=False)}"
@@ -103,16 +112,18 @@ def _step_line(step: Step) -> str:
     result = "" if step.result == "OK" else f" → {' '.join(step.result.split())}"
     if len(result) > RESULT_CHARS and not failed:
         result = result[: RESULT_CHARS - 1] + "…"
-    return output.printable(f"{_mark(not failed)} {step.call.name}({given}){result}")
+    took = f" ({seconds * 1000:.0f} ms)" if seconds else ""
+    return output.printable(f"{mark(not failed)} {step.call.name}({given}){took}{result}")
 
 
-def _mark(good: bool) -> str:
-    mark = "✓" if good else "✗"
+def mark(good: bool) -> str:
+    """A tick or a cross, as far as standard error can write them."""
+    sign = "✓" if good else "✗"
     try:
-        mark.encode(sys.stderr.encoding or "utf-8")
+        sign.encode(sys.stderr.encoding or "utf-8")
     except UnicodeEncodeError:
         return "+" if good else "-"
-    return mark
+    return sign
 
 
 def visible(text: str) -> str:

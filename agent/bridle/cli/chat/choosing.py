@@ -1,0 +1,33 @@
+"""Let a person at a terminal choose one of several things, by its number or its name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bridle.cli.asking import Questions
+from bridle.cli.output import print_note
+from bridle.errors import InputError
+
+__all__ = ["choose"]
+
+
+def choose(question: str, names: Sequence[str], *, default: str = "") -> str:
+    """List the names with numbers and ask until one is chosen; nothing means `default`, else empty.
+
+    Raises:
+        InputError: when the input ends.
+        KeyboardInterrupt: for Ctrl-C.
+    """
+    for number, name in enumerate(names, 1):
+        print_note(f"  {number:>2}  {name}")
+
+    def checked(answer: str) -> str:
+        if not answer or answer in names:
+            return answer
+        if answer.isdecimal() and 1 <= int(answer) <= len(names):
+            return names[int(answer) - 1]
+        raise InputError(
+            f"{answer!r} is not one of them", hint=f"write a name, or a number up to {len(names)}"
+        )
+
+    return Questions().text(question, default, check=checked)

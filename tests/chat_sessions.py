@@ -1,0 +1,158 @@
+"""What the tests of conversations share: scripted endpoints, somebody who types, and a real terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from agent_scripts import WRAPPER, written
+from bridle.agent import Agent
+from bridle.cli import chat
+from bridle.cli.chat.options import ChatOptions
+from bridle.cli.chat.session import Session
+from bridle.cli.chat.talking import talk
+from bridle.cli.screen import Screen
+from bridle.endpoints.config import EndpointConfig
+from bridle.messages import ToolCall
+from project import PARTS, ROOT
+
+__all__ = ["PRIMED", "Terminal", "Typed", "chat_with", "open_terminal", "script_of", "session_on", "talked"]
+
+PRIMED = len(WRAPPER.prime)
+PATIENCE_S = 30
+TAKE_TERMINAL = (
+    "import os, sys; os.close(os.open(os.ttyname(0), os.O_RDWR));"
+    " os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+)
+"""Opening its terminal makes it the one that controls a session, so that Ctrl-C is a signal."""
+
+
+def script_of(folder: Path, answers: Iterable[ToolCall | str]) -> str:
+    """The spec of an endpoint with these answers, which go on after the beginning of a call."""
+    texts = [written(one)[PRIMED:] if isinstance(one, ToolCall) else one for one in answers]
+    file = folder / "answers.jsonl"
+    file.write_text("".join(json.dumps(text) + "\n" for text in texts), "utf-8")
+    return f"scripted:{file}"
+
+
+def chat_with(folder: Path, answers: Iterable[ToolCall | str], *args: str, stdin: str = "") -> Result:
+    """Run `bridle chat` on a script of answers, with lines in a pipe."""
+    given = ["--endpoint", script_of(folder, answers), "--wrapper", "chatml-compact", *args]
+    return CliRunner().invoke(chat.command, given, input=stdin)
+
+
+class Typed:
+    """Somebody at a terminal who types these lines, or presses the key that raises this, and then leaves."""
+
+    def __init__(self, lines: Iterable[str | type[BaseException]]) -> None:
+        self._lines = iter(lines)
+        self.waits: list[float | None] = []
+
+    def read(self, prompt: str, wait_s: float | None = None) -> str:
+        self.waits.append(wait_s)
+        one = next(self._lines, EOFError)
+        if isinstance(one, str):
+            return one
+        raise one
+
+
+def session_on(
+    agent: Agent, lines: Iterable[str | type[BaseException]] = (), options: ChatOptions | None = None
+) -> Session:
+    """A session of somebody at a terminal."""
+    return Session(
+        agent=agent,
+        entry=EndpointConfig("scripted"),
+        options=options or ChatOptions(),
+        lines=Typed(lines),
+        screen=Screen(streaming=False),
+        patient=True,
+    )
+
+
+def talked(agent: Agent, lines: Iterable[str | type[BaseException]]) -> Session:
+    """Sit at the terminal until the lines are used up."""
+    session = session_on(agent, lines)
+    talk(session)
+    return session
+
+
+class Terminal:
+    """The program in a pseudo-terminal: what it shows is read until something stands there."""
+
+    def __init__(self, master: int, process: subprocess.Popen[bytes]) -> None:
+        self._master = master
+        self.process = process
+        self.seen = ""
+        self._at = 0
+
+    def wait_for(self, text: str) -> str:
+        """Read until `text` is shown after what was waited for before; returns what was shown up to it."""
+        end = time.monotonic() + PATIENCE_S
+        while text not in self.seen[self._at :]:
+            left = end - time.monotonic()
+            assert left > 0, f"the terminal shows no {text!r} but {self.seen[self._at :]!r}"
+            self._read(left)
+        at = self.seen.index(text, self._at) + len(text)
+        shown, self._at = self.seen[self._at : at], at
+        return shown
+
+    def type(self, keys: str) -> None:
+        """Press keys; `\\r` is Enter, `\\x03` Ctrl-C, `\\x04` Ctrl-D."""
+        os.write(self._master, keys.encode())
+
+    def ended(self) -> int:
+        """Read to the end, and return the exit code."""
+        while self.process.poll() is None or select.select([self._master], [], [], 0)[0]:
+            if not self._read(PATIENCE_S):
+                break
+        return self.process.wait(timeout=PATIENCE_S)
+
+    def _read(self, seconds: float) -> bool:
+        """Take what comes; False where the other end is closed."""
+        if not select.select([self._master], [], [], min(seconds, 0.2))[0]:
+            return True
+        try:
+            data = os.read(self._master, 65536)
+        except OSError:  # Linux says so when the program has ended
+            return False
+        self.seen += data.decode("utf-8", "replace")
+        return bool(data)
+
+
+@contextmanager
+def open_terminal(*args: str, env: Mapping[str, str] | None = None) -> Generator[Terminal]:
+    """Run the command line in a terminal of 100 columns; it is killed at the end if it still runs."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", TAKE_TERMINAL, "-m", "bridle.cli", *args],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in PARTS),
+            "TERM": "xterm",
+            "COLUMNS": "100",
+            "LINES": "30",
+            **(env or {}),
+        },
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+    )
+    os.close(slave)
+    try:
+        yield Terminal(master, process)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
