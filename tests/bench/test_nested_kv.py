@@ -108,8 +108,8 @@ def test_the_command_prints_the_score(capsys: pytest.CaptureFixture[str]) -> Non
     out, err = capsys.readouterr()
     assert out.splitlines()[-1] == "  all: 2 of 2 right, score 1.000"
     assert err.splitlines() == [
-        "level 0, ordering 0: right after 3 searches",
-        "level 2, ordering 0: right after 5 searches",
+        "level 0, ordering 0: right after 2 searches",
+        "level 2, ordering 0: right after 4 searches",
     ]
     assert main(["bench", "memory", "--nested-kv", "--levels", "1", "--orderings", "1", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)

@@ -13,21 +13,22 @@ import random
 import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from bridle.agent.archival.base import Draft
+from bridle.agent.limits import Limits
 from bridle.agent.runner import Agent
 from bridle.agent.store import Store
 from bridle.endpoints.base import Endpoint
 from bridle.errors import ContextOverflow, InputError
 
-__all__ = ["LEVELS", "PAIRS", "Outcome", "Puzzle", "ask", "is_right", "puzzles", "read_levels"]
+__all__ = ["LEVELS", "LIMITS", "PAIRS", "Outcome", "Puzzle", "ask", "is_right", "puzzles", "read_levels"]
 
 PAIRS = 140
 LEVELS = range(6)
-MOST_STEPS = 600
+LIMITS = Limits(steps=600)
 """Enough to read every page of the archive for each look-up: 7 times 28 pages of 5 pairs."""
 _UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -142,20 +143,12 @@ def ask(
     with Store(home) as store:
         for number, puzzle in enumerate(asked):
             name = f"level {puzzle.level}, ordering {puzzle.ordering}, {number}"
-            agent = Agent.open(store, name, endpoint, wrapper=wrapper)
-            agent.state = replace(agent.state, profile=replace(agent.state.profile, max_steps=MOST_STEPS))
-            _load(agent, puzzle.notes)
+            agent = Agent.open(store, name, endpoint, wrapper=wrapper, limits=LIMITS)
+            agent.archive.add(agent.archive.own(name), [Draft(note) for note in puzzle.notes])
             outcomes.append(_ask(agent, puzzle))
             if on_outcome is not None:
                 on_outcome(outcomes[-1])
     return tuple(outcomes)
-
-
-def _load(agent: Agent, notes: Sequence[str]) -> None:
-    with agent.store.transaction(agent.state) as transaction:
-        for note in notes:
-            transaction.insert(note, datetime.now().astimezone())
-        agent.state = transaction.save(agent.state)
 
 
 def _ask(agent: Agent, puzzle: Puzzle) -> Outcome:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from bridle.agent.store.recall import PAGE_SIZE
 from bridle.endpoints.base import Answer, NativeCall, Request, Supports
 from bridle.messages import Message, Usage
 
@@ -20,6 +21,7 @@ __all__ = ["Reader"]
 _UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _PAIR = re.compile(f"key ({_UUID}) has the value ({_UUID})")
 _ASKED = re.compile(f"value of the key ({_UUID})")
+_TOTAL = re.compile("[0-9]+ of ([0-9]+)")
 _PLACE = re.compile(f"look-up ([0-9]+): ({_UUID}) on page ([0-9]+)")
 
 
@@ -90,9 +92,15 @@ def _next_place(turn: Sequence[Message], asked: str) -> _Place | str:
     pairs = dict(_PAIR.findall(result))
     if place.key in pairs:
         return _Place(place.number + 1, pairs[place.key], 0)
-    if pairs:
+    if place.page < _last_page(result):
         return _Place(place.number, place.key, place.page + 1)
     return f"The last value is {place.key}." if place.number > 1 else "There is no such key."
+
+
+def _last_page(result: str) -> int:
+    """The number of the last page, as the first line of a result tells it: how many were found in all."""
+    found = _TOTAL.match(result)
+    return max(int(found[1]) - 1, 0) // PAGE_SIZE if found else 0
 
 
 def _say(message: str) -> Answer:
