@@ -17,7 +17,7 @@ from bridle.endpoints.config_text import TABLES
 from bridle.endpoints.environment import ADDRESSES, ENDPOINT, VALUES, VARIABLES, address_of, usual_url, value
 from bridle.endpoints.kinds import KINDS
 
-__all__ = ["DEFAULT", "EMBEDDED", "Setting", "effective_settings", "key_lines", "without_password"]
+__all__ = ["DEFAULT", "EMBEDDED", "MASK", "Setting", "effective_settings", "key_lines", "without_password"]
 
 DEFAULT = "default"
 EMBEDDED = "embedded"
@@ -41,7 +41,9 @@ USUAL: Mapping[tuple[str, str], int | bool] = {
     ("recorder", "max_megabytes"): MEGABYTES,
 }
 """What is in force where a setting is not set."""
-_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):[^/@\s]*@")
+_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):(?!\d+/)[^\s]*@")
+"""Up to the last @: people write passwords as they are, with an @ or a / in them."""
+_PARAMETER = re.compile(r"(?<=[?&])((?:ssl)?password|token)=[^&\s]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,10 @@ def without_password(text: str) -> str:
 
     >>> without_password("postgresql://me:secret@db/x")
     'postgresql://me:***@db/x'
+    >>> without_password("postgresql://db/x?password=secret&port=1")
+    'postgresql://db/x?password=***&port=1'
     """
-    return _PASSWORD.sub(rf"\1:{MASK}@", text)
+    return _PARAMETER.sub(rf"\1={MASK}", _PASSWORD.sub(rf"\1:{MASK}@", text))
 
 
 def _statement(lines: Sequence[str]) -> tuple[tuple[str, ...], int]:

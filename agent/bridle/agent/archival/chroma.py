@@ -1,9 +1,9 @@
 """Vectors of archival memory in Chroma: a folder, or a server. Search within few entries is exact.
 
-Chroma's own index is HNSW, which finds neighbours by chance and not by proof. So up to 10,000 entries
-in the archives that are asked for, their vectors are fetched and compared here (3,000 of a server's); beyond, HNSW is asked with a wide
-beam. The text is stored beside the vectors for whoever looks into Chroma; bridle itself searches text in its
-own file.
+Chroma's own index is HNSW, which finds neighbours by chance and not by proof. So up to 10,000 entries in the
+archives that are asked for (of a server 3,000), their vectors are fetched and compared here; beyond, HNSW is
+asked with a wide beam. The text is stored beside the vectors for whoever looks into Chroma; bridle itself
+searches text in its own file.
 
 Measured with chromadb 1.5.9, November 2026, on 10,000 random vectors of 384 dimensions, the hardest case for
 HNSW: as it comes it found 53 % of the ten nearest, with the settings below 99 %; a filter that keeps 1 % is
@@ -27,11 +27,12 @@ from bridle.agent.archival.exact import (
     check_space,
     distinct,
     is_here,
+    named,
     need_packages,
     refuse_foreign,
     unit,
-    without_secrets,
 )
+from bridle.endpoints.effective import without_password
 from bridle.errors import ConfigError, EmbedderMismatch, IndexUnavailable
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class ChromaIndex:
     def __init__(self, uri: str, *, space: str, dimensions: int, offline: bool = False) -> None:
         self._uri, self._is_folder = _read_uri(uri, offline=offline)
         need_packages("an index in Chroma", "chroma", "chromadb", "numpy")
-        self.name = f"chroma {without_secrets(uri)}"
+        self.name = f"chroma {named(self._uri)}"
         self._space = check_space(space)
         self._dimensions = dimensions
         self._lock = threading.RLock()
@@ -221,7 +222,7 @@ class ChromaIndex:
             "is the folder whole and writable" if self._is_folder else f"is it running, and is {TOKEN} right"
         )
         return IndexUnavailable(
-            f"{self.name} cannot be used: {without_secrets(words)}",
+            f"{self.name} cannot be used: {without_password(words)}",
             hint=f"{hint}? Text is still found, and what is new waits",
         )
 
@@ -280,7 +281,7 @@ def _read_uri(uri: str, *, offline: bool) -> tuple[str, bool]:
         host = None
     if not host or not uri.startswith(("http://", "https://")):
         raise ConfigError(
-            f"{without_secrets(uri)!r} is neither a folder nor the address of a Chroma server",
+            f"{without_password(uri)!r} is neither a folder nor the address of a Chroma server",
             hint="write a path such as ~/chroma, or http://HOST:8000",
         )
     if offline:

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from bridle.agent.archival.base import Entry
+from bridle.endpoints.effective import MASK, without_password
 from bridle.errors import ConfigError, InputError, MissingExtra
 
 if TYPE_CHECKING:
@@ -28,17 +29,16 @@ __all__ = [
     "check_space",
     "distinct",
     "is_here",
+    "named",
     "need_packages",
     "refuse_foreign",
     "unit",
-    "without_secrets",
 ]
 
 PLACES = 6
 """Cosines that agree in so many places are equal: float32 and the order of sums give the rest."""
 
 _SPACE = re.compile(r"[a-z][a-z0-9_]{2,59}")
-_PASSWORD = re.compile(r"(://[^/@\s:]*):[^\s]*@")
 
 
 def best(ids: Sequence[int] | Ids, cosines: Sequence[float] | Vectors, k: int) -> list[tuple[int, float]]:
@@ -145,13 +145,13 @@ def is_here(host: str) -> bool:
         return False
 
 
-def without_secrets(uri: str) -> str:
-    """Mask the password of an address, whatever characters it has.
+def named(uri: str) -> str:
+    """Return an address without its password, so that it stays the same when that changes.
 
-    >>> without_secrets("http://me:se/cr@et@host:19530/db")
-    'http://me:***@host:19530/db'
+    >>> named("http://me:se/cr@et@host:19530/db")
+    'http://me@host:19530/db'
     """
-    return _PASSWORD.sub(r"\1:***@", uri)
+    return without_password(uri).replace(f":{MASK}@", "@")
 
 
 def _wrong_length(given: int, wanted: int, whose: str) -> InputError:

@@ -21,11 +21,12 @@ from bridle.agent.archival.exact import (
     best,
     check_space,
     distinct,
+    named,
     need_packages,
     unit,
-    without_secrets,
 )
 from bridle.agent.archival.milvus_connection import TOKEN, connect, give_back, read_uri
+from bridle.endpoints.effective import without_password
 from bridle.errors import EmbedderMismatch, IndexUnavailable
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class MilvusIndex:
         self._uri, self._is_file = read_uri(uri, offline=offline)
         packages = ("pymilvus", "milvus_lite", "numpy") if self._is_file else ("pymilvus", "numpy")
         need_packages("an index in Milvus", "milvus", *packages)
-        self.name = f"milvus {without_secrets(uri)}"
+        self.name = f"milvus {named(self._uri)}"
         self._space = check_space(space)
         self._dimensions = dimensions
         self._lock = threading.RLock()
@@ -265,7 +266,7 @@ class MilvusIndex:
             )
         hint = "is the file whole and writable" if self._is_file else f"is it running, and is {TOKEN} right"
         return IndexUnavailable(
-            f"{self.name} cannot be used: {without_secrets(reason or words)}",
+            f"{self.name} cannot be used: {without_password(reason or words)}",
             hint=f"{hint}? Text is still found, and what is new waits",
         )
 

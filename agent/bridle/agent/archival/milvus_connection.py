@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from bridle.agent.archival.exact import is_here, refuse_foreign, without_secrets
+from bridle.agent.archival.exact import is_here, refuse_foreign
+from bridle.endpoints.effective import without_password
 from bridle.errors import ConfigError
 
 __all__ = ["TOKEN", "connect", "give_back", "read_uri"]
 
 TOKEN = "BRIDLE_MILVUS_TOKEN"
 """The variable that holds a server's token, or its `user:password`."""
-CONNECT_S = 10.0
+CONNECT_S = 5.0
 
 _opening = threading.Lock()
 _open_files: dict[str, int] = {}
@@ -52,7 +53,7 @@ def read_uri(uri: str, *, offline: bool) -> tuple[str, bool]:
         host = None
     if not host or not uri.startswith(("http://", "https://")) or uri.endswith(".db"):
         raise ConfigError(
-            f"{without_secrets(uri)!r} is no address of a Milvus server", hint="write http://HOST:19530"
+            f"{without_password(uri)!r} is no address of a Milvus server", hint="write http://HOST:19530"
         )
     if offline:
         refuse_foreign([host], "Milvus")

@@ -23,12 +23,13 @@ from bridle.agent.archival.base import Entry
 from bridle.agent.archival.exact import (
     check_space,
     distinct,
+    named,
     need_packages,
     refuse_foreign,
     unit,
-    without_secrets,
 )
 from bridle.agent.archival.postgres_table import Table
+from bridle.endpoints.effective import without_password
 from bridle.errors import ConfigError, IndexUnavailable
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PostgresIndex"]
 
-CONNECT_S = 10
+CONNECT_S = 5
 GONE_MS = 30_000
 """How long a network may swallow what was sent before the connection counts as lost."""
 BATCH = 500
@@ -65,9 +66,8 @@ class PostgresIndex:
     """
 
     def __init__(self, uri: str, *, space: str, dimensions: int, offline: bool = False) -> None:
-        need_packages("an index in Postgres", "postgres", "psycopg", "numpy")
         self._conninfo = _read_uri(uri, offline=offline)
-        self.name = f"postgres {without_secrets(uri)}"
+        self.name = f"postgres {named(uri)}"
         self._space = check_space(space)
         self._dimensions = dimensions
         self._lock = threading.RLock()
@@ -196,7 +196,7 @@ class PostgresIndex:
         self._close()
         words = " ".join(str(error).split()) or type(error).__name__
         return IndexUnavailable(
-            f"{self.name} cannot be used: {without_secrets(words)}",
+            f"{self.name} cannot be used: {without_password(words)}",
             hint="is it running, and are database, user and password (~/.pgpass or PGPASSWORD) right? "
             "Text is still found, and what is new waits",
         )
@@ -217,20 +217,21 @@ def _storable(text: str) -> str:
 
 
 def _read_uri(uri: str, *, offline: bool) -> str:
-    import psycopg
-    from psycopg import conninfo
-
     match = _SCHEME.match(uri)
     if match is None:
         raise ConfigError(
-            f"{without_secrets(uri)!r} is no connection URI of Postgres",
+            f"{without_password(uri)!r} is no connection URI of Postgres",
             hint="write postgresql://USER@HOST:PORT/DATABASE",
         )
+    need_packages("an index in Postgres", "postgres", "psycopg", "numpy")
+    import psycopg
+    from psycopg import conninfo
+
     try:
         found = conninfo.conninfo_to_dict(f"postgresql://{uri[match.end() :]}")
     except psycopg.Error as error:  # its words may have parts of the password
         raise ConfigError(
-            f"{without_secrets(uri)!r} cannot be read as a connection URI of Postgres",
+            f"{without_password(uri)!r} cannot be read as a connection URI of Postgres",
             hint="write postgresql://USER@HOST:PORT/DATABASE; in a password @ is %40, / is %2F, % is %25",
         ) from error
     if offline:
