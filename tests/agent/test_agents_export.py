@@ -56,11 +56,13 @@ MESSAGE = st.builds(
     hidden=st.integers(0, 2),
 )
 NOTE = st.builds(DocumentNote, TEXT, TEXT, NS, TEXT, LOCATOR)
-SAID = st.builds(Message, st.just("user"), TEXT) | st.builds(
-    lambda text, thought: Message("assistant", "", thought, (ToolCall("send_message", {"message": text}),)),
-    TEXT,
-    TEXT,
-)
+
+
+def reply(text: str, thoughts: str) -> Message:
+    return Message("assistant", "", thoughts, (ToolCall("send_message", {"message": text}),))
+
+
+SAID = st.builds(Message, st.just("user"), TEXT) | st.builds(reply, TEXT, TEXT)
 
 
 @st.composite

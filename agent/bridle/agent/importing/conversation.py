@@ -89,7 +89,7 @@ class Conversation:
         """What was not taken, one line each."""
         lines: list[str] = []
         if self.prompts:
-            lines.append(f"{self.prompts} system prompts as they were shown: prompts are written anew")
+            lines.append(f"system prompts as they were shown ({self.prompts}): they are written anew")
         if self.thoughts:
             lines.append(
                 f"{self.thoughts} private thoughts outside of the context: recall keeps what was said"
@@ -97,8 +97,8 @@ class Conversation:
         if self.unshown_calls:
             names = ", ".join(sorted(set(self.unshown_calls)))
             lines.append(
-                f"{len(self.unshown_calls)} calls in the context of functions or arguments unknown here"
-                f" ({names}); their results are in recall"
+                f"calls in the context ({len(self.unshown_calls)}) of functions or with arguments that are not"
+                f" known here: {names}; their results are in recall"
             )
         return lines
 

@@ -123,7 +123,7 @@ def _blocks(place: Place, blocks: Mapping[str, Place]) -> tuple[list[tuple[str, 
     locked = [text_at(one.value, "label") for one in places if value_at(one.value, "read_only") is True]
     lines = [f"that the blocks {', '.join(locked)} were read-only: the agent may write to them"]
     described = sum(bool(text_at(one.value, "description")) for one in places)
-    return found, lines * bool(locked) + [f"{described} descriptions of blocks"] * bool(described)
+    return found, lines * bool(locked) + [f"descriptions of blocks ({described})"] * bool(described)
 
 
 def _unknown_tools(names: Sequence[str]) -> list[str]:
@@ -138,7 +138,7 @@ def _counted(body: JSON, fields: Sequence[tuple[str, str]]) -> list[str]:
     for field, what in fields:
         value = value_at(body, field)
         if isinstance(value, list | dict) and value:
-            lines.append(f"{len(value)} {what}")
+            lines.append(f"{what} ({len(value)})")
     return lines
 
 

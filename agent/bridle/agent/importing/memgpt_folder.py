@@ -159,7 +159,7 @@ def _not_read(folder: Path, states: Sequence[Path], state: JSON, shown: int) -> 
         older = f"{max(total - shown, 0)} older messages" if total is not None else "older messages"
         lines.append(f"{older} in {pickles[-1]}, a pickle, which is never run: {MIGRATE}")
     if len(states) > 1:
-        lines.append(f"{len(states) - 1} earlier saved states; the newest was taken")
+        lines.append(f"earlier saved states ({len(states) - 1}): the newest was taken")
     return lines
 
 

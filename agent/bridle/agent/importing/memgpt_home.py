@@ -277,14 +277,14 @@ def _other_tables(database: sqlite3.Connection) -> list[str]:
     for table, what in (("presets", "presets"), ("tokens", "access tokens")):
         if _columns(database, table):
             (count,) = database.execute(f"SELECT count(*) FROM {table}").fetchone()
-            lines += [f"{count} {what}"] if count else []
+            lines += [f"{what} ({count})"] if count else []
     return lines
 
 
 def _orphans(database: sqlite3.Connection, passages: Sequence[_Passage]) -> list[str]:
     known = {str(number) for (number,) in database.execute("SELECT id FROM agents")}
     count = sum(not one.source and one.agent_id not in known for one in passages)
-    return [f"{count} notes of agents that are not in the database any more"] if count else []
+    return [f"notes of agents that are not in the database any more ({count})"] if count else []
 
 
 def _json(text: object) -> JSON:
