@@ -5,7 +5,9 @@ Run as a program, it is a process that writes until it is killed: `vector_indexe
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,9 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridle.agent.archival import Entry, VectorIndex
+from bridle.agent.archival.chroma import ChromaIndex
 from bridle.agent.archival.kept import register
+from bridle.agent.archival.milvus import MilvusIndex
+from bridle.agent.archival.postgres import PostgresIndex
 from bridle.agent.archival.vectors import SqliteVectors
 from bridle.agent.store import Store
+from servers.postgres import URI, missing_postgres, postgres
 
 __all__ = ["DIMENSIONS", "KINDS", "IndexKind", "Rows", "needs", "unit_rows"]
 
@@ -57,8 +63,30 @@ def needs(name: str) -> Callable[[], str]:
     return lambda: "" if importlib.util.find_spec(name) else f"needs {name}, which is not installed"
 
 
+def _milvus(folder: Path, space: str, dimensions: int) -> VectorIndex:
+    return MilvusIndex(str(folder / "milvus.db"), space=space, dimensions=dimensions)
+
+
+def _chroma(folder: Path, space: str, dimensions: int) -> VectorIndex:
+    return ChromaIndex(str(folder / "chroma"), space=space, dimensions=dimensions)
+
+
+def _postgres(folder: Path, space: str, dimensions: int) -> VectorIndex:
+    """All tests share one server, so a table's name has the folder in it; a child process is told the URI."""
+    place = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
+    uri = os.environ.get(URI) or postgres().uri
+    return PostgresIndex(uri, space=f"t_{place}_{space}", dimensions=dimensions)
+
+
+def _missing_postgres() -> str:
+    return needs("psycopg")() or missing_postgres()
+
+
 KINDS: Mapping[str, IndexKind] = {
     "sqlite": IndexKind(_WithStore),
+    "milvus": IndexKind(_milvus, needs("milvus_lite"), shared=False),
+    "postgres": IndexKind(_postgres, _missing_postgres),
+    "chroma": IndexKind(_chroma, needs("chromadb")),
 }
 
 

@@ -4,6 +4,7 @@
 #
 #   tests/servers/postgres.sh start FOLDER    make a cluster in FOLDER (which must not exist), start it, print its URI
 #   tests/servers/postgres.sh restart FOLDER  end the server as a crash does, and start it again
+#   tests/servers/postgres.sh halt FOLDER     only end it
 #   tests/servers/postgres.sh stop FOLDER     end it and remove FOLDER
 #
 # Debian and Ubuntu: apt-get install postgresql. BRIDLE_POSTGRES_BIN names another folder with initdb and pg_ctl.
@@ -72,13 +73,14 @@ END
 stop() { as_owner "$BIN/pg_ctl" --pgdata "$FOLDER/data" --mode immediate --wait --silent stop >/dev/null 2>&1 || true; }
 
 [[ $# == 2 ]] || {
-  sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,13s/^# \{0,1\}//p' "$0" >&2
   exit 2
 }
 BIN=$(bin)
 FOLDER=$2
 case $1 in
   start) start ;;
+  halt) stop ;;
   restart) stop && launch ;;
   stop) stop && rm -rf "$FOLDER" ;;
   *) exit 2 ;;
