@@ -29,6 +29,9 @@ def delete_agent(connection: sqlite3.Connection, agent_id: int) -> None:
         connection.execute(f"DELETE FROM {table} WHERE archive_id = ?", (archive,))
     connection.execute("DELETE FROM agent_archives WHERE agent_id = ? OR archive_id = ?", (agent_id, archive))
     connection.execute("DELETE FROM archives WHERE id = ?", (archive,))
+    connection.execute(
+        "DELETE FROM totals WHERE owner IN (?, ?, ?)", (f"r{archive}", f"g{agent_id}", f"g{agent_id}t")
+    )
     connection.execute("DELETE FROM agents WHERE id = ?", one)
 
 

@@ -18,7 +18,9 @@ from bridle.agent.store.schema import FORGOTTEN, SHOWN, UNSEARCHED
 
 __all__ = ["SEARCHES", "Logged", "Message", "add_message", "forget_turn", "is_worth_finding", "log"]
 
-SEARCHES = frozenset({"conversation_search", "conversation_search_date", "archival_memory_search"})
+SEARCHES = frozenset(
+    {"conversation_search", "conversation_search_date", "archival_memory_search", "memory_search"}
+)
 
 
 @dataclass(frozen=True, slots=True)

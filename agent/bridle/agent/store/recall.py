@@ -1,4 +1,4 @@
-"""Find what was said and noted: full text ranked by BM25, or by day. Results come in pages, with the true
+"""Find what was said: full text ranked by BM25, or by day. Results come in pages, with the true
 total.
 
 A message is found by its own words, by what was said just before it, and by its day.
@@ -29,13 +29,11 @@ __all__ = [
     "render_page",
     "search_messages",
     "search_messages_by_day",
-    "search_passages",
 ]
 
 PAGE_SIZE = 5
 MOST_BEFORE = 1000
 """How many characters of the message before are searched with a message."""
-_MESSAGES = "SELECT id, text, iif(name = '', role, name), day FROM messages"
 _ROLES = frozenset({"user", "assistant", "tool", "event", "summary", "system"})
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -43,7 +41,7 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One message (with who said it and on which day, as YYYY-MM-DD) or one note (with neither)."""
+    """One message, with who said it (a role, or a name) and on which day, as YYYY-MM-DD."""
 
     text: str
     role: str = ""
@@ -76,18 +74,6 @@ def context_of(day: str, who: str, before: str, said_before: str) -> str:
     return " ".join(part for part in parts if part)
 
 
-def search_passages(connection: sqlite3.Connection, archive_id: int, query: str, page: int) -> Page:
-    """Find notes of an archive, the best first; without words in the query, the newest first."""
-    searched, owner = words(query), f"r{archive_id}"
-    if searched:
-        ids, total = find_best(connection, "passages_text", owner, searched, _span(page))
-    else:
-        tail = "FROM passages WHERE archive_id = ? ORDER BY id DESC LIMIT ? OFFSET ?"
-        ids = [row[0] for row in connection.execute(f"SELECT id {tail}", (archive_id, *_limits(page)))]
-        total = count_of(connection, owner)
-    return _page(connection, "SELECT id, text, '', '' FROM passages", ids, total, page)
-
-
 def search_messages(
     connection: sqlite3.Connection, agent_id: int, query: str, page: int, before_turn: int | None
 ) -> Page:
@@ -107,7 +93,7 @@ def search_messages(
             f"SELECT count(*) {shown} turn >= ?", (agent_id, _turn(before_turn))
         ).fetchone()
         total = count_of(connection, owner) + count_of(connection, f"{owner}t") - later
-    return _page(connection, _MESSAGES, ids, total, page)
+    return _page(connection, ids, total, page)
 
 
 def search_messages_by_day(
@@ -120,7 +106,7 @@ def search_messages_by_day(
     rows = connection.execute(
         f"SELECT id {tail} ORDER BY day, id LIMIT ? OFFSET ?", (*values, *_limits(page))
     )
-    return _page(connection, _MESSAGES, [row[0] for row in rows], total, page)
+    return _page(connection, [row[0] for row in rows], total, page)
 
 
 def count_of(connection: sqlite3.Connection, owner: str) -> int:
@@ -204,7 +190,10 @@ def _limits(page: int) -> tuple[int, int]:
     return size, offset
 
 
-def _page(connection: sqlite3.Connection, select: str, ids: Sequence[int], total: int, page: int) -> Page:
-    rows = connection.execute(f"{select} WHERE id IN ({', '.join(map(str, ids))})")
+def _page(connection: sqlite3.Connection, ids: Sequence[int], total: int, page: int) -> Page:
+    rows = connection.execute(
+        "SELECT id, text, iif(name = '', role, name), day FROM messages"
+        f" WHERE id IN ({', '.join(map(str, ids))})"
+    )
     hits = {row: Hit(text, role, day) for row, text, role, day in rows}
     return Page(tuple(hits[one] for one in ids), total, page)

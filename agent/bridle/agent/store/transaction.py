@@ -8,10 +8,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from bridle.agent.state import AgentState, Edited, Record, clean_text, to_json
-from bridle.agent.store import blocks, recall
+from bridle.agent.store import blocks
 from bridle.agent.store.messages import Message, add_message, forget_turn
 from bridle.agent.store.passages import insert_note, own_archive
-from bridle.agent.store.recall import Page
 from bridle.errors import StoreError
 
 __all__ = ["Transaction"]
@@ -88,18 +87,6 @@ class Transaction:
             ),
         )
         return self.saved
-
-    def find_passages(self, query: str, page: int) -> Page:
-        """Search the notes."""
-        return recall.search_passages(self._connection, self.archive_id, query, page)
-
-    def find_messages(self, query: str, page: int, before_turn: int) -> Page:
-        """Search what was said before a turn."""
-        return recall.search_messages(self._connection, self._agent_id, query, page, before_turn)
-
-    def find_messages_by_day(self, days: tuple[str, str], page: int, before_turn: int) -> Page:
-        """Find what was said before a turn, on the days from the first to the last of `days`."""
-        return recall.search_messages_by_day(self._connection, self._agent_id, days, page, before_turn)
 
     def _check_open(self) -> None:
         if self.replayed:

@@ -46,16 +46,16 @@ def words(query: str) -> list[str]:
 
 
 def match_text(searched: Sequence[str], owners: Sequence[str], *, beginnings: bool = False) -> str:
-    """Write words for FTS5's MATCH, limited to owners; with `beginnings`, longer words of the text, too.
+    """Write words for FTS5's MATCH; with `beginnings`, longer words of the text, too. No owners are all.
 
     >>> match_text(["blue", "pot"], ["r1"])
     'owner : ("r1") AND ("blue" OR "pot")'
     >>> match_text(["blu"], ["r1", "r7"], beginnings=True)
     'owner : ("r1" OR "r7") AND text : ("blu"*)'
     """
-    owned = " OR ".join(f'"{owner}"' for owner in owners)
+    owned = "owner : ({}) AND ".format(" OR ".join(f'"{owner}"' for owner in owners)) if owners else ""
     wanted = " OR ".join(f'"{word}"{"*" if beginnings else ""}' for word in searched)
-    return f"owner : ({owned}) AND {_columns(searched, beginnings=beginnings)}({wanted})"
+    return f"{owned}{_columns(searched, beginnings=beginnings)}({wanted})"
 
 
 def _columns(searched: Sequence[str], *, beginnings: bool) -> str:
