@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Archive"]
 
 PAGE_SIZE = 5
-CANDIDATES = 1000
+CANDIDATES = 500
 """So many of the best by words are compared by meaning too."""
 
 
@@ -187,7 +187,7 @@ class Archive:
         self.warning = ""
         with self._store.reading() as connection:
             limits = read_filter(connection, archives, where)
-            at_most = max(CANDIDATES, min((page + 1) * size, 2**31) + CANDIDATES // 2)
+            at_most = max(CANDIDATES, min((page + 1) * size, 2**31) + CANDIDATES)
             hits = find_text(connection, query, limits, at_most)
         cosines = self._cosines(query, limits, hits) if query.strip() and limits.archives else {}
         with self._store.reading() as connection:

@@ -45,7 +45,7 @@ def find_text(connection: sqlite3.Connection, query: str, limits: Filter, at_mos
         return TextHits(searched=False)
     if not limits.archives:
         return TextHits()
-    owners = [f"r{archive}" for archive in limits.archives]
+    owners = [] if _is_all(connection, limits) else [f"r{archive}" for archive in limits.archives]
     hits = TextHits()
     for beginnings in (False, True):
         match = match_text(wanted, owners, beginnings=beginnings)
@@ -67,6 +67,14 @@ def newest(
     page = f"SELECT p.id {tail} ORDER BY p.id DESC LIMIT ? OFFSET ?"
     rows = connection.execute(page, (*limits.values, at_most, min(offset, 2**62)))
     return [row[0] for row in rows], int(total)
+
+
+def _is_all(connection: sqlite3.Connection, limits: Filter) -> bool:
+    """Whether no other archive has passages: a search without owners takes half the time of one with all."""
+    rows = connection.execute("SELECT id FROM archives").fetchall()
+    others = [row[0] for row in rows if row[0] not in limits.archives]
+    query = "SELECT EXISTS (SELECT 1 FROM passages WHERE archive_id = ?)"
+    return not any(connection.execute(query, (one,)).fetchone()[0] for one in others)
 
 
 def _best(connection: sqlite3.Connection, match: str, limits: Filter, at_most: int) -> TextHits:

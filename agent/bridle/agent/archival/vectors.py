@@ -31,6 +31,8 @@ MOST_BYTES = 1 << 30
 _AT_ONCE = 2000
 """Rows that are read together: their bytes are joined once more than they are kept."""
 _DELETED_AT_ONCE = 500
+_SPARSE = 8
+"""An archive with less than one in so many of the rows is read by its index."""
 
 
 class SqliteVectors:
@@ -79,9 +81,9 @@ class SqliteVectors:
         asked = self._checked(vector)
         found: dict[int, float] = {}
         left = set(ids)
-        for rows in self._read(self._archives_of(ids)):
+        for rows in self._read([archive for archive, rows in self._archives.items() if rows.fresh]):
             found |= rows.cosines(asked, left)
-        return found
+        return found | self._stored_cosines(asked, sorted(left - found.keys()))
 
     def holding(self, ids: Sequence[int]) -> set[int]:
         """Which of these passages have a vector."""
@@ -137,15 +139,18 @@ class SqliteVectors:
             )
         return vector
 
-    def _archives_of(self, ids: Sequence[int]) -> list[int]:
-        found: set[int] = set()
+    def _stored_cosines(self, asked: Vectors, ids: Sequence[int]) -> dict[int, float]:
+        """Compare with vectors that are not in memory."""
+        rows: list[tuple[int, bytes]] = []
         with self._database.reading() as connection:
             for at in range(0, len(ids), _DELETED_AT_ONCE):
-                listed = _listed(ids[at : at + _DELETED_AT_ONCE])
-                where = f"embedder_id = ? AND passage_id IN ({listed})"
-                query = f"SELECT DISTINCT archive_id FROM vectors WHERE {where}"
-                found.update(row[0] for row in connection.execute(query, (self._embedder,)))
-        return sorted(found)
+                where = f"embedder_id = ? AND passage_id IN ({_listed(ids[at : at + _DELETED_AT_ONCE])})"
+                query = f"SELECT passage_id, vector FROM vectors WHERE {where}"
+                rows += connection.execute(query, (self._embedder,)).fetchall()
+        if not rows:
+            return {}
+        matrix = np.frombuffer(b"".join(row[1] for row in rows), np.float32).reshape(len(rows), -1)
+        return dict(zip((row[0] for row in rows), _products(matrix, asked).tolist(), strict=True))
 
     def _read(self, archives: Sequence[int]) -> list[_Rows]:
         """The rows of these archives as they are now."""
@@ -190,16 +195,21 @@ class _Rows:
 
     def refresh(self, connection: sqlite3.Connection) -> None:
         """Add what was written since, and drop what was removed or written again."""
-        where = "FROM vectors WHERE embedder_id = ? AND archive_id = ?"
-        (total,) = connection.execute(f"SELECT count(*) {where}", self._key).fetchone()
-        (new,) = connection.execute(
-            f"SELECT count(*) {where} AND id > ?", (*self._key, self._last)
-        ).fetchone()
+        where = "WHERE embedder_id = ? AND archive_id = ?"
+        (newest,) = connection.execute("SELECT coalesce(max(id), 0) FROM vectors").fetchone()
+        query = f"SELECT count(*), coalesce(sum(id > ?), 0) FROM vectors {where} AND id <= ?"
+        total, new = connection.execute(query, (self._last, *self._key, newest)).fetchone()
         if self._count + new != total:
-            self._drop(connection.execute(f"SELECT passage_id {where} AND id <= ?", (*self._key, self._last)))
+            old = f"SELECT passage_id FROM vectors {where} AND id <= ?"
+            self._drop(connection.execute(old, (*self._key, self._last)))
         if new:
-            self._append(connection, where, new)
+            # Rows of one archive that are most of all rows are read fastest in the order of the file.
+            hint = "NOT INDEXED" if new * _SPARSE > newest - self._last else ""
+            query = f"SELECT passage_id, vector FROM vectors {hint} {where} AND id > ? AND id <= ?"
+            self._append(connection.execute(query, (*self._key, self._last, newest)), new)
+        self._last = newest
         self._order = None
+        # Another process may have written between these reads; then the next search reads again.
         self.fresh = self._count == total
 
     def nearest(self, asked: Vectors, k: int) -> list[tuple[int, float]]:
@@ -236,18 +246,15 @@ class _Rows:
         self._ids[: len(keep)] = self._ids[keep]
         self._count = len(keep)
 
-    def _append(self, connection: sqlite3.Connection, where: str, new: int) -> None:
+    def _append(self, rows: sqlite3.Cursor, new: int) -> None:
         self._grow(self._count + new)
-        rows = connection.execute(
-            f"SELECT id, passage_id, vector {where} AND id > ? ORDER BY id LIMIT ?",
-            (*self._key, self._last, new),
-        )
         while some := rows.fetchmany(_AT_ONCE):
             end = self._count + len(some)
-            whole = np.frombuffer(b"".join(row[2] for row in some), np.float32)
+            self._grow(end)
+            whole = np.frombuffer(b"".join(row[1] for row in some), np.float32)
             self._matrix[self._count : end] = whole.reshape(len(some), -1)
-            self._ids[self._count : end] = [row[1] for row in some]
-            self._count, self._last = end, some[-1][0]
+            self._ids[self._count : end] = [row[0] for row in some]
+            self._count = end
 
     def _grow(self, size: int) -> None:
         """Make room; a first load gets exactly what it needs, later ones a quarter more."""
