@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from typing import TypeVar
 
@@ -29,7 +29,11 @@ class BackgroundLoop:
         self._thread.start()
 
     def submit(self, work: Awaitable[T]) -> Future[T]:
-        """Run an awaitable on the loop. Cancelling the future cancels the task."""
+        """Run an awaitable on the loop. Cancelling the future cancels the task.
+
+        Raises:
+            RuntimeError: when the loop has ended.
+        """
 
         async def awaited() -> T:
             try:
@@ -37,7 +41,16 @@ class BackgroundLoop:
             except (KeyboardInterrupt, SystemExit) as error:  # either would end the loop for all
                 raise RuntimeError(f"{type(error).__name__}: {error}") from error
 
+        if not self._thread.is_alive():
+            if isinstance(work, Coroutine):
+                work.close()
+            raise RuntimeError("the event loop has ended")
         return asyncio.run_coroutine_threadsafe(awaited(), self._loop)
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Call a function on the loop, if that still runs, and do not wait for it."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(function)
 
     @property
     def thread(self) -> threading.Thread:
@@ -47,14 +60,13 @@ class BackgroundLoop:
     def answers(self, within_s: float) -> bool:
         """Tell whether the loop still takes turns; one that a coroutine holds does not."""
         took_turn = threading.Event()
-        self._loop.call_soon_threadsafe(took_turn.set)
+        self.call(took_turn.set)
         return took_turn.wait(within_s)
 
     def close(self, within_s: float = CLOSES_WITHIN_S) -> bool:
         """Cancel what still runs and end the thread; False when it did not end in time."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(within_s)
+        self.call(self._loop.stop)
+        self._thread.join(within_s)
         return not self._thread.is_alive()
 
     def _run(self) -> None:

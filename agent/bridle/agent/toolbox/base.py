@@ -24,8 +24,8 @@ __all__ = [
 DEFAULT_TIMEOUT_S = 30.0
 HEARTBEAT = "request_heartbeat"
 """The parameter that an agent adds to the functions it shows to its model."""
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
-"""What OpenAI's servers take as the name of a function, and a dot, which MCP servers use."""
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+"""What OpenAI's servers take as the name of a function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise InputError(
             f"a tool has the name {name!r}",
-            hint="use at most 64 letters, digits, underscores, dashes and dots, and begin with a letter",
+            hint="use at most 64 letters, digits, underscores and dashes, and begin with a letter",
         )
 
 
