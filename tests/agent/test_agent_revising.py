@@ -60,7 +60,7 @@ def test_a_turn_is_tried_again(store: Store) -> None:
 def test_nothing_can_be_tried_again_before_anything_was_said(store: Store) -> None:
     agent, _ = talk(store)
     for action in (agent.retry, lambda: agent.rethink("x"), lambda: agent.rewrite("x")):
-        with pytest.raises(InputError, match="nothing has been said|not answered"):
+        with pytest.raises(InputError, match=r"nothing has been said|not answered"):
             action()
 
 
@@ -176,7 +176,7 @@ def test_a_tool_of_ones_own_is_offered_called_and_its_result_is_found_again(stor
     assert "wrong arguments for weather" in text_of(endpoint.requests[3])
     assert turn.reply == "Rain."
     assert "weather" in text_of(endpoint.requests[0])
-    assert store.find_messages("ada", "rains", 0).hits[0].text == "It rains in Bergen."
+    assert "It rains in Bergen." in [hit.text for hit in store.find_messages("ada", "rains", 0).hits]
 
 
 def test_a_tool_with_the_name_of_a_memory_function_is_refused(store: Store) -> None:
