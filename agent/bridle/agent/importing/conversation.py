@@ -91,14 +91,12 @@ class Conversation:
         if self.prompts:
             lines.append(f"system prompts as they were shown ({self.prompts}): they are written anew")
         if self.thoughts:
-            lines.append(
-                f"{self.thoughts} private thoughts outside of the context: recall keeps what was said"
-            )
+            lines.append(f"private thoughts out of context ({self.thoughts}): recall has what was said")
         if self.unshown_calls:
             names = ", ".join(sorted(set(self.unshown_calls)))
             lines.append(
-                f"calls in the context ({len(self.unshown_calls)}) of functions or with arguments that are not"
-                f" known here: {names}; their results are in recall"
+                f"calls in the context ({len(self.unshown_calls)}) that are none of ours: {names}; recall has"
+                " their results"
             )
         return lines
 

@@ -73,7 +73,8 @@ def _agent(folder: Path) -> tuple[AgentDocument, list[str]]:
     state, config = _object(files[-1]), {}
     if (folder / "config.json").is_file():
         config = _object(folder / "config.json")
-    messages = _messages(list_at(state, "messages"), datetime.fromtimestamp(files[-1].stat().st_mtime, UTC))
+    saved = datetime.fromtimestamp(files[-1].stat().st_mtime, UTC)
+    messages = _messages(list_at(state, "messages"), saved)
     conversation = read_conversation(messages)
     notes, left_out = _index(folder / "persistence_manager" / "index")
     left_out += conversation.left_out() + _not_read(folder, files, state, len(messages))
@@ -82,7 +83,7 @@ def _agent(folder: Path) -> tuple[AgentDocument, list[str]]:
         left_out.append(f"the system text that MemGPT shipped as {shipped}: bridle's own is used")
     agent = ForeignAgent(
         name=text_at(config, "name") or folder.name,
-        created=packaged_time(text_at(config, "create_time")) or messages[0].at,
+        created=packaged_time(text_at(config, "create_time")) or (messages[0].at if messages else saved),
         blocks=[(label, text_at(state, "memory", label), limit) for label, limit in LIMITS.items()],
         conversation=conversation,
         system="" if shipped else system,
