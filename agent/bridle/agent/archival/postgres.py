@@ -219,10 +219,7 @@ def _storable(text: str) -> str:
 def _read_uri(uri: str, *, offline: bool) -> str:
     match = _SCHEME.match(uri)
     if match is None:
-        raise ConfigError(
-            f"{without_password(uri)!r} is no connection URI of Postgres",
-            hint="write postgresql://USER@HOST:PORT/DATABASE",
-        )
+        raise _no_uri(uri)
     need_packages("an index in Postgres", "postgres", "psycopg", "numpy")
     import psycopg
     from psycopg import conninfo
@@ -230,10 +227,9 @@ def _read_uri(uri: str, *, offline: bool) -> str:
     try:
         found = conninfo.conninfo_to_dict(f"postgresql://{uri[match.end() :]}")
     except psycopg.Error as error:  # its words may have parts of the password
-        raise ConfigError(
-            f"{without_password(uri)!r} cannot be read as a connection URI of Postgres",
-            hint="write postgresql://USER@HOST:PORT/DATABASE; in a password @ is %40, / is %2F, % is %25",
-        ) from error
+        raise _no_uri(uri) from error
+    if not all(port.isdecimal() or not port for port in str(found.get("port", "")).split(",")):
+        raise _no_uri(uri)
     if offline:
         service = str(found.get("service") or os.environ.get("PGSERVICE", ""))
         if service:
@@ -246,3 +242,10 @@ def _read_uri(uri: str, *, offline: bool) -> str:
         refuse_foreign([host for some in given for host in some.split(",")], "Postgres")
     extra = {"connect_timeout": CONNECT_S, "tcp_user_timeout": GONE_MS, "application_name": "bridle"}
     return conninfo.make_conninfo("", **{**extra, **found, "client_encoding": "utf8"})
+
+
+def _no_uri(uri: str) -> ConfigError:
+    return ConfigError(
+        f"{without_password(uri)!r} cannot be read as a connection URI of Postgres",
+        hint="write postgresql://USER@HOST:PORT/DATABASE; in a password @ is %40, / is %2F, % is %25",
+    )
