@@ -35,7 +35,7 @@ def conversation_drafts(turns: Iterable[Said]) -> list[Draft]:
 
     >>> first = Said("Ada", "We have a dog.", datetime(2023, 5, 8, 13, 56))
     >>> [draft.context for draft in conversation_drafts([first, Said("Bo", "What is its name?", first.at)])]
-    ['[2023-05-08 8 May 2023]', '[2023-05-08 8 May 2023] Ada: We have a dog.']
+    ['[2023-05-08 Monday 8 May 2023]', '[2023-05-08 Monday 8 May 2023] Ada: We have a dog.']
     """
     drafts: list[Draft] = []
     before = ""

@@ -94,7 +94,7 @@ class _Loading:
             if content is None:
                 return _of_no_known_kind(item)
             row = self._row(item.address)
-            if row and row.status == "loaded" and row.fingerprint == self._fingerprint(content):
+            if row is not None and self._is_same(row, content):
                 return self._unchanged(item.address, row)
             return self._take(item, content, findings, tell)
         except (SourceUnreadable, MissingExtra) as error:
@@ -153,6 +153,10 @@ class _Loading:
 
     def _fingerprint(self, content: Content) -> str:
         return f"{content.fingerprint}:{self._chunk_chars}" if content.fingerprint else ""
+
+    def _is_same(self, row: _Row, content: Content) -> bool:
+        is_known = content.fingerprint is not None and row.status == "loaded"
+        return is_known and row.fingerprint == self._fingerprint(content)
 
     def _unchanged(self, address: str, row: _Row) -> Outcome:
         losses = tuple(row.error.split("\n")) if row.error else ()

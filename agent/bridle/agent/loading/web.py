@@ -98,7 +98,8 @@ class WebItem:
                 raise SourceUnreadable(
                     f"{web_address(here)} is not this machine", hint="leave out --offline to fetch it"
                 )
-            with _answer(here, self.timeouts, until) as response:
+            watch = Watch(here, self.timeouts, until=until)
+            with _answer(here, self.timeouts, watch) as response:
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 if response.status_code not in _REDIRECTS or "location" not in headers:
                     if response.status_code != 200:
@@ -106,15 +107,16 @@ class WebItem:
                             f"the server answered {response.status_code} {response.reason or ''}".rstrip(),
                             hint="open the address in a browser",
                         )
-                    return self._body(response), headers, here
+                    return self._body(response, watch), headers, here
                 here = _target(here, headers["location"])
         raise SourceUnreadable(f"it redirects more than {MOST_REDIRECTS} times", hint="check the address")
 
-    def _body(self, response: requests.Response) -> bytes:
+    def _body(self, response: requests.Response, watch: Watch) -> bytes:
         from bridle.endpoints.transport.http_session import body_chunks
 
         body = bytearray()
         for chunk in body_chunks(response):
+            watch.arrived()
             body += chunk
             if len(body) > self.most_bytes:
                 raise SourceUnreadable(
@@ -124,7 +126,7 @@ class WebItem:
 
 
 @contextmanager
-def _answer(url: str, timeouts: Timeouts, until: float) -> Generator[requests.Response]:
+def _answer(url: str, timeouts: Timeouts, watch: Watch) -> Generator[requests.Response]:
     """Ask for a page; what goes wrong on the way, also in the block, is an error of ours."""
     from http.client import HTTPException
 
@@ -134,7 +136,7 @@ def _answer(url: str, timeouts: Timeouts, until: float) -> Generator[requests.Re
     from bridle.endpoints.transport.http_session import Sockets, watched_session
 
     sockets = Sockets()
-    sockets.begin(Watch(url, timeouts, until=until))
+    sockets.begin(watch)
     try:
         with (
             watched_session(sockets, trust_env=not is_loopback(url)) as session,

@@ -69,13 +69,14 @@ _INDEXED = """{0}.id, {0}.owner, iif({0}.role = 'tool', '', {0}.text),
         iif({0}.role = 'tool', {0}.text || ' ' || {0}.context, {0}.context)"""
 _COUNTED = "{0}.owner || iif({0}.role = 'tool', 't', '')"
 _COME = f"""
-    INSERT INTO messages_text (rowid, owner, text, context) VALUES ({_INDEXED.format("new")});
-    INSERT INTO totals VALUES ({_COUNTED.format("new")}, 1)
+    INSERT INTO messages_text (rowid, owner, text, context)
+        SELECT {_INDEXED.format("new")} WHERE new.hidden = 0;
+    INSERT INTO totals SELECT {_COUNTED.format("new")}, 1 WHERE new.hidden = 0
         ON CONFLICT (owner) DO UPDATE SET number = number + 1;"""
 _LEAVE = f"""
     INSERT INTO messages_text (messages_text, rowid, owner, text, context)
-        VALUES ('delete', {_INDEXED.format("old")});
-    UPDATE totals SET number = number - 1 WHERE owner = {_COUNTED.format("old")};"""
+        SELECT 'delete', {_INDEXED.format("old")} WHERE old.hidden = 0;
+    UPDATE totals SET number = number - 1 WHERE owner = {_COUNTED.format("old")} AND old.hidden = 0;"""
 _MESSAGES = (
     "CREATE TABLE totals (owner TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID",
     """CREATE TABLE messages (
@@ -87,12 +88,11 @@ _MESSAGES = (
     "CREATE INDEX messages_by_day ON messages (agent_id, day) WHERE hidden = 0",
     """CREATE VIRTUAL TABLE messages_text USING fts5 (
     owner, text, context, content='messages', content_rowid='id', tokenize='porter unicode61')""",
-    f"CREATE TRIGGER messages_added AFTER INSERT ON messages WHEN new.hidden = 0 BEGIN {_COME} END",
-    f"CREATE TRIGGER messages_removed AFTER DELETE ON messages WHEN old.hidden = 0 BEGIN {_LEAVE} END",
-    "CREATE TRIGGER messages_left AFTER UPDATE OF owner, role, text, context, hidden ON messages"
-    f" WHEN old.hidden = 0 BEGIN {_LEAVE} END",
-    "CREATE TRIGGER messages_came AFTER UPDATE OF owner, role, text, context, hidden ON messages"
-    f" WHEN new.hidden = 0 BEGIN {_COME} END",
+    f"CREATE TRIGGER messages_added AFTER INSERT ON messages BEGIN {_COME} END",
+    f"CREATE TRIGGER messages_removed AFTER DELETE ON messages BEGIN {_LEAVE} END",
+    # One trigger for both: of two, SQLite may run the later one first.
+    "CREATE TRIGGER messages_changed AFTER UPDATE OF owner, role, text, context, hidden ON messages"
+    f" BEGIN {_LEAVE} {_COME} END",
 )
 _ARCHIVES = (
     """CREATE TABLE archives (
