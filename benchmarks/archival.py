@@ -3,8 +3,8 @@
     python benchmarks/archival.py [--passages 100000] [--dimensions 384] [--queries 100] [--archives 1]
         [--index sqlite|milvus|chroma|postgres] [--uri URI] [--folder DIR] [--json]
 
-Texts are 50 words of a vocabulary of 20,000 with Zipf's frequencies; vectors lie around 2,000 centres; a query
-is six words of a passage that are not among the commonest (those stand for stop words), and a vector
+Texts are 50 words of a vocabulary of 20,000 with Zipf's frequencies; vectors lie around 2,000 centres; a
+query is six words of a passage that are not among the commonest (those stand for stop words), and a vector
 near its own. The last part runs in a new process, so that its first query meets cold caches of the program.
 `--words all` takes words of all frequencies: the worst case of a text search.
 """
