@@ -43,7 +43,7 @@ __all__ = ["TOKEN", "ChromaIndex"]
 TOKEN = "BRIDLE_CHROMA_TOKEN"
 """The variable that holds a server's token; it goes out as a bearer token."""
 
-CALL_S = 60.0
+CONNECT_S, CALL_S = 5.0, 60.0
 PORT = 8000
 BATCH = 1000
 EXACT, EXACT_FAR = 10_000, 3_000
@@ -229,6 +229,9 @@ class ChromaIndex:
     def _close(self) -> None:
         client, self._client, self._collection = self._client, None, None
         if client is not None:
+            if not self._is_folder:  # what the client's own `close` leaves open
+                for one in (client._server, client._admin_client._server):
+                    one._session.close()
             client.close()
 
 
@@ -241,13 +244,27 @@ def _connect(uri: str, *, is_folder: bool) -> Any:
     parts = urlsplit(uri)
     host, is_tls = parts.hostname or "", parts.scheme == "https"
     token = os.environ.get(TOKEN, "")
-    headers = {"Authorization": f"Bearer {token}"} if token else None
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     port = parts.port or (443 if is_tls else PORT)
+    shown_host = f"[{host}]" if ":" in host else host
+    _ask_first(f"{parts.scheme}://{shown_host}:{port}", headers, is_here=is_here(host))
     with _without_proxy() if is_here(host) else nullcontext():
         client = chromadb.HttpClient(host, port, ssl=is_tls, headers=headers, settings=settings)
     # It would wait for ever for a server that is stuck, and has no setting for that.
     client._server._session.timeout = CALL_S
     return client
+
+
+def _ask_first(base: str, headers: Mapping[str, str], *, is_here: bool) -> None:
+    """See that a server is there and lets us in: the client itself waits without limit, and leaves sockets open."""
+    import requests
+
+    with requests.Session() as session:
+        session.trust_env = not is_here
+        with session.get(
+            f"{base}/api/v2/auth/identity", headers=dict(headers), timeout=(CONNECT_S, CALL_S)
+        ) as answer:
+            answer.raise_for_status()
 
 
 @contextmanager
