@@ -94,6 +94,12 @@ def check_file(home: Path) -> None:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         if connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,):
             connection.execute("INSERT INTO passages_text (passages_text) VALUES ('integrity-check')")
+            shown = "SELECT owner, count(*) FROM messages WHERE hidden = 0 GROUP BY owner"
+            for owner, number in connection.execute(shown).fetchall():
+                found = "SELECT count(*) FROM messages_text WHERE messages_text MATCH ?"
+                assert connection.execute(found, (f"owner : {owner}",)).fetchone() == (number,)
+                kept = "SELECT sum(number) FROM totals WHERE owner IN (?, ? || 't')"
+                assert connection.execute(kept, (owner, owner)).fetchone() == (number,)
 
 
 def kill_writers(home: Path, rounds: int, chance: random.Random) -> dict[str, int]:
