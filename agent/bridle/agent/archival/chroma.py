@@ -256,7 +256,7 @@ def _connect(uri: str, *, is_folder: bool) -> Any:
 
 
 def _ask_first(base: str, headers: Mapping[str, str], *, is_here: bool) -> None:
-    """See that a server is there and lets us in: the client itself waits without limit, and leaves sockets open."""
+    """See that a server is there and lets us in: the client waits without limit, and leaves sockets open."""
     import requests
 
     with requests.Session() as session:
