@@ -15,8 +15,9 @@ import pytest
 
 from bridle.agent.functions import FUNCTIONS
 from bridle.agent.toolbox import Tool, check_names, run_tool_limited
+from bridle.agent.toolbox.held import not_held
 from bridle.agent.toolbox.mcp import mcp_server, mcp_tools
-from bridle.agent.toolbox.mcp_text import McpFailed, called, not_held, read_result, read_tools
+from bridle.agent.toolbox.mcp_text import McpFailed, called, read_result, read_tools
 from bridle.errors import ConfigError, InputError, MissingExtra, SchemaError, TimedOut, Unreachable
 from bridle.messages import JSON, ToolSpec
 from project import run_python

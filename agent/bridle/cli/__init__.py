@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, Entry] = {
     "sources": Entry("bridle.cli.sources:command", "List, attach, detach and delete sources."),
     "agents": Entry("bridle.cli.agents:command", "List, make, copy, rename, move and delete agents."),
     "memory": Entry("bridle.cli.memory:command", "Look into an agent's memory, search, edit and undo."),
+    "tools": Entry("bridle.cli.tools:command", "List what agents can call, and where it comes from."),
     "bench": Entry("bridle.cli.bench:command", "Measure memory and retrieval."),
     "wrappers": Entry("bridle.cli.wrappers:command", "List, show, try and choose prompt formats."),
     "grammar": Entry("bridle.cli.grammar:command", "Make, check and try constraints on what is written."),

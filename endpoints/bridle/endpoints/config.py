@@ -37,6 +37,12 @@ so that a misspelt one is an error and not a setting without effect::
     enabled = true
     max_megabytes = 100
 
+    [tools]
+    files_folder = "~/notes"            # what an agent may call besides its memory functions
+    http_hosts = ["*.wikipedia.org"]
+    python = ["my_tools:weather"]
+    mcp = { time = "uvx mcp-server-time" }
+
     [wrappers]
     "qwen2.5-7b-instruct" = "chatml"    # which wrapper a model gets, wherever it runs
 """
@@ -57,6 +63,7 @@ from bridle.endpoints.config_values import (
     EmbeddingConfig,
     EndpointConfig,
     RecorderConfig,
+    ToolsConfig,
 )
 from bridle.errors import ConfigError
 
@@ -68,6 +75,7 @@ __all__ = [
     "EmbeddingConfig",
     "EndpointConfig",
     "RecorderConfig",
+    "ToolsConfig",
     "config_file",
     "home",
     "load_config",

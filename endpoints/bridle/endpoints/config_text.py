@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,6 +22,7 @@ from bridle.endpoints.config_values import (
     EmbeddingConfig,
     EndpointConfig,
     RecorderConfig,
+    ToolsConfig,
 )
 from bridle.endpoints.kinds import AUTO, KINDS
 from bridle.errors import ConfigError
@@ -40,6 +41,7 @@ TABLES: Mapping[str, type] = MappingProxyType(
         "archival": ArchivalConfig,
         "chat": ChatConfig,
         "recorder": RecorderConfig,
+        "tools": ToolsConfig,
     }
 )
 """The tables that are one value each."""
@@ -162,7 +164,14 @@ def _value(file: Path, where: str, kind: type, table: dict[str, object]) -> Any:
     usual = {one.name: None if one.default is MISSING else one.default for one in fields(kind)}
     types = {one.name: str(one.type) for one in fields(kind)}
     _only(file, where, table, tuple(usual))
-    checks = {"str": _text, "bool": _flag, "bool | None": _flag, "int | None": _count}
+    checks: Mapping[str, Callable[[Path, str, str, object], object]] = {
+        "str": _text,
+        "bool": _flag,
+        "bool | None": _flag,
+        "int | None": _count,
+        "tuple[str, ...]": _texts,
+        "tuple[tuple[str, str], ...]": _named_texts,
+    }
     return kind(**{key: checks[types[key]](file, where, key, value) for key, value in table.items()})
 
 
@@ -193,6 +202,29 @@ def _text(file: Path, where: str, key: str, value: object) -> str:
     return value
 
 
+def _texts(file: Path, where: str, key: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ConfigError(f"{file}: {where} {key} = {value!r}", hint='write a list: ["…", "…"]', key=key)
+    # The items of a list of TOML may be anything.
+    return tuple(_text(file, where, key, one) for one in cast("list[object]", value))
+
+
+def _named_texts(file: Path, where: str, key: str, value: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, dict):
+        raise ConfigError(
+            f"{file}: {where} {key} = {value!r}", hint=f'write a table: {key} = {{ name = "…" }}', key=key
+        )
+    found = cast("dict[str, object]", value)  # tomllib's tables have text keys
+    for name in found:
+        if not _NAME.fullmatch(name):
+            raise ConfigError(
+                f"{file}: {where} {key} has the name {name!r}",
+                hint="use letters, digits, dots, dashes and underscores",
+                key=key,
+            )
+    return tuple((name, _text(file, where, f"{key}.{name}", one)) for name, one in found.items())
+
+
 def _flag(file: Path, where: str, key: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise ConfigError(f"{file}: {where} {key} = {value!r}", hint="write true or false", key=key)
@@ -218,7 +250,17 @@ def _assignments(values: Mapping[str, object]) -> list[str]:
 def _toml(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, tuple):
+        return _toml_list(cast("tuple[str | tuple[str, str], ...]", value))  # as `config_values` has them
     return str(value) if isinstance(value, int) else _quoted(str(value))
+
+
+def _toml_list(values: tuple[str | tuple[str, str], ...]) -> str:
+    """Write texts as a list, and named texts as a table within the line."""
+    named = [f"{_quoted(one[0])} = {_quoted(one[1])}" for one in values if isinstance(one, tuple)]
+    if named:
+        return f"{{ {', '.join(named)} }}"
+    return f"[{', '.join(_quoted(one) for one in values if isinstance(one, str))}]"
 
 
 def _quoted(text: str) -> str:

@@ -15,6 +15,7 @@ __all__ = [
     "EmbeddingConfig",
     "EndpointConfig",
     "RecorderConfig",
+    "ToolsConfig",
 ]
 
 BACKENDS = ("sqlite", "milvus", "postgres", "chroma")
@@ -77,6 +78,21 @@ class RecorderConfig:
     max_megabytes: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ToolsConfig:
+    """What agents can call besides their memory functions; empty for none of it.
+
+    `files_folder` is the folder whose text files may be read and appended to, `http_hosts` are the hosts that
+    may be asked, `python` names functions as `package.module:function` or `FILE.py:function`, and `mcp` are
+    names of MCP servers, each with the command that starts it, or its address.
+    """
+
+    files_folder: str = ""
+    http_hosts: tuple[str, ...] = ()
+    python: tuple[str, ...] = ()
+    mcp: tuple[tuple[str, str], ...] = ()
+
+
 def _nothing() -> Mapping[str, str]:
     return MappingProxyType({})
 
@@ -97,6 +113,7 @@ class Config:
     archival: ArchivalConfig = ArchivalConfig()
     chat: ChatConfig = ChatConfig()
     recorder: RecorderConfig = RecorderConfig()
+    tools: ToolsConfig = ToolsConfig()
 
     def wrapper_for(self, spec: str = "", model: str = "") -> str:
         """Name the wrapper configured for a saved endpoint, else for a model; empty when there is none."""

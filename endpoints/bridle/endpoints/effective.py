@@ -154,7 +154,15 @@ def _held(table: object) -> Iterator[tuple[str, str | int | bool | None, bool]]:
     for one in fields(cast("Any", table)):  # only our own dataclasses come here
         held = getattr(table, one.name)
         is_default = one.default is not MISSING and held == one.default
-        yield one.name, without_password(held) if isinstance(held, str) else held, is_default
+        yield one.name, _shown(held), is_default
+
+
+def _shown(held: object) -> Any:
+    """What is shown of a value; several texts are one."""
+    if isinstance(held, tuple):
+        several = cast("tuple[str | tuple[str, str], ...]", held)  # as `config_values` has them
+        held = ", ".join(one if isinstance(one, str) else " = ".join(one) for one in several)
+    return without_password(held) if isinstance(held, str) else held
 
 
 def _origin(config: Config, lines: Mapping[tuple[str, ...], int], path: tuple[str, ...]) -> str:

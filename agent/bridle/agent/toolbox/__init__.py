@@ -14,15 +14,33 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bridle.agent.toolbox.base import Tool, check_names, tool_from_schema
+    from bridle.agent.toolbox.files import file_tools
+    from bridle.agent.toolbox.mcp import mcp_tools
+    from bridle.agent.toolbox.opening import open_tools
     from bridle.agent.toolbox.python_tools import as_tool
     from bridle.agent.toolbox.running import run_tool_limited
+    from bridle.agent.toolbox.web import http_tool
 
-__all__ = ["Tool", "as_tool", "check_names", "run_tool_limited", "tool_from_schema"]
+__all__ = [
+    "Tool",
+    "as_tool",
+    "check_names",
+    "file_tools",
+    "http_tool",
+    "mcp_tools",
+    "open_tools",
+    "run_tool_limited",
+    "tool_from_schema",
+]
 
 _HOMES = {
     "base": ("Tool", "check_names", "tool_from_schema"),
+    "files": ("file_tools",),
+    "mcp": ("mcp_tools",),
+    "opening": ("open_tools",),
     "python_tools": ("as_tool",),
     "running": ("run_tool_limited",),
+    "web": ("http_tool",),
 }
 
 

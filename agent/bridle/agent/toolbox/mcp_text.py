@@ -13,13 +13,13 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from bridle.agent.toolbox.base import check_parameters
+from bridle.agent.toolbox.held import not_held
 from bridle.endpoints.json_paths import list_at, text_at, value_at
-from bridle.errors import BridleError, EndpointError, InputError, SchemaError
-from bridle.grammars import schema_grammar
+from bridle.errors import EndpointError, InputError
 from bridle.messages import JSON, ToolSpec, tool_from_dict
 from bridle.wrappers.checking import check_references
 
-__all__ = ["McpFailed", "called", "not_held", "read_result", "read_tools", "wire"]
+__all__ = ["McpFailed", "called", "read_result", "read_tools", "wire"]
 
 _log = logging.getLogger(__name__)
 MOST_NAME_CHARS = 64
@@ -51,21 +51,6 @@ def read_tools(server: str, listed: Sequence[JSON]) -> list[ToolSpec]:
         description = spec.description or text_at(one, "title") or text_at(one, "annotations", "title")
         found.append(ToolSpec(spec.name, description, spec.parameters))
     return found
-
-
-def not_held(spec: ToolSpec) -> tuple[str, ...]:
-    """List what of a tool's schema no grammar holds while a model writes, as `POINTER KEYWORD`.
-
-    It is checked before the tool is called.
-
-    Raises:
-        SchemaError: for a schema that is none, or that nothing satisfies.
-    """
-    try:
-        weakened = schema_grammar({"type": "object", **spec.parameters}, loosen=True).weakened
-    except BridleError as error:
-        raise SchemaError(f"the schema of {spec.name} cannot be held: {error.message}") from error
-    return tuple(entry for entry in weakened if not entry.endswith(" additionalProperties"))
 
 
 def called(name: str, server: str, taken: Collection[str]) -> str:
