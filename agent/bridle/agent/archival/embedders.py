@@ -8,6 +8,7 @@ before the first text is embedded; the number of dimensions is what the model th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
@@ -60,10 +61,13 @@ PREFIXES: Mapping[str, Prefixes] = MappingProxyType(
 
 
 class TextModel(Protocol):
-    """What turns texts into vectors of any length, in one go.
+    """What turns texts into vectors of any length, in one go; ContextOverflow when one of them is too long.
 
-    Raises ContextOverflow when one of the texts is too long.
+    `model` is its name, known after the first vectors at the latest.
     """
+
+    @property
+    def model(self) -> str: ...
 
     def vectors(self, texts: Sequence[str]) -> Sequence[Sequence[float]] | Vectors: ...
 
@@ -73,14 +77,14 @@ class TextModel(Protocol):
 class ModelEmbedder:
     """A model behind any endpoint, or in this process; see `bridle.agent.archival.base.Embedder`.
 
-    `kind` and `model` name it in the fingerprint; `opening` makes it when it is first needed.
+    `kind` and `model` name it in the fingerprint; an empty `model` is what its server says. `opening` is
+    called when it is first needed.
     """
 
     def __init__(
         self, kind: str, model: str, opening: Callable[[], TextModel], *, weight: float = USUAL_WEIGHT
     ) -> None:
         self._kind, self._model, self._opening = kind, model, opening
-        self._prefixes = prefixes_of(model)
         self._weight = weight
         self._opened: TextModel | None = None
         self._dimensions = 0
@@ -92,9 +96,10 @@ class ModelEmbedder:
         Raises:
             EmbedderUnavailable: when the model cannot be asked.
         """
-        before, asked = self._prefixes
+        dimensions = self.dimensions
+        before, asked = prefixes_of(self._model)
         prefixed = f" {before!r} {asked!r}" if before or asked else ""
-        return f"{self._kind} {self._model} {self.dimensions}{prefixed} unit"
+        return f"{self._kind} {self._model} {dimensions}{prefixed} unit"
 
     @property
     def dimensions(self) -> int:
@@ -115,17 +120,19 @@ class ModelEmbedder:
         """Embed passages; see `bridle.agent.archival.base.Embedder`."""
         import numpy as np
 
-        before = self._prefixes[0]
+        dimensions = self.dimensions
+        before = prefixes_of(self._model)[0]
         rows = [
             self._rows([before + text for text in texts[at : at + BATCH]])
             for at in range(0, len(texts), BATCH)
         ]
-        return np.concatenate(rows) if rows else np.empty((0, self.dimensions), np.float32)
+        return np.concatenate(rows) if rows else np.empty((0, dimensions), np.float32)
 
     def query(self, text: str) -> Vectors:
         """Embed a question; see `bridle.agent.archival.base.Embedder`."""
-        found: Vectors = self._rows([self._prefixes[1] + text])[0]
-        return found
+        dimensions = self.dimensions
+        found: Vectors = self._rows([prefixes_of(self._model)[1] + text])[0]
+        return found.reshape(dimensions)
 
     def close(self) -> None:
         """Free the model, or end the connection."""
@@ -163,7 +170,8 @@ class ModelEmbedder:
             raise
         except (EndpointError, InputError, MissingExtra) as error:
             raise _unavailable(f"{self._kind} {self._model}", error) from error
-        self._dimensions = self._dimensions or found.shape[1]
+        self._model = self._model or self._opened.model
+        self._dimensions = self._dimensions or found.shape[-1]
         if found.shape != (len(texts), self._dimensions) or not np.isfinite(found).all():
             raise EmbedderUnavailable(
                 f"{self._kind} {self._model} made vectors of shape {found.shape} of {len(texts)} texts",
@@ -234,13 +242,15 @@ def _gguf(path: str) -> Embedder:
 
 
 def _endpoint(entry: EndpointConfig, model: str, offline: bool) -> Embedder:
+    name = model or entry.embedding_model or entry.model
+    asked = replace(entry, model=name, embedding_model=name)
+
     def opening() -> TextModel:
         from bridle.endpoints.connect import connect
 
-        return _Asked(connect(entry, model=model or entry.embedding_model or None, offline=offline))
+        return _Asked(connect(asked, offline=offline))
 
-    name = model or entry.embedding_model or entry.model
-    return ModelEmbedder(entry.kind or "endpoint", name or entry.url, opening)
+    return ModelEmbedder(entry.kind or "endpoint", name, opening)
 
 
 class _Asked:
@@ -248,11 +258,14 @@ class _Asked:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        self.model = endpoint.model
 
     def vectors(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         from bridle.endpoints.embedding import embed
 
-        return embed(self._endpoint, texts).vectors
+        found = embed(self._endpoint, texts)
+        self.model = found.model or self.model
+        return found.vectors
 
     def close(self) -> None:
         self._endpoint.close()

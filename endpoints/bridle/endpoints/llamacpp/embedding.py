@@ -68,6 +68,7 @@ class EmbeddingModel:
         header = read_header(path)
         self._lib = lib = cast("_EmbeddingLibrary", library())  # the same module, seen with more functions
         self._path = str(path)
+        self.model = path.stem
         self.window = min(window or USUAL_WINDOW, header.context_tokens or USUAL_WINDOW)
         params = lib.llama_model_default_params()
         params.n_gpu_layers = 0
