@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent_scripts import NOW, answer, say
+from agent_scripts import NOW, answer, say, scripted
+from bridle.agent import Agent, Store
 from bridle.agent.evicting import evict, plain_summary, shorten_results, transcript
-from bridle.agent.prompt import COMPACT, FULL, compose, history_limit, is_memory, size_of, turns_of
+from bridle.agent.fit import answer_tokens
+from bridle.agent.prompt import (
+    COMPACT,
+    FULL,
+    SMALL,
+    Profile,
+    compose,
+    history_limit,
+    is_memory,
+    size_of,
+    turns_of,
+)
 from bridle.agent.state import (
     AgentState,
     AskModel,
@@ -24,7 +38,7 @@ from bridle.agent.state import (
     new_state,
 )
 from bridle.agent.step import SUMMARY_CHARS, step
-from bridle.messages import Message, ToolCall, Usage
+from bridle.messages import JSON, Message, ToolCall, Usage
 
 
 def talked(turns: int, *, result: str = "", said: str = "message") -> AgentState:
@@ -182,3 +196,29 @@ def test_a_summary_and_a_transcript_are_never_longer_than_asked(
 ) -> None:
     assert len(plain_summary(before, history, most)) <= most
     assert len(transcript(history, most)) <= most
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(st.integers(0, 6000), min_size=1, max_size=12),
+    st.sampled_from([(SMALL, 1100), (SMALL, 4000), (FULL, 2400), (FULL, 9000)]),
+    st.booleans(),
+)
+def test_no_conversation_is_too_long(sizes: list[int], how: tuple[Profile, int], searches: bool) -> None:
+    """Every message gets its reply, every prompt fits, and everything that was said is found again."""
+    profile, window = how
+    name = "memory_search" if profile is SMALL else "archival_memory_search"
+    answers = [say("r" * 300)]
+    if searches:
+        heartbeat: dict[str, JSON] = {} if profile is SMALL else {"request_heartbeat": True}
+        answers.insert(0, ToolCall(name, {"query": "x y", **heartbeat}))
+    endpoint = scripted(answers * 60, window=window)
+    with tempfile.TemporaryDirectory() as folder, Store(Path(folder)) as store:
+        agent = Agent.open(store, "ada", endpoint, wrapper="chatml-compact", profile=profile)
+        for number, size in enumerate(sizes):
+            assert agent.turn(f"word{number} " + "x " * (size // 2)).reply
+        room = window - answer_tokens(profile, window)
+        asked = [request for request in endpoint.requests if request.grammar is not None]
+        assert max(endpoint.count_tokens(request) or 0 for request in asked) <= room
+        for number in range(len(sizes)):
+            assert store.find_messages("ada", f"word{number}", 0).total >= 1

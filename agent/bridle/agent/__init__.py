@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bridle.agent.functions import FUNCTIONS, SMALL_FUNCTIONS
     from bridle.agent.limits import Limits
     from bridle.agent.memory import Block, Core, EditError
-    from bridle.agent.progress import AskedAgain, Finished, Progress, Saying, Thinking, Turn
+    from bridle.agent.progress import AskedAgain, Calling, Finished, Progress, Saying, Thinking, Turn
     from bridle.agent.prompt import COMPACT, FULL, SMALL, Profile
     from bridle.agent.prompting import ContextMap
     from bridle.agent.runner import Agent
@@ -37,6 +37,7 @@ __all__ = [
     "AskedAgain",
     "AsyncAgent",
     "Block",
+    "Calling",
     "ContextMap",
     "Core",
     "EditError",
@@ -64,7 +65,7 @@ _HOMES = {
     "functions": ("FUNCTIONS", "SMALL_FUNCTIONS"),
     "limits": ("Limits",),
     "memory": ("Block", "Core", "EditError"),
-    "progress": ("AskedAgain", "Finished", "Progress", "Saying", "Thinking", "Turn"),
+    "progress": ("AskedAgain", "Calling", "Finished", "Progress", "Saying", "Thinking", "Turn"),
     "prompt": ("COMPACT", "FULL", "SMALL", "Profile"),
     "prompting": ("ContextMap",),
     "runner": ("Agent",),

@@ -182,7 +182,10 @@ class Asker:
             running.note(f"the model could not sum up what left the conversation: {error.message}")
             return ""
         running.completions.append(completion)
-        return clean_text(completion.message.content) if completion.finish == "stop" else ""
+        text = clean_text(completion.message.content).strip()
+        if completion.finish == "length":  # what comes before the last full sentence is worth keeping
+            text = text[: text.rfind(".") + 1]
+        return text
 
 
 def _seconds_left(running: Running, state: AgentState) -> float | None:

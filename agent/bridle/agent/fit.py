@@ -26,11 +26,15 @@ LEAST_SAID_CHARS = 100
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A part of a conversation and of core memory; `cut` says what of the present turn is not shown."""
+    """A part of a conversation and of core memory.
+
+    `cut` says what of the present turn is not shown; with `bare` neither is the summary of what was before.
+    """
 
     history: tuple[Message, ...]
     core: Core
     cut: str = ""
+    bare: bool = False
 
 
 def views(profile: Profile, history: Sequence[Message], core: Core) -> Iterator[View]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from bridle.agent.state import Noted, Step
-from bridle.messages import Completion, Delta
+from bridle.messages import Completion, Delta, ToolCall
 from bridle.wrappers.jsonstream import ObjectScanner
 
-__all__ = ["AskedAgain", "Finished", "OnEvent", "Progress", "Saying", "Teller", "Thinking", "Turn"]
+__all__ = ["AskedAgain", "Calling", "Finished", "OnEvent", "Progress", "Saying", "Teller", "Thinking", "Turn"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,13 @@ class Saying:
 
 
 @dataclass(frozen=True, slots=True)
+class Calling:
+    """A function begins to run that may take its time: a search, or a tool."""
+
+    call: ToolCall
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """A step is done and stored; it took so many seconds, those of the model among them."""
 
@@ -61,7 +68,7 @@ class AskedAgain:
     reasons: tuple[str, ...]
 
 
-Progress: TypeAlias = Thinking | Saying | Finished | AskedAgain | Noted
+Progress: TypeAlias = Thinking | Saying | Calling | Finished | AskedAgain | Noted
 OnEvent: TypeAlias = Callable[[Progress], None]
 
 

@@ -7,7 +7,7 @@ ratio that the last counted answer had, else at two characters a token, which no
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bridle.agent.fit import View, answer_tokens, views
@@ -69,15 +69,19 @@ def shown_messages(
 ) -> tuple[Message, ...]:
     """The messages of a prompt, with the notes of the turn last."""
     memory = memory_text(state.profile, view.core, now, *stored)
-    shown = compose(state.profile, view.history, memory, system=state.system, summary=state.summary)
-    return (*shown, *state.notes)
+    summary = "" if view.bare else state.summary
+    shown = compose(state.profile, view.history, memory, system=state.system, summary=summary)
+    return shown if view.bare else (*shown, *state.notes)
 
 
 def shown_views(state: AgentState) -> Iterator[View]:
     """What may be shown of the conversation, ever less; the first holds all of it where it is summed up."""
+    last = View(state.history, state.core)
     if state.profile.summarises:
-        yield View(state.history, state.core)
-    yield from views(state.profile, state.history, state.core)
+        yield last
+    for last in views(state.profile, state.history, state.core):
+        yield last
+    yield replace(last, cut="the message was cut, the summary and notes were left out", bare=True)
 
 
 def context_map(state: AgentState, counter: Counter, now: datetime, stored: tuple[int, int]) -> ContextMap:

@@ -16,7 +16,7 @@ from bridle.agent.asking import Asker, Running, Stop
 from bridle.agent.functions import MEMORY_FUNCTIONS, SEARCHES
 from bridle.agent.limits import Limits
 from bridle.agent.memory import Core
-from bridle.agent.progress import AskedAgain, Finished, OnEvent, Turn
+from bridle.agent.progress import AskedAgain, Calling, Finished, OnEvent, Turn
 from bridle.agent.prompt import Profile
 from bridle.agent.prompting import ContextMap
 from bridle.agent.revising import last_said, popped, rethought, rewritten
@@ -337,6 +337,7 @@ class Agent:
     def _follow(self, effect: Effect, running: Running) -> Event | None:
         """Do what the last effect asks for; None where the turn was cancelled meanwhile."""
         if isinstance(effect, RunTool):
+            running.tell(Calling(effect.call))
             return ToolReturned(effect.call, clean_text(self._call(effect.call, running.stop)))
         if isinstance(effect, Summarise):
             return Summarised(effect, self._asker.summary(effect, running, self.state))
