@@ -46,8 +46,8 @@ class ManyValues(click.Command):
                 option = arg if arg in self.many else ""
                 if not option:
                     spelled.append(arg)
-                elif at + 1 == len(args) or args[at + 1].startswith("-"):
-                    spelled.append(arg)  # without a value; click says so
+                elif at + 1 == len(args) or (args[at + 1] != "-" and args[at + 1].startswith("-")):
+                    raise click.BadOptionUsage(option, f"Option {option!r} requires an argument.", ctx)
             elif option:
                 spelled += [option, arg]
             else:
@@ -306,9 +306,10 @@ def _tell_one(one: Outcome) -> None:
         output.print_error(f"{one.address}: {one.reason}", one.hint)
     elif one.status == "gone":
         kept = output.counted(one.passages, "passage")
-        output.print_note(f"{one.address}: is no longer there; its {kept} stay (--prune deletes them)")
+        output.print_note(f"{one.address}: is no longer there; {kept} kept (--prune deletes them)")
     elif one.status == "removed":
-        output.print_note(f"{one.address}: is no longer there; {one.passages} passages are deleted")
+        deleted = output.counted(one.passages, "passage")
+        output.print_note(f"{one.address}: is no longer there; {deleted} deleted")
 
 
 def _facts(report: LoadReport) -> dict[str, object]:

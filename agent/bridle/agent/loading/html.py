@@ -22,7 +22,8 @@ __all__ = ["read_html"]
 
 _DROPPED = """
 title, script, style, noscript, template, nav, svg, canvas, iframe, object, form, button, select, input,
-textarea, dialog, [hidden], [aria-hidden=true], [role=navigation], [role=banner], [role=contentinfo], [role=search]
+textarea, dialog, [hidden], [aria-hidden=true], [role=navigation], [role=banner], [role=contentinfo],
+[role=search]
 """
 _AROUND = ("header", "footer", "aside")  # of the page; an article's own header holds its title
 _LINES = frozenset(("address", "br", "caption", "dd", "div", "dt", "figcaption", "hr", "li", "summary", "tr"))

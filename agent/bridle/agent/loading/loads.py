@@ -15,6 +15,7 @@ from bridle.agent.loading.markup import read_plain
 from bridle.agent.loading.pipeline import load_items
 from bridle.agent.loading.report import LoadReport, OnProgress, Outcome
 from bridle.agent.loading.web import WebItem, web_address
+from bridle.errors import InputError
 
 if TYPE_CHECKING:
     from bridle.agent.archival.archive import Archive
@@ -40,7 +41,7 @@ def load_directory(
     no longer in the folders are deleted.
 
     Raises:
-        InputError: for a path that does not exist.
+        InputError: for a path that does not exist, and folders without a file.
         StoreError: when the database cannot be written.
     """
     given = [os.path.expanduser(path) for path in paths]
@@ -51,8 +52,16 @@ def load_directory(
     report = load_items(
         archive, name, items, chunk_chars=chunk_chars, within=within, prune=prune, on_progress=on_progress
     )
-    unread = tuple(Outcome(str(path), "failed", reason=reason) for path, reason in chosen.unread)
-    return LoadReport(report.source, report.outcomes + unread, report.warning)
+    outcomes = report.outcomes + tuple(_unread(path, reason) for path, reason in chosen.unread)
+    if not outcomes:
+        only = f" that ends in {' or '.join(extensions)}" if extensions else ""
+        hint = "give another folder" if recursive else "--recursive looks into the folders in it, too"
+        raise InputError(f"{', '.join(given)} holds no file{only}", hint=hint)
+    return LoadReport(report.source, outcomes, report.warning)
+
+
+def _unread(folder: Path, reason: str) -> Outcome:
+    return Outcome(str(folder), "failed", reason=f"it cannot be read: {reason}", hint="check the folder")
 
 
 def load_text(archive: Archive, name: str, text: str | Path, *, chunk_chars: int = CHUNK_CHARS) -> LoadReport:
