@@ -130,7 +130,7 @@ def test_a_wrong_answer_is_asked_again(
         "none",
         "tape",  # storage
         "postgres",
-        "postgresql://me:secret@db/x",
+        "mysql://me:secret@db/x",
         "postgresql://me@db/x",
         "",
         "",
@@ -147,7 +147,7 @@ def test_a_wrong_answer_is_asked_again(
         "error: it lists no model 'nomodel'",
         "'nonsense' is no endpoint",
         "'tape' is not one of",
-        "has a password in it",
+        "'mysql://me:***@db/x' cannot be read as a connection URI of Postgres",
     ):
         assert words in said
     found = load_config()

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from bridle.agent.archival import Entry
-from bridle.agent.archival.chroma import TOKEN, ChromaIndex
+from bridle.agent.archival.chroma import ChromaIndex
+from bridle.endpoints.environment import CHROMA_TOKEN
 from bridle.errors import ConfigError, EmbedderMismatch, IndexUnavailable
 from project import PARTS, ROOT
 from servers.fake import Response, Seen, Server, json_response
@@ -180,10 +181,10 @@ class Closed(Server):
 
 
 def test_a_token_goes_out_as_a_bearer_and_into_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(TOKEN, "geheim-7")
+    monkeypatch.setenv(CHROMA_TOKEN, "geheim-7")
     server = Closed()
     try:
-        with pytest.raises(IndexUnavailable, match=TOKEN) as told:
+        with pytest.raises(IndexUnavailable, match=CHROMA_TOKEN) as told:
             opened(server.url).count()
     finally:
         server.close()

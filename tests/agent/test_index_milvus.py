@@ -15,7 +15,7 @@ import pytest
 
 from bridle.agent.archival import Entry
 from bridle.agent.archival.milvus import MilvusIndex
-from bridle.agent.archival.milvus_connection import TOKEN
+from bridle.endpoints.environment import MILVUS_TOKEN
 from bridle.errors import ConfigError, EmbedderMismatch, IndexUnavailable, InputError
 from project import PARTS, ROOT
 from vector_indexes import KINDS, unit_rows
@@ -204,7 +204,7 @@ def test_a_server_is_used_by_its_address_and_not_through_a_proxy(
     uri, process = server
     for name in ("http_proxy", "https_proxy", "grpc_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    monkeypatch.setenv(TOKEN, "root:Milvus")
+    monkeypatch.setenv(MILVUS_TOKEN, "root:Milvus")
     with closing(opened(uri)) as first, closing(opened(uri)) as second:
         first.upsert(entries(0, 40, archive=1))
         second.upsert(entries(40, 80, archive=2))
@@ -216,4 +216,4 @@ def test_a_server_is_used_by_its_address_and_not_through_a_proxy(
         with pytest.raises(IndexUnavailable, match="is it running") as told:
             first.count()
         assert "Milvus" not in str(told.value)
-        assert TOKEN in told.value.hint
+        assert MILVUS_TOKEN in told.value.hint

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -14,8 +16,10 @@ import click
 from bridle.cli import output
 from bridle.cli.asking import Questions
 from bridle.cli.connecting import EMBEDDED
+from bridle.endpoints.effective import without_password
+from bridle.endpoints.environment import CHROMA_TOKEN, MILVUS_TOKEN
 from bridle.endpoints.specs import short_url
-from bridle.errors import ConfigError
+from bridle.errors import ConfigError, MissingExtra
 
 if TYPE_CHECKING:
     from bridle.endpoints.config import ArchivalConfig, Config, EmbeddingConfig, EndpointConfig
@@ -25,7 +29,6 @@ __all__ = ["command"]
 
 USUAL = "the usual"
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
-_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]*@")
 
 
 class _Chosen(NamedTuple):
@@ -66,7 +69,7 @@ def command(yes: bool, offline: bool) -> int:
     human = ask.text("What new agents know of you", config.chat.human, shown=config.chat.human or "nothing")
     config = replace(config, chat=replace(config.chat, persona=persona, human=human))
 
-    click.echo(write_config(config), nl=False)
+    click.echo(without_password(write_config(config)), nl=False)
     replaced = f"Replace {config.file} (the present one stays beside it as .bak)"
     if not ask.confirmed(f"{replaced if config.file.exists() else f'Write this to {config.file}'}?"):
         output.print_note("Nothing was written.")
@@ -228,13 +231,6 @@ def _archival(config: Config, ask: Questions) -> ArchivalConfig:
     from bridle.endpoints.config import home
     from bridle.endpoints.config_values import BACKENDS
 
-    def checked(answer: str) -> str:
-        if _PASSWORD.search(answer):
-            raise ConfigError(
-                "the URI has a password in it", hint="leave it out: ~/.pgpass or PGPASSWORD can hold it"
-            )
-        return answer
-
     held = config.archival
     backend = ask.choice("Storage backend for archival data", BACKENDS, held.backend)
     usual = {
@@ -243,12 +239,43 @@ def _archival(config: Config, ask: Questions) -> ArchivalConfig:
         "postgres": "postgresql://localhost/bridle",
         "chroma": str(home() / "chroma"),
     }[backend]
-    uri = held.uri if backend == held.backend and held.uri else usual
+    uri = held.uri if backend == held.backend and held.uri and usual else usual
     title = {"sqlite": "SQLite", "milvus": "Milvus", "postgres": "Postgres", "chroma": "Chroma"}[backend]
-    shown = uri or "the agents' own file"
+    shown = without_password(uri) or "the agents' own file"
+
+    def checked(answer: str) -> str:
+        return _place(backend, answer)
+
     return replace(
         held, backend=backend, uri=ask.text(f"{title} connection URI", uri, shown=shown, check=checked)
     )
+
+
+def _place(backend: str, uri: str) -> str:
+    """Check what was answered to where a backend keeps its data, and make a path whole; nothing is opened.
+
+    Raises:
+        ConfigError: for what is no place of this backend.
+    """
+    from bridle.agent.archival.indexes import INDEXES
+
+    if backend not in INDEXES:
+        if uri:
+            raise ConfigError(
+                f"SQLite has no connection URI, and this is one: {without_password(uri)!r}",
+                hint="leave it empty; BRIDLE_HOME names the directory of the agents' file",
+            )
+        return ""
+    module, _, name = INDEXES[backend].opens.partition(":")
+    try:
+        getattr(import_module(module), name)(uri, space="checked", dimensions=1)
+    except MissingExtra as error:
+        output.print_note(f"Needed for it: {error}")
+    if without_password(uri) != uri:
+        instead = {"milvus": MILVUS_TOKEN, "chroma": CHROMA_TOKEN}.get(backend, "~/.pgpass or PGPASSWORD")
+        output.print_note(f"The password will be in the config file; {instead} would keep it out.")
+    is_relative = "://" not in uri and not uri.startswith("~")
+    return str(Path(uri).absolute()) if is_relative else uri
 
 
 def _free_name(config: Config, entry: EndpointConfig) -> str:

@@ -16,7 +16,9 @@ from bridle.endpoints.kinds import KINDS
 __all__ = [
     "ADDRESSES",
     "ANY_KEY",
+    "CHROMA_TOKEN",
     "ENDPOINT",
+    "MILVUS_TOKEN",
     "OPENAI_HOST",
     "VALUES",
     "VARIABLES",
@@ -33,6 +35,9 @@ OPENAI_HOST = "api.openai.com"
 ANY_KEY = "BRIDLE_API_KEY"
 ENDPOINT = "BRIDLE_ENDPOINT"
 """The variable that names the endpoint to use where none is given."""
+
+MILVUS_TOKEN, CHROMA_TOKEN = "BRIDLE_MILVUS_TOKEN", "BRIDLE_CHROMA_TOKEN"
+"""The variables that hold the token of a server where archival data is kept."""
 
 ADDRESSES: Mapping[str, tuple[str, ...]] = {
     "openai": ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
@@ -78,7 +83,7 @@ def _variables() -> Iterator[tuple[str, bool]]:
             yield from ((name, True) for name in names)
     for names in VALUES.values():
         yield from ((name, False) for name in names)
-    yield ANY_KEY, True
+    yield from ((name, True) for name in (ANY_KEY, MILVUS_TOKEN, CHROMA_TOKEN))
 
 
 VARIABLES: Mapping[str, bool] = dict(_variables())

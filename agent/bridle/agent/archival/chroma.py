@@ -33,15 +33,13 @@ from bridle.agent.archival.exact import (
     unit,
 )
 from bridle.endpoints.effective import without_password
+from bridle.endpoints.environment import CHROMA_TOKEN
 from bridle.errors import ConfigError, EmbedderMismatch, IndexUnavailable
 
 if TYPE_CHECKING:
     from bridle.agent.archival.base import Vectors
 
-__all__ = ["TOKEN", "ChromaIndex"]
-
-TOKEN = "BRIDLE_CHROMA_TOKEN"
-"""The variable that holds a server's token; it goes out as a bearer token."""
+__all__ = ["ChromaIndex"]
 
 CONNECT_S, CALL_S = 5.0, 60.0
 PORT = 8000
@@ -218,9 +216,8 @@ class ChromaIndex:
 
     def _unavailable(self, error: BaseException) -> IndexUnavailable:
         words = " ".join(str(error).split()) or type(error).__name__
-        hint = (
-            "is the folder whole and writable" if self._is_folder else f"is it running, and is {TOKEN} right"
-        )
+        server = f"is it running, and is {CHROMA_TOKEN} right"
+        hint = "is the folder whole and writable" if self._is_folder else server
         return IndexUnavailable(
             f"{self.name} cannot be used: {without_password(words)}",
             hint=f"{hint}? Text is still found, and what is new waits",
@@ -243,7 +240,7 @@ def _connect(uri: str, *, is_folder: bool) -> Any:
         return chromadb.PersistentClient(uri, settings=settings)
     parts = urlsplit(uri)
     host, is_tls = parts.hostname or "", parts.scheme == "https"
-    token = os.environ.get(TOKEN, "")
+    token = os.environ.get(CHROMA_TOKEN, "")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     port = parts.port or (443 if is_tls else PORT)
     shown_host = f"[{host}]" if ":" in host else host

@@ -25,14 +25,15 @@ from bridle.agent.archival.exact import (
     need_packages,
     unit,
 )
-from bridle.agent.archival.milvus_connection import TOKEN, connect, foreign_errors, give_back, read_uri
+from bridle.agent.archival.milvus_connection import connect, foreign_errors, give_back, read_uri
 from bridle.endpoints.effective import without_password
+from bridle.endpoints.environment import MILVUS_TOKEN
 from bridle.errors import EmbedderMismatch, IndexUnavailable
 
 if TYPE_CHECKING:
     from bridle.agent.archival.base import Vectors
 
-__all__ = ["TOKEN", "MilvusIndex"]
+__all__ = ["MilvusIndex"]
 
 CALL_S = 60.0
 MOST = 16_384
@@ -257,7 +258,11 @@ class MilvusIndex:
                 "server and set its address, as http://localhost:19530. Text is still found, and what is new "
                 "waits",
             )
-        hint = "is the file whole and writable" if self._is_file else f"is it running, and is {TOKEN} right"
+        hint = (
+            "is the file whole and writable"
+            if self._is_file
+            else f"is it running, and is {MILVUS_TOKEN} right"
+        )
         return IndexUnavailable(
             f"{self.name} cannot be used: {without_password(reason or words)}",
             hint=f"{hint}? Text is still found, and what is new waits",

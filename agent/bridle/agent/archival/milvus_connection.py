@@ -16,12 +16,11 @@ from urllib.parse import urlsplit
 
 from bridle.agent.archival.exact import is_here, refuse_foreign
 from bridle.endpoints.effective import without_password
+from bridle.endpoints.environment import MILVUS_TOKEN
 from bridle.errors import ConfigError
 
-__all__ = ["TOKEN", "connect", "foreign_errors", "give_back", "read_uri"]
+__all__ = ["connect", "foreign_errors", "give_back", "read_uri"]
 
-TOKEN = "BRIDLE_MILVUS_TOKEN"
-"""The variable that holds a server's token, or its `user:password`."""
 CONNECT_S = 5.0
 
 _opening = threading.Lock()
@@ -82,7 +81,7 @@ def connect(uri: str, told: list[BaseException], *, is_file: bool) -> Any:
     options = {"grpc.enable_http_proxy": 0} if direct else {}
     given: dict[str, Any] = {"dedicated": True, "timeout": CONNECT_S, "grpc_options": options}
     if not is_file:
-        return pymilvus.MilvusClient(uri, token=os.environ.get(TOKEN, ""), **given)
+        return pymilvus.MilvusClient(uri, token=os.environ.get(MILVUS_TOKEN, ""), **given)
     Path(uri).parent.mkdir(parents=True, exist_ok=True)
     with _opening, _Heard("milvus_lite.server_manager", told):
         client = pymilvus.MilvusClient(uri, **given)
