@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from bridle.agent.archival.milvus import MilvusIndex
 from bridle.agent.archival.postgres import PostgresIndex
 from bridle.agent.archival.vectors import SqliteVectors
 from bridle.agent.store import Store
+from documented import programs
 from servers.postgres import URI, missing_postgres, postgres
 
 __all__ = ["DIMENSIONS", "KINDS", "IndexKind", "Rows", "needs", "unit_rows"]
@@ -78,6 +80,14 @@ def _postgres(folder: Path, space: str, dimensions: int) -> VectorIndex:
     return PostgresIndex(uri, space=f"t_{place}_{space}", dimensions=dimensions)
 
 
+def _of_the_page(folder: Path, space: str, dimensions: int) -> VectorIndex:
+    """The store that the documentation shows how to write."""
+    names: dict[str, Any] = {}
+    exec(programs("docs/archival.md")[1], names)
+    index: VectorIndex = names["LinesIndex"](str(folder), space=space, dimensions=dimensions)
+    return index
+
+
 def _missing_postgres() -> str:
     return needs("psycopg")() or missing_postgres()
 
@@ -87,6 +97,7 @@ KINDS: Mapping[str, IndexKind] = {
     "milvus": IndexKind(_milvus, needs("milvus_lite"), shared=False),
     "postgres": IndexKind(_postgres, _missing_postgres),
     "chroma": IndexKind(_chroma, needs("chromadb")),
+    "docs/archival.md": IndexKind(_of_the_page),
 }
 
 
