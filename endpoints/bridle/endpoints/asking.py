@@ -171,9 +171,17 @@ def _check_quotes(quotes: object) -> None:
             raise InputError(f"the texts of {name!r} are {texts!r}", hint="give a list, also of one text")
 
 
+_sound: dict[str, None] = {}
+"""Schemas that were found to be sound: an agent asks with the same ones again and again."""
+MOST_SOUND = 1000
+
+
 def _check_tool(tool: ToolSpec) -> None:
     _check_required(tool)
     try:
+        text = repr(tool.parameters)
+        if text in _sound:
+            return
         check_schema(tool.parameters)
         check_references(tool.parameters)
     except SchemaError as error:
@@ -184,6 +192,9 @@ def _check_tool(tool: ToolSpec) -> None:
         raise SchemaError(
             f"tool {tool.name!r}: its schema is nested too deeply", hint="make it flatter"
         ) from error
+    if len(_sound) >= MOST_SOUND:
+        _sound.clear()
+    _sound[text] = None
 
 
 def _check_required(tool: ToolSpec) -> None:

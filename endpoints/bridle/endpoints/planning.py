@@ -9,8 +9,9 @@ from bridle.endpoints.asking import Question
 from bridle.endpoints.base import Endpoint, Request
 from bridle.endpoints.budget import fitted
 from bridle.endpoints.ladder import Rung
+from bridle.endpoints.made_grammars import GrammarCache
 from bridle.endpoints.reading_back import reader_of
-from bridle.grammars import Bounds, Grammar, call_grammar
+from bridle.grammars import Bounds, Grammar, Mode, call_grammar
 from bridle.grammars.profiles import to_json_schema
 from bridle.grammars.quotes import enumerated
 from bridle.grammars.report import Report
@@ -27,6 +28,7 @@ from bridle.wrappers.toollists import ToolListing, list_tools, marked
 __all__ = ["PlainReader", "Plan", "claimed", "held", "plan_for"]
 
 THOUGHTS_KEY = "inner_thoughts"
+_MADE = GrammarCache()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +82,32 @@ def plan_for(endpoint: Endpoint, question: Question, rung: Rung) -> Plan:
 def _turn(question: Question, bounds: Bounds) -> Grammar:
     """The grammar of the whole turn."""
     wishes, wrapper = question.wishes, question.wrapper
-    return call_grammar(
-        question.allowed,
-        wrapper.syntax.shape,
-        question.mode if question.mode == "call" else "text_or_call",
-        only=question.only,
-        bounds=bounds,
-        loosen=wishes.loosen,
-        parallel=wishes.parallel,
-        think=wishes.think,
-        thoughts=wishes.thoughts,
-        quotes=question.quotes,
-        fields=wishes.fields,
-        opened=wrapper.opens_thinking,
-        gap=wrapper.syntax.gap_always,
-        stop=wrapper.stop,
-    )
+    shape, gap, opened = wrapper.syntax.shape, wrapper.syntax.gap_always, wrapper.opens_thinking
+    mode: Mode = "call" if question.mode == "call" else "text_or_call"
+
+    def make() -> Grammar:
+        return call_grammar(
+            question.allowed,
+            shape,
+            mode,
+            only=question.only,
+            bounds=bounds,
+            loosen=wishes.loosen,
+            parallel=wishes.parallel,
+            think=wishes.think,
+            thoughts=wishes.thoughts,
+            quotes=question.quotes,
+            fields=wishes.fields,
+            opened=opened,
+            gap=gap,
+            stop=wrapper.stop,
+        )
+
+    return _MADE.get(
+        make, question.allowed, wishes.thoughts, question.quotes,
+        shape, mode, question.only, bounds, wishes.loosen, wishes.parallel, wishes.think, wishes.fields,
+        opened, gap, wrapper.stop,
+    )  # fmt: skip
 
 
 def _on_prompt(endpoint: Endpoint, question: Question, make: Callable[[Bounds], Grammar] | None) -> Plan:
