@@ -1,4 +1,4 @@
-"""Files that a person names on the command line: read whole, checked, and refused in one line."""
+"""Files that a person names on the command line: read whole or written whole, and refused in one line."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -14,7 +15,16 @@ from bridle.errors import InputError
 if TYPE_CHECKING:
     from bridle.messages import JSON
 
-__all__ = ["STDIN", "as_json", "listed_tools", "load_json", "load_object", "load_tools", "read_text"]
+__all__ = [
+    "STDIN",
+    "as_json",
+    "listed_tools",
+    "load_json",
+    "load_object",
+    "load_tools",
+    "read_text",
+    "write_private",
+]
 
 STDIN = "-"
 
@@ -80,3 +90,27 @@ def listed_tools(value: object, path: str, option: str) -> list[Mapping[str, obj
             f"{option} {path!r} does not hold tools", hint='it must hold a list of {"type": "function", …}'
         )
     return cast("list[Mapping[str, object]]", value)
+
+
+def write_private(path: Path, text: str, *, force: bool) -> None:
+    """Write a file that only its owner can read, whole or not at all.
+
+    Raises:
+        InputError: when it cannot be written, or is there already and `force` is not given.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        if path.exists() and not force:
+            raise InputError(f"{str(path)!r} is there already", hint="add --force to replace it")
+        opened = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(opened, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise InputError(
+            f"{str(path)!r} cannot be written: {error.strerror}", hint="check the path"
+        ) from error
+    except ValueError as error:  # a path with a null byte
+        raise InputError(f"{str(path)!r} cannot be written: {error}", hint="check the path") from error

@@ -12,6 +12,7 @@ import click
 
 from bridle.cli import output
 from bridle.cli.existing import store_of
+from bridle.cli.files import write_private
 from bridle.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def export(name: str, path: str | None, letta: bool, force: bool) -> None:
     if path is None:
         click.echo(text, nl=False)
     else:
-        _write(Path(os.path.expanduser(path)), text, force)
+        write_private(Path(os.path.expanduser(path)), text, force=force)
         output.print_note(f"The agent {name} is in {path}: {_counts(document)}.")
     for line in left_out:
         output.print_note(f"not in the file: {line}")
@@ -174,18 +175,3 @@ def _facts(document: AgentDocument, missing: Sequence[str]) -> dict[str, object]
 def _counts(document: AgentDocument) -> str:
     counts = {"block": document.blocks, "message": document.messages, "note": document.notes}
     return ", ".join(output.counted(len(what), noun) for noun, what in counts.items())
-
-
-def _write(path: Path, text: str, force: bool) -> None:
-    """Write a private file, whole or not at all; what is in it was said in confidence."""
-    part = path.with_name(f".{path.name}.part")
-    if path.exists() and not force:
-        raise InputError(f"{str(path)!r} is there already", hint="add --force to replace it")
-    try:
-        opened = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(opened, "w", encoding="utf-8") as file:
-            file.write(text)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise InputError(f"{str(path)!r} cannot be written: {error.strerror}", hint="check it") from error
