@@ -27,7 +27,7 @@ __all__ = ["FILE_NAME", "Database", "mapped", "unwritable"]
 FILE_NAME = "bridle.db"
 WAIT_S = 30.0
 """How long to wait for another process's transaction; one takes milliseconds."""
-CACHE_KIB = 16 * 1024
+CACHE_KIB = 4 * 1024
 LOG_BYTES = 64 * 2**20
 """To what the write-ahead log is cut after something large, such as the loading of documents."""
 
