@@ -285,6 +285,22 @@ def forget(store: Store, turn: int, role: str | None = None) -> None:
         transaction.save(state)
 
 
+def test_the_index_is_made_anew_from_the_messages(tmp_path: Path, talk: Talk) -> None:
+    talk.say("the harbour")
+    talk.say("the harbour office", role="tool", name="read_from_text_file")
+    talk.say("2 of 2: harbour", role="tool", name="conversation_search")
+    talk.say("a secret harbour", turn=2)
+    forget(talk.store, 2)
+    before = (talk.find("harbour"), talk.find(""), rows(tmp_path, "SELECT * FROM totals"))
+    with talk.store.writing() as connection:
+        connection.execute("INSERT INTO messages_text (messages_text) VALUES ('delete-all')")
+        connection.execute("UPDATE totals SET number = 99")
+    assert talk.find("harbour").total == 0
+    talk.store.rebuild_text()
+    assert (talk.find("harbour"), talk.find(""), rows(tmp_path, "SELECT * FROM totals")) == before
+    assert [hit.text for hit in before[0].hits] == ["the harbour", "the harbour office"]
+
+
 def test_days_are_inclusive_and_those_of_the_users_clock(talk: Talk) -> None:
     late = datetime(2026, 11, 3, 23, 59, 59, tzinfo=timezone(timedelta(hours=-9)))
     for number, at in enumerate((late, late + timedelta(seconds=1), late + timedelta(days=2))):

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from bridle.agent.store.migrations import back_up, upgrade
-from bridle.agent.store.schema import SCHEMA_VERSION, STATEMENTS, TABLES, TABLES_1
+from bridle.agent.store.schema import REBUILD, SCHEMA_VERSION, STATEMENTS, TABLES, TABLES_1
 from bridle.errors import SchemaTooNew, StoreCorrupt, StoreError, StoreUnwritable
 
 __all__ = ["FILE_NAME", "Database", "mapped", "unwritable"]
@@ -116,6 +116,12 @@ class Database:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+    def rebuild_text(self) -> None:
+        """Make the full-text indexes of messages and passages, and what counts them, anew from the rows."""
+        with self.writing() as connection:
+            for statement in REBUILD:
+                connection.execute(statement)
 
     def _check_process(self) -> None:
         if os.getpid() != self._pid:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 __all__ = [
     "FORGOTTEN",
+    "REBUILD",
     "SCHEMA_VERSION",
     "SHOWN",
     "STATEMENTS",
@@ -77,6 +78,17 @@ _LEAVE = f"""
     INSERT INTO messages_text (messages_text, rowid, owner, text, context)
         SELECT 'delete', {_INDEXED.format("old")} WHERE old.hidden = 0;
     UPDATE totals SET number = number - 1 WHERE owner = {_COUNTED.format("old")} AND old.hidden = 0;"""
+REBUILD = (
+    "INSERT INTO messages_text (messages_text) VALUES ('delete-all')",
+    f"""INSERT INTO messages_text (rowid, owner, text, context)
+    SELECT {_INDEXED.format("messages")} FROM messages WHERE hidden = 0""",
+    "INSERT INTO passages_text (passages_text) VALUES ('rebuild')",
+    "DELETE FROM totals",
+    f"""INSERT INTO totals SELECT {_COUNTED.format("messages")}, count(*) FROM messages
+    WHERE hidden = 0 GROUP BY 1""",
+    "INSERT INTO totals SELECT owner, count(*) FROM passages GROUP BY 1",
+)
+"""What makes the full-text indexes and the totals anew from the rows."""
 _MESSAGES = (
     "CREATE TABLE totals (owner TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID",
     """CREATE TABLE messages (
