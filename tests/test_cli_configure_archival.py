@@ -9,7 +9,7 @@ import pytest
 
 from bridle.cli import main
 from bridle.endpoints import places
-from bridle.endpoints.config import ArchivalConfig, home, load_config
+from bridle.endpoints.config import ArchivalConfig, EmbeddingConfig, home, load_config
 from cli_runs import Captured, Stdin
 
 
@@ -137,3 +137,20 @@ def test_a_missing_package_is_named_and_the_place_is_taken(
     assert configure(monkeypatch, "chroma", "~/chroma") == 0
     assert "pip install '.[chroma]'" in " ".join(capsys.readouterr().err.split())
     assert load_config().archival == ArchivalConfig("chroma", "~/chroma")
+
+
+def test_an_index_without_embeddings_is_told_to_be_idle(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    assert configure(monkeypatch, "milvus", "") == 0
+    assert "milvus is not used yet" in " ".join(capsys.readouterr().err.split())
+
+
+def test_embeddings_without_a_model_are_taken(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    lines = ["embedded", "hashing:0", "hashing:256", "milvus", "", "", "", "y"]
+    monkeypatch.setattr("sys.stdin", Stdin("".join(f"{line}\n" for line in lines).encode()))
+    assert main(["configure"]) == 0
+    assert load_config().embedding == EmbeddingConfig("hashing:256", "")
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.count("error: ") == 1
+    assert "not used yet" not in said

@@ -65,6 +65,10 @@ def command(yes: bool, offline: bool) -> int:
 
     config = _with_endpoint(config, ask, servers, offline)
     config = replace(config, embedding=_embedding(config, ask, servers), archival=_archival(config, ask))
+    if config.archival.backend != "sqlite" and not config.embedding.endpoint:
+        output.print_note(
+            f"Without embeddings, text is searched by words and {config.archival.backend} is not used yet."
+        )
     persona = ask.text("Persona of new agents", config.chat.persona, shown=config.chat.persona or USUAL)
     human = ask.text("What new agents know of you", config.chat.human, shown=config.chat.human or "nothing")
     config = replace(config, chat=replace(config.chat, persona=persona, human=human))
@@ -209,6 +213,8 @@ def _window(chosen: _Chosen, ask: Questions) -> int | None:
 
 
 def _embedding(config: Config, ask: Questions, servers: tuple[Server, ...]) -> EmbeddingConfig:
+    from bridle.agent.archival.embedders import HASHING
+    from bridle.agent.archival.hashing import hashing_embedder
     from bridle.endpoints.specs import parse_spec
 
     held = config.embedding
@@ -216,15 +222,24 @@ def _embedding(config: Config, ask: Questions, servers: tuple[Server, ...]) -> E
     spec = held.endpoint or (able[0][0].spec if able else "")
 
     def checked(answer: str) -> str:
-        if answer and answer != "none":
+        if _is_hashing(answer):
+            hashing_embedder(answer)
+        elif answer and answer != "none":
             parse_spec(answer, config)
         return "" if answer == "none" else answer
 
-    endpoint = ask.text("Endpoint for embeddings", spec, shown=spec or "none", check=checked)
-    if not endpoint:
-        return replace(held, endpoint="", model="")
+    question = f"Endpoint for embeddings ({HASHING} needs no model)"
+    endpoint = ask.text(question, spec, shown=spec or "none", check=checked)
+    if not endpoint or _is_hashing(endpoint):
+        return replace(held, endpoint=endpoint, model="")
     usual = held.model or next((model for one, model in able if one.spec == endpoint), "")
     return replace(held, endpoint=endpoint, model=ask.text("Model for embeddings", usual))
+
+
+def _is_hashing(spec: str) -> bool:
+    from bridle.agent.archival.embedders import HASHING
+
+    return spec.partition(":")[0] == HASHING
 
 
 def _archival(config: Config, ask: Questions) -> ArchivalConfig:
