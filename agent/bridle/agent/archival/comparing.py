@@ -106,7 +106,7 @@ class Comparing:
             EmbedderMismatch: when the stored vectors are of another embedder, or in another index.
             EmbedderUnavailable, IndexUnavailable, MissingExtra: what was done is kept.
         """
-        rebuilding.rebuild_text(self._store)
+        self._store.rebuild_text()
         if self._embedder is None:
             return 0
         index = self._adopted(self._embedder)

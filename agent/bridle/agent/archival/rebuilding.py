@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bridle.agent.archival.base import Embedder, VectorIndex
     from bridle.agent.store.database import Database
 
-__all__ = ["announce_all", "rebuild_text", "reembed", "remove_others", "repair"]
+__all__ = ["announce_all", "reembed", "remove_others", "repair"]
 
 _AT_ONCE = 2000
 
@@ -41,12 +41,6 @@ def reembed(
                 break
     _remove_orphans(store, index)
     return made
-
-
-def rebuild_text(store: Database) -> None:
-    """Build the full-text index of the passages anew, in one transaction."""
-    with store.writing() as connection:
-        connection.execute("INSERT INTO passages_text (passages_text) VALUES ('rebuild')")
 
 
 def repair(
