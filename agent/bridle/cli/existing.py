@@ -44,9 +44,8 @@ def store_of(agent: str) -> Generator[Store]:
     with existing_store() as store:
         names = [] if store is None else [info.name for info in store.agents()]
         if store is None or agent not in names:
-            known = ", ".join(names)
-            hint = f"the agents are: {known}" if known else "there are none yet; `bridle chat` makes one"
-            raise InputError(f"there is no agent {agent!r}", hint=hint)
+            known = ", ".join(names) or "none; `bridle chat` makes one"
+            raise InputError(f"there is no agent {agent!r}", hint=f"the agents are: {known}")
         yield store
 
 

@@ -73,12 +73,10 @@ def import_agents(path: str, name: str | None, wanted: tuple[str, ...], dry_run:
     taken = take(Path(os.path.expanduser(path)))
     documents = _named(_chosen(taken.agents, wanted), name)
     restored: tuple[Restored, ...] = ()
-    kept: list[str] = []
+    kept = [] if dry_run else _keep_texts(taken, home())
     if not dry_run and (documents or taken.sources):
         with Store(home()) as store:
             restored = restore_agents(store, documents, taken.sources)
-    if not dry_run:
-        kept = _keep_texts(taken, home())
     _tell(taken, documents, restored, kept, dry_run, as_json)
 
 
@@ -114,15 +112,20 @@ def _keep_texts(taken: Taken, home: Path) -> list[str]:
     for (folder, name), text in taken.texts.items():
         file = home / folder / f"{_file_name(name)}.txt"
         try:
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with file.open("x", encoding="utf-8") as stream:
-                stream.write(text + "\n")
-        except FileExistsError:
-            if file.read_text(encoding="utf-8-sig").strip() != text:
+            if not _is_new(file, text):
                 lines.append(f"{folder}/{name}: there is another text of that name in {file}")
         except OSError as error:
             raise InputError(f"{file} cannot be written: {error.strerror}", hint="check the path") from error
     return lines
+
+
+def _is_new(file: Path, text: str) -> bool:
+    """Write a text; False where there is another one already."""
+    if file.exists():
+        return file.read_bytes().decode("utf-8", "replace").strip() == text
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file.write_text(text + "\n", encoding="utf-8")
+    return True
 
 
 def _file_name(name: str) -> str:
