@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -259,6 +260,7 @@ def test_a_path_that_is_not_there_is_refused_before_anything_is_loaded(
     assert archive.sources() == ()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
 def test_a_pipe_and_a_file_that_is_too_large_are_refused(
     archive: Archive, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -373,3 +375,19 @@ def test_a_source_that_is_loaded_is_attached_without_a_copy(
     (folder / "a.txt").write_text("The password of the lamp is Sesame.")
     load_directory(archive, "secrets", [folder])
     assert "Sesame" in render_results(archive.search_for("ann", "password of the lamp"))
+
+
+def test_a_link_that_leads_nowhere_and_a_null_byte_are_told(archive: Archive, folder: Path) -> None:
+    (folder / "a.txt").symlink_to(folder / "nowhere")
+    report = load_directory(archive, "x", [folder])
+    assert [(one.status, one.hint) for one in report.outcomes] == [("failed", "check the file")]
+    with pytest.raises(InputError, match="there is no file"):
+        load_directory(archive, "x", ["a\0b"])
+
+
+def test_a_folder_without_a_file_is_refused(archive: Archive, folder: Path) -> None:
+    (folder / "below").mkdir()
+    for recursive, hint in ((False, "--recursive"), (True, "another folder")):
+        with pytest.raises(InputError, match=r"holds no file that ends in \.md") as caught:
+            load_directory(archive, "x", [folder], recursive=recursive, extensions=[".md"])
+        assert hint in caught.value.hint

@@ -6,6 +6,7 @@ import builtins
 import json
 import sys
 import zipfile
+from importlib import import_module
 from io import BytesIO
 from typing import Any
 
@@ -142,6 +143,23 @@ class TestWord:
             ("Cats › Food", "Food\n\nFish."),
         ]
 
+    def test_a_cell_over_two_columns_is_read_once_and_equal_cells_are_kept(self) -> None:
+        docx: Any = import_module("docx")
+        document = docx.Document()
+        table = document.add_table(rows=2, cols=3)
+        for cell, text in zip(table.rows[1].cells, "335", strict=True):
+            cell.text = text
+        table.cell(0, 0).merge(table.cell(0, 1)).text = "wide"
+        table.cell(0, 2).text = "one"
+        file = BytesIO()
+        document.save(file)
+        assert texts(read_docx, file.getvalue()) == ["wide | one\n3 | 3 | 5"]
+
+    def test_without_the_package_the_extra_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "docx", None)
+        with pytest.raises(MissingExtra):
+            read(read_docx, b"PK")
+
     def test_an_empty_file_has_no_document(self) -> None:
         assert read(read_docx, docx_bytes([])) == []
 
@@ -213,8 +231,19 @@ class TestHtml:
         assert [part.text for part in read(read_html, page, findings)[0].parts] == ["Grüße"]
         assert findings.notes == ["says that it is in 'klingon' and is not"]
 
-    def test_a_page_that_is_nested_ten_thousand_times_is_read_or_refused(self) -> None:
-        assert ending(read_html, "<div>" * 10_000 + "deep")
+    def test_a_page_that_is_nested_thousands_of_times_is_read_or_refused(self) -> None:
+        assert ending(read_html, "<div>" * 3_000 + "deep")
+
+    def test_the_header_of_a_page_is_left_out_and_that_of_a_section_is_not(self) -> None:
+        page = "<header>Site<aside>x</aside></header><section><header>Top</header>Text</section>"
+        assert texts(read_html, page) == ["Top\n\nText"]
+
+    def test_what_the_parser_gives_up_at_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def give_up(*_: object) -> None:
+            raise RecursionError("too deep")
+
+        monkeypatch.setattr("bridle.agent.loading.html._content", give_up)
+        assert "no sound HTML" in refused(read_html, "<p>x").message
 
     def test_a_page_without_text_has_no_document(self) -> None:
         assert read(read_html, b"<html><script>x</script></html>") == []
@@ -259,6 +288,14 @@ class TestMarkup:
     def test_a_rule_and_a_table_are_no_headings(self) -> None:
         text = "para one\ngoes on\n---\n\n| a | b |\n|---|---|\n\n- item\n---\n"
         assert [part.heading for part in parts(read_markdown, text)] == [""]
+
+    def test_a_fence_is_ended_by_its_own_kind_only(self) -> None:
+        text = "# A\n\n~~~\n```\n# no\n~~~ sh\n# no\n~~~~\n\n# B\n\ntext"
+        assert [part.heading for part in parts(read_markdown, text)] == ["A", "B"]
+
+    def test_a_line_under_text_that_is_no_title_makes_none(self) -> None:
+        text = "Cats\n--\n\nlonger than its line\n-----\n\ntwo\nlines\n=====\n\n  inset\n=======\n"
+        assert [part.heading for part in parts(read_rst, text)] == [""]
 
     def test_restructured_text_is_read_by_its_titles(self) -> None:
         table = "=== ===\na   b\n=== ===\n"
@@ -306,7 +343,10 @@ class TestRows:
         assert [loss.startswith("line 2 is no row") for loss in findings.losses] == [True]
 
     def test_an_empty_table_has_no_document(self) -> None:
-        assert read(read_csv, "") == read(read_csv, "a,b\n") == []
+        assert read(read_csv, "") == read(read_csv, "a,b\n") == read(read_json, " \n") == []
+
+    def test_a_row_without_values_is_no_document(self) -> None:
+        assert texts(read_csv, "a,b\n , \n1,\n") == ["a: 1"]
 
     def test_a_list_in_json_is_a_document_for_each_item(self) -> None:
         data = json.dumps([{"a": 1, "b": None, "c": {"d": True}}, "text", 3, None, [1, [2]]])

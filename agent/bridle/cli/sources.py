@@ -61,10 +61,14 @@ def show_source(name: str, as_json: bool) -> None:
 
 
 @command.command("attach")
-@click.argument("name")
+@click.argument("name", required=False)
 @click.option("--agent", default="default", show_default=True, help="Which agent.")
-def attach_source(name: str, agent: str) -> None:
+@click.option("--data-source", metavar="NAME", help="The source, as MemGPT spells it.")
+def attach_source(name: str | None, agent: str, data_source: str | None) -> None:
     """Let an agent search the source NAME. Nothing is copied."""
+    name = name or data_source
+    if name is None:
+        raise click.UsageError("Missing argument 'NAME'.")
     with _archive() as archive:
         info = _info(archive, name)
         assert archive is not None
@@ -93,9 +97,10 @@ def detach_source(name: str, agent: str) -> None:
 @command.command("delete")
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def delete_source(name: str, yes: bool) -> None:
+@click.option("--offline", is_flag=True, help="Connect to nothing but this machine.")
+def delete_source(name: str, yes: bool, offline: bool) -> None:
     """Delete the source NAME with all its passages. The files that it was loaded from stay."""
-    with _archive() as archive:
+    with _archive(with_index=True, offline=offline) as archive:
         info = _info(archive, name)
         assert archive is not None
         if not yes:
@@ -111,8 +116,9 @@ def delete_source(name: str, yes: bool) -> None:
 
 
 @contextmanager
-def _archive() -> Generator[Archive | None]:
-    """Archival memory, or None where there is none yet; looking makes no file."""
+def _archive(*, with_index: bool = False, offline: bool = False) -> Generator[Archive | None]:
+    """Archival memory, or None where there is none yet; looking makes no file and needs no index."""
+    from bridle.agent.archival.archive import Archive
     from bridle.agent.archival.indexes import open_archive
     from bridle.agent.store import FILE_NAME, Store
     from bridle.endpoints.config import home, load_config
@@ -126,7 +132,10 @@ def _archive() -> Generator[Archive | None]:
     except OSError:
         Store(folder).close()  # it says why the file cannot be opened
         raise
-    with Store(folder) as store, open_archive(store, load_config()) as archive:
+    with (
+        Store(folder) as store,
+        open_archive(store, load_config(), offline=offline) if with_index else Archive(store) as archive,
+    ):
         yield archive
 
 

@@ -180,7 +180,8 @@ def _check_host(settings: Mapping[str, object]) -> None:
 
     given = settings.get("hostaddr") or settings.get("host") or os.environ.get("PGHOST", "")
     for host in str(given).split(","):
-        if host and not host.startswith("/") and not is_loopback(f"postgresql://{host}"):
+        where = f"[{host}]" if ":" in host else host
+        if host and not host.startswith("/") and not is_loopback(f"postgresql://{where}"):
             raise SourceUnreadable(f"{host} is not this machine", hint="leave out --offline to read it")
 
 

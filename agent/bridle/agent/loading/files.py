@@ -65,7 +65,7 @@ def chosen_files(
 
 def _expanded(given: str, wanted: frozenset[str]) -> list[Path]:
     path = Path(os.path.abspath(given))
-    if _exists(path):
+    if os.path.lexists(path):
         return [path]
     if not glob.has_magic(given):
         raise InputError(f"there is no file {given!r}", hint="check the path")
@@ -74,13 +74,6 @@ def _expanded(given: str, wanted: frozenset[str]) -> list[Path]:
     if not files:
         raise InputError(f"no file matches {given!r}", hint="check the pattern and --extensions")
     return files
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return os.path.lexists(path)
-    except ValueError as error:  # a null byte
-        raise InputError(f"{str(path)!r} is no path: {error}", hint="check the path") from error
 
 
 def _in_folder(folder: Path, recursive: bool, unread: list[tuple[Path, str]]) -> list[Path]:

@@ -131,10 +131,6 @@ def _level(paragraph: _Paragraph) -> int:
 def _table_text(table: _Table) -> str:
     rows: list[str] = []
     for row in table.rows:
-        cells: list[str] = []
-        for cell in row.cells:
-            text = " ".join(clean(cell.text).split())
-            if not cells or text != cells[-1]:  # a cell over several columns is given once for each
-                cells.append(text)
-        rows.append(" | ".join(cells))
+        cells = list(dict.fromkeys(row.cells))  # a cell over several columns is given once for each
+        rows.append(" | ".join(" ".join(clean(cell.text).split()) for cell in cells))
     return "\n".join(rows)
