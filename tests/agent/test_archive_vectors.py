@@ -263,6 +263,32 @@ def test_a_damaged_index_is_repaired_from_the_text(store: Store) -> None:
         assert archive.search([source], "number7").found[0].text_score == 1.0
 
 
+def test_what_waits_is_done_by_a_repair(store: Store) -> None:
+    with Archive(store) as archive:
+        source = archive.create_source("s")
+        archive.delete(archive.add(source, drafts(10))[:2])
+    with Archive(store, embedder=Moody()) as archive:
+        assert archive.reindex() == 8
+        assert (archive.status().vectors, archive.status().waiting) == (8, 0)
+
+
+def test_an_index_that_cannot_be_read_is_filled_anew(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Locked, "locked", False)
+    with Archive(store, embedder=Moody(), index=locked) as archive:
+        archive.add(archive.create_source("s"), drafts(10))
+        asked = list[int]()
+
+        def broken_once(index: Locked) -> Iterator[int]:
+            asked.append(1)
+            if len(asked) == 1:
+                raise IndexUnavailable("its files are damaged")
+            return SqliteVectors.ids(index)
+
+        monkeypatch.setattr(Locked, "ids", broken_once)
+        assert archive.reindex() == 10
+        assert (archive.status().vectors, archive.status().waiting) == (10, 0)
+
+
 def test_an_index_that_is_locked_gets_everything_later(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     with Archive(store, embedder=Moody(), index=locked) as archive:
         source = archive.create_source("s")

@@ -201,6 +201,27 @@ def test_a_server_that_comes_back_gets_what_waits(tmp_path: Path, served: Embedd
         assert (results.total, results.warning) == (2, "")
 
 
+def test_a_server_that_takes_long_to_fail_is_left_alone_for_a_while(
+    served: Embedding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(_seen: Seen) -> Response:
+        served.hold(0.2)
+        return json_response({"error": {"message": "no model is loaded"}}, 404)
+
+    monkeypatch.setattr("bridle.agent.archival.embedders.SLOW_S", 0.1)
+    monkeypatch.setattr("bridle.agent.archival.embedders.PAUSE", 1000.0)
+    answering = served.routes["POST /v1/embeddings"]
+    served.routes["POST /v1/embeddings"] = slow
+    with closing(opened(f"openai:m@{served.url}/v1")) as embedder:
+        for _ in range(3):
+            with pytest.raises(EmbedderUnavailable, match="makes no vectors now"):
+                embedder.query("a")
+        assert [seen.path for seen in served.seen].count("/v1/embeddings") == 1
+        served.routes["POST /v1/embeddings"] = answering
+        monkeypatch.setattr("bridle.agent.archival.embedders.time.monotonic", lambda: 1e12)
+        assert embedder.query("a").shape == (3,)
+
+
 def test_offline_nothing_leaves_this_machine() -> None:
     config = configured("openai:m@https://example.com/v1")
     embedder = open_embedder(config, offline=True)

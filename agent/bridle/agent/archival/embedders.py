@@ -7,6 +7,7 @@ before the first text is embedded; the number of dimensions is what the model th
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -39,6 +40,11 @@ BATCH = 32
 """Texts in one request; a server with a slow model answers it well within its time."""
 LEAST_CHARS = 16
 """A part this short that is still too long for a model means that something else is wrong."""
+
+SLOW_S = 1.0
+PAUSE, MOST_PAUSE_S = 10.0, 60.0
+"""A model whose failure took longer than `SLOW_S` is left alone for `PAUSE` times as long: each search would
+wait for a server that is gone until its network has noticed."""
 
 Prefixes = tuple[str, str]
 """What stands before a passage, and before a question."""
@@ -88,6 +94,8 @@ class ModelEmbedder:
         self._weight = weight
         self._opened: TextModel | None = None
         self._dimensions = 0
+        self._failure: EmbedderUnavailable | None = None
+        self._until = 0.0
 
     @property
     def fingerprint(self) -> str:
@@ -163,13 +171,19 @@ class ModelEmbedder:
     def _asked(self, texts: Sequence[str]) -> NDArray[np.float32]:
         import numpy as np
 
+        if self._failure is not None and time.monotonic() < self._until:
+            raise self._failure
+        start = time.monotonic()
         try:
             self._opened = self._opened or self._opening()
             found = np.asarray(self._opened.vectors(texts), np.float32)
         except ContextOverflow:
             raise
         except (EndpointError, InputError, MissingExtra) as error:
-            raise _unavailable(f"{self._kind} {self._model}", error) from error
+            self._failure = _unavailable(f"{self._kind} {self._model}", error)
+            took = time.monotonic() - start
+            self._until = start + (min(MOST_PAUSE_S, PAUSE * took) if took > SLOW_S else 0.0)
+            raise self._failure from error
         self._model = self._model or self._opened.model
         self._dimensions = self._dimensions or found.shape[-1]
         if found.shape != (len(texts), self._dimensions) or not np.isfinite(found).all():

@@ -51,11 +51,16 @@ def repair(
     An index that cannot even be read is cleared first.
     """
     try:
+        announced = _last_announced(store)
         _remove_orphans(store, index)
     except IndexUnavailable:
         announce_all(store)
+        announced = _last_announced(store)
         index.clear()
-    return _fill(store, embedder, index, on_progress)
+    made = _fill(store, embedder, index, on_progress)
+    with store.writing() as connection:
+        connection.execute("DELETE FROM outbox WHERE id <= ?", (announced,))
+    return made
 
 
 def announce_all(store: Database) -> None:
@@ -99,6 +104,11 @@ def _remove_orphans(store: Database, index: VectorIndex) -> None:
         gone -= existing(connection, gone)
     if gone:
         index.delete(sorted(gone))
+
+
+def _last_announced(store: Database) -> int:
+    with store.reading() as connection:
+        return int(connection.execute("SELECT coalesce(max(id), 0) FROM outbox").fetchone()[0])
 
 
 def _newest(store: Database) -> int:
