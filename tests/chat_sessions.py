@@ -8,6 +8,7 @@ import pty
 import select
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
@@ -29,7 +30,9 @@ from project import PARTS, ROOT
 __all__ = ["PRIMED", "Terminal", "Typed", "chat_with", "open_terminal", "script_of", "session_on", "talked"]
 
 PRIMED = len(WRAPPER.prime)
-PATIENCE_S = 30
+PATIENCE_S = 20
+ASK_CURSOR = b"\x1b[6n"
+"""How a program asks where the cursor is; prompt_toolkit shows no toolbar before it knows."""
 TAKE_TERMINAL = (
     "import os, sys; os.close(os.open(os.ttyname(0), os.O_RDWR));"
     " os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
@@ -96,16 +99,20 @@ class Terminal:
         self.seen = ""
         self._at = 0
 
-    def wait_for(self, text: str) -> str:
-        """Read until `text` is shown after what was waited for before; returns what was shown up to it."""
+    def wait_for(self, *texts: str) -> str:
+        """Read until one of the texts is shown after what was waited for before; return what was shown."""
         end = time.monotonic() + PATIENCE_S
-        while text not in self.seen[self._at :]:
+        while not any(text in self.seen[self._at :] for text in texts):
             left = end - time.monotonic()
-            assert left > 0, f"the terminal shows no {text!r} but {self.seen[self._at :]!r}"
-            self._read(left)
-        at = self.seen.index(text, self._at) + len(text)
+            assert left > 0, f"the terminal shows no {texts!r} but {self.seen[self._at :]!r}"
+            assert self._read(left), f"the program ended without {texts!r}: {self.seen[self._at :]!r}"
+        at = min(found + len(text) for text in texts if (found := self.seen.find(text, self._at)) >= 0)
         shown, self._at = self.seen[self._at : at], at
         return shown
+
+    def wait_for_prompt(self) -> None:
+        """Read until a line can be typed: line editors switch pasting on then."""
+        self.wait_for("\x1b[?2004h", "\n> ")
 
     def type(self, keys: str) -> None:
         """Press keys; `\\r` is Enter, `\\x03` Ctrl-C, `\\x04` Ctrl-D."""
@@ -113,9 +120,11 @@ class Terminal:
 
     def ended(self) -> int:
         """Read to the end, and return the exit code."""
-        while self.process.poll() is None or select.select([self._master], [], [], 0)[0]:
-            if not self._read(PATIENCE_S):
-                break
+        end = time.monotonic() + PATIENCE_S
+        while self._read(1) and self.process.poll() is None:
+            assert time.monotonic() < end, f"the program goes on: {self.seen[self._at :]!r}"
+        while select.select([self._master], [], [], 0)[0] and self._read(0):
+            continue
         return self.process.wait(timeout=PATIENCE_S)
 
     def _read(self, seconds: float) -> bool:
@@ -126,23 +135,28 @@ class Terminal:
             data = os.read(self._master, 65536)
         except OSError:  # Linux says so when the program has ended
             return False
+        if ASK_CURSOR in data:
+            os.write(self._master, b"\x1b[1;1R" * data.count(ASK_CURSOR))
         self.seen += data.decode("utf-8", "replace")
         return bool(data)
 
 
 @contextmanager
-def open_terminal(*args: str, env: Mapping[str, str] | None = None) -> Generator[Terminal]:
-    """Run the command line in a terminal of 100 columns; it is killed at the end if it still runs."""
+def open_terminal(
+    *args: str, env: Mapping[str, str] | None = None, columns: int = 100
+) -> Generator[Terminal]:
+    """Run the command line in a terminal of 30 lines; it is killed at the end if it still runs."""
     master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (30, columns))
+    given = dict(env or {})
+    path = [given.pop("PYTHONPATH", ""), *(str(ROOT / part) for part in PARTS)]
     process = subprocess.Popen(
         [sys.executable, "-c", TAKE_TERMINAL, "-m", "bridle.cli", *args],
         env={
             **os.environ,
-            "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in PARTS),
+            "PYTHONPATH": os.pathsep.join(one for one in path if one),
             "TERM": "xterm",
-            "COLUMNS": "100",
-            "LINES": "30",
-            **(env or {}),
+            **given,
         },
         stdin=slave,
         stdout=slave,

@@ -19,6 +19,7 @@ from click.testing import CliRunner
 
 from agent_scripts import NOW, append, call, say, scripted, written
 from bridle.agent import Agent, AskedAgain, Finished, Progress, Saying, Step, Store, Thinking, Turn
+from bridle.agent.progress import Noted
 from bridle.cli import agents, chat, main
 from bridle.cli.chat.opening import introduce
 from bridle.cli.screen import Screen, visible
@@ -270,15 +271,11 @@ def test_a_killed_chat_loses_no_turn_that_it_printed(tmp_path: Path, lines: int)
     with Store(home()) as store:
         state = store.load("default")
         assert state is not None
-        with store.transaction(state) as transaction:
-            transaction.save(state)
-            for turn in printed:
-                (hit,) = (
-                    h
-                    for h in transaction.find_messages(turn["reply"], 0, 999).hits
-                    if h.text == turn["reply"]
-                )
-                assert hit.role == "assistant"
+        logged = store.messages("default")
+        for turn in printed:
+            (said,) = (one for one in logged if one.text == turn["reply"])
+            assert said.role == "assistant"
+            assert turn["reply"] in [hit.text for hit in store.find_messages("default", turn["reply"]).hits]
         assert state.turn >= len(printed)
         noted = state.core.block("human").lines
         assert list(noted) == [str(number) for number in range(len(noted))]
@@ -393,13 +390,20 @@ def test_the_screen_shows_each_word_once(capsys: pytest.CaptureFixture[str]) -> 
     screen.show(Saying("cut"))
     screen.end(Turn("u", "", cancelled=True))
     screen.show(AskedAgain(()))
+    show(screen, Saying("room"), Noted("2 older messages are no longer shown\x1b[2J"))
+    screen.end(Turn("u", "room"))
+    screen.show(Finished(Step("", SEARCH, "No results."), 0.0421))
     out, err = capsys.readouterr()
-    assert out == "Hi there.\nhalf of an\nwhole\nFixed sentence.\ncut\n"
+    assert out == "Hi there.\nhalf of an\nwhole\nFixed sentence.\ncut\nroom\nroom\n"
     assert err.splitlines()[:3] == ["  I know", "  ✗ asked again: it was cut off", "  again"]
     assert "  (stopped)" in err
     assert err.count("long ") == 49
     assert "x" * 200 not in err
-    assert err.splitlines()[-1] == "  ✗ asked again: there was no call"
+    assert err.splitlines()[-3:] == [
+        "  ✗ asked again: there was no call",
+        "  (2 older messages are no longer shown\\x1b[2J)",
+        '  ✓ archival_memory_search(query="boss") (42 ms) → No results.',
+    ]
 
 
 def test_an_ascii_terminal_gets_ascii_marks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,10 +14,11 @@ from bridle.agent import Agent, Store
 from bridle.agent.archival import Draft
 from bridle.agent.archival.archive import Archive
 from bridle.agent.store import Logged
-from bridle.cli.chat.slash import COMMANDS, completions
+from bridle.cli.chat.slash import COMMANDS, completions, table
 from bridle.endpoints.config import home
 from bridle.messages import ToolCall
 from chat_sessions import chat_with, session_on, talked
+from project import ROOT
 
 ADA = append("Name: Ada")
 
@@ -231,3 +232,9 @@ def test_the_tab_key_completes_commands_and_what_they_take(tmp_path: Path) -> No
         assert completions(session, "/help mem") == ["/help memory", "/help memorywarning"]
         assert not completions(session, "hello")
         assert not completions(session, "/exit x")
+
+
+def test_the_documentation_has_the_table_of_commands() -> None:
+    page = (ROOT / "docs" / "chat.md").read_text("utf-8")
+    assert f"\n\n{table()}\n\n" in page.replace("two -->\n", "two -->\n\n")
+    assert len(page.splitlines()) <= 90

@@ -50,6 +50,7 @@ def converse(options: ChatOptions, *, first_run: bool = False) -> None:
         session = _session(stack, store, options, said, first_run=first_run)
         stack.enter_context(observed_by(session.observe))
         if session.patient:
+            session.measure()
             output.print_note("/help lists the commands.")
         if first_run and not options.first and not session.agent.state.turn:
             speak_first(session)

@@ -1,8 +1,9 @@
-"""The tools that a conversation switches on besides memory: files in one folder, the web, MCP servers."""
+"""What a conversation can call besides memory: tools of the config file, of a preset, and of the options."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,29 +19,26 @@ __all__ = ["chosen_tools"]
 def chosen_tools(
     stack: ExitStack, named: tuple[str, ...], options: ChatOptions, folder: Path
 ) -> tuple[Tool, ...]:
-    """Make the tools that a preset (`named`) or the options switch on; all are off otherwise.
+    """Open the tools that the config file names, and those that a preset (`named`) or the options add.
 
-    `folder` holds the files where none was given; it is made. Servers are closed with the stack.
+    `folder` holds the files where a preset has file tools and nobody named a folder; it is made. Servers are
+    closed with the stack.
 
     Raises:
-        InputError: for a folder that is none, a host that is none, and two tools of one name.
-        BridleError: for an MCP server that cannot be started or reached.
+        BridleError: as `open_tools` does.
     """
-    tools: list[Tool] = []
-    if options.files is not None or "files" in named:
-        from bridle.agent.toolbox.files import file_tools
+    from bridle.agent.toolbox import open_tools
+    from bridle.endpoints.config import load_config
 
-        if options.files is None:
-            folder.mkdir(parents=True, exist_ok=True)
-        tools += file_tools(options.files or folder)
-    if options.allow_host:
-        from bridle.agent.toolbox.web import http_tool
-
-        tools.append(http_tool(options.allow_host, offline=options.offline))
-    elif "http" in named:
+    config = load_config()
+    wanted = config.tools
+    files = str(options.files or wanted.files_folder)
+    if not files and "files" in named:
+        folder.mkdir(parents=True, exist_ok=True)
+        files = str(folder)
+    hosts = (*wanted.http_hosts, *options.allow_host)
+    if not hosts and "http" in named:
         print_note("The preset's http_request stays off: --allow-host HOST names the hosts that it may ask.")
-    for server in options.mcp:
-        from bridle.agent.toolbox.mcp import mcp_tools
-
-        tools += stack.enter_context(mcp_tools(server, offline=options.offline))
-    return tuple(tools)
+    servers = tuple((f"mcp{number}", one) for number, one in enumerate(options.mcp, 1))
+    tools = replace(wanted, files_folder=files, http_hosts=hosts, mcp=(*wanted.mcp, *servers))
+    return stack.enter_context(open_tools(replace(config, tools=tools), offline=options.offline))

@@ -104,7 +104,7 @@ def introduce(session: Session, *, is_new: bool) -> None:
     """Say which agent it is, where it is kept, and what it runs on."""
     agent, options = session.agent, session.options
     state, endpoint = agent.state, agent.endpoint
-    known = f"{state.turn} turns so far" if state.turn else "new"
+    known = f"{output.counted(state.turn, 'turn')} so far" if state.turn else "new"
     output.print_note(f"Agent {state.name} ({known}), kept in {agent.store.path}")
     model = f" ({endpoint.model})" if endpoint.model not in ("", endpoint.name) else ""
     output.print_note(f"Endpoint {endpoint.name}{model}")

@@ -92,7 +92,7 @@ class Session:
         except BridleError as error:
             self.screen.stop(note="")
             output.print_error(error.message, error.hint)
-        self._measure()
+        self.measure()
 
     def say(self, text: str) -> None:
         """Say something to the agent, and show its answer; where nobody typed it, it is shown, too."""
@@ -112,7 +112,14 @@ class Session:
         if before is not endpoint:
             before.close()
         self.entry = entry
-        self._measure()
+        self.measure()
+
+    def measure(self) -> None:
+        """Look how full the window is, for the toolbar; that cannot be done while a server is down."""
+        try:
+            self.context = self.agent.context()
+        except BridleError:
+            self.context = None
 
     def toolbar(self, columns: int) -> str:
         """Write the line below the prompt."""
@@ -137,13 +144,6 @@ class Session:
         else:
             self.screen.end(turn)
         self.afterwards(self)
-
-    def _measure(self) -> None:
-        """Look how full the window is; that cannot be done while a server is down."""
-        try:
-            self.context = self.agent.context()
-        except BridleError:
-            self.context = None
 
 
 def note(text: str = "") -> None:

@@ -15,7 +15,7 @@ from bridle.cli.chat import keeping, memories, models, turns
 from bridle.cli.chat.session import Session, columns, note
 from bridle.errors import InputError
 
-__all__ = ["COMMANDS", "Slash", "completions", "is_command", "obey"]
+__all__ = ["COMMANDS", "Slash", "completions", "is_command", "obey", "table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +134,12 @@ def completions(session: Session, text: str) -> Sequence[str]:
         return [f"/{one}" for one in COMMANDS if one.startswith(text[1:])]
     choices = CHOICES.get(name[1:], lambda _: ())(session)
     return [f"{name} {choice}" for choice in choices if choice.startswith(given)]
+
+
+def table() -> str:
+    """Write the commands as a table of the documentation."""
+    rows = [f"| `{one.usage.replace('|', chr(92) + '|')}` | {one.help} |" for one in COMMANDS.values()]
+    return "\n".join(["| command | what it does |", "|---|---|", *rows])
 
 
 def _found(name: str) -> Slash:

@@ -11,8 +11,8 @@ from bridle.cli.output import printable
 __all__ = ["Standing", "bar", "context_lines", "toolbar", "used"]
 
 BAR_CELLS = 12
-FILLS = "█▓▒░"
-ASCII_FILLS = "#=+-"
+FILLS = "█▓▒░▚"
+ASCII_FILLS = "#=+-~"
 FREE, ASCII_FREE = "·", "."
 FREE_PART, ANSWER_PART = "free", "answer"
 """The parts of a token map that nothing fills, and that the next answer will."""
@@ -72,6 +72,7 @@ def bar(amounts: Sequence[int], whole: int, cells: int) -> str:
 
 def context_lines(parts: Sequence[tuple[str, int]], window: int | None, columns: int) -> list[str]:
     """Write the token map: a bar over the window, then each part with its fill, tokens and share of it."""
+    parts = [(name, tokens) for name, tokens in parts if tokens or name == FREE_PART]
     filled = [tokens for name, tokens in parts if name != FREE_PART]
     whole = window or sum(filled)
     fills = FILLS if _is_written(FILLS + FREE) else ASCII_FILLS
