@@ -106,6 +106,19 @@ def test_what_an_embedder_cannot_do_now_waits_and_words_are_searched(store: Stor
     assert moody.closed
 
 
+def test_a_load_does_not_wait_for_each_batch_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    moody = Moody(fails_after=0)
+    monkeypatch.setattr("bridle.agent.archival.archive.SLOW_S", -1.0)
+    with Archive(store, embedder=moody) as archive:
+        source = archive.create_source("s")
+        archive.add(source, drafts(5))
+        moody.fails_after = None
+        archive.add(source, drafts(5, first=5))
+        assert "the model sleeps" in archive.warning
+        assert archive.status().waiting == 10
+        assert (archive.pump(), archive.warning) == (10, "")
+
+
 def test_progress_is_told_with_the_whole(store: Store) -> None:
     told: list[tuple[int, int]] = []
     with Archive(store) as archive:

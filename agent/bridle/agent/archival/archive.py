@@ -8,6 +8,7 @@ vectors are compared.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["Archive"]
 
 PAGE_SIZE = 5
+SLOW_S, PAUSE_S = 1.0, 30.0
+"""After a failure that took longer than the one, the next insertions do not try for the other: each batch of a
+large load would wait for a host that does not answer."""
 CANDIDATES = 500
 """So many of the best by words are compared by meaning too."""
 
@@ -44,6 +48,8 @@ class Archive:
         self._store = store
         self._embedder = embedder
         self._comparing = Comparing(store, embedder, index)
+        self._failure = ""
+        self._paused_until = 0.0
         self.warning = ""
         """Why vectors took no part in what was done last; empty when they did, or none are set."""
 
@@ -100,7 +106,7 @@ class Archive:
         """
         with self._store.writing() as connection:
             sources.remove_source(connection, name)
-        self.pump()
+        self._follow()
 
     def attach(self, agent: str, source: str) -> bool:
         """Let an agent search a source; False when it does so already.
@@ -135,14 +141,14 @@ class Archive:
         with self._store.writing() as connection:
             path = passages.path_of(connection, archive_id, file_id)
             ids = [passages.insert(connection, archive_id, file_id, path, draft) for draft in drafts]
-        self.pump()
+        self._follow()
         return ids
 
     def delete(self, ids: Iterable[int]) -> int:
         """Delete passages and return how many there were."""
         with self._store.writing() as connection:
             removed = sources.delete_passages(connection, ids)
-        self.pump()
+        self._follow()
         return removed
 
     def get(self, ids: Sequence[int]) -> list[Passage]:
@@ -233,6 +239,16 @@ class Archive:
             return {}
 
     # Vectors
+
+    def _follow(self) -> None:
+        """Let the vectors follow the text, unless that has just failed after a long wait."""
+        if time.monotonic() < self._paused_until:
+            self.warning = self._failure
+            return
+        start = time.monotonic()
+        self.pump()
+        if self.warning and time.monotonic() - start > SLOW_S:
+            self._failure, self._paused_until = self.warning, time.monotonic() + PAUSE_S
 
     def pump(self, limit: int | None = None, on_progress: OnProgress | None = None) -> int:
         """Give the index what waits, at most `limit` passages, and return how many those were.
