@@ -22,7 +22,7 @@ from bridle.endpoints.config import config_file, home
 from cli_runs import Captured, Stdin, Terminal, one_error
 from document_files import locked_pdf, pdf_bytes
 from project import PARTS, ROOT, run_bridle, run_python
-from servers.fake import Response, Server
+from servers.fake import Response, Seen, Server
 
 PAPER = [[f"Page {n} of the paper on memory tells of subject{n}."] for n in range(1, 14)]
 
@@ -185,10 +185,13 @@ def test_a_text_is_loaded_from_a_file_and_from_a_pipe(
     assert capsys.readouterr().out == "Loaded 1 passage and 1 document from x\n" * 2
 
 
+def _page(seen: Seen) -> Response:
+    return Response(200, (f"<p>Page {seen.path}".encode(),), "text/html")
+
+
 def test_pages_are_loaded(folder: Path, capsys: Captured, server: Server) -> None:
     for name in ("a", "b"):
-        response = Response(200, (f"<p>Page {name}".encode(),), "text/html")
-        server.routes[f"GET /{name}"] = lambda _, response=response: response
+        server.routes[f"GET /{name}"] = _page
     urls = [f"{server.url}/a", f"{server.url}/b"]
     assert bridle("load", "webpage", "--name", "x", "--offline", "--urls", *urls) == 0
     assert capsys.readouterr().out == "Loaded 2 passages and 2 documents from x\n"

@@ -17,7 +17,7 @@ from bridle.agent.loading.web import WebItem, web_address
 from bridle.endpoints.transport.http_watch import Timeouts
 from bridle.errors import InputError, MissingExtra, SourceUnreadable
 from document_files import pdf_bytes
-from servers.fake import Response, Server
+from servers.fake import Response, Seen, Server
 
 HTML = "text/html; charset=utf-8"
 IMPATIENT = Timeouts(connect_s=2.0, first_byte_s=0.3, idle_s=0.3, total_s=0.6)
@@ -140,7 +140,11 @@ def test_a_body_that_only_drips_is_ended_by_the_clock(server: Server, framing: s
 
 
 def test_a_server_that_never_answers_is_left(server: Server) -> None:
-    server.routes["GET /z"] = lambda _: (server.hold(3), Response())[1]
+    def answer(_: Seen) -> Response:
+        server.hold(3)
+        return Response()
+
+    server.routes["GET /z"] = answer
     began = time.monotonic()
     assert "cannot be fetched" in refused(WebItem(f"{server.url}/z", timeouts=IMPATIENT)).message
     assert time.monotonic() - began < 2

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bridle.agent.archival.archive import Archive
     from bridle.agent.loading import LoadReport, OnProgress, Outcome
 
-__all__ = ["command"]
+__all__ = ["ManyValues", "command"]
 
 INCOMPLETE = 4
 CHUNK_CHARS = 1200  # that of bridle.agent.loading, which is not imported for `--help`; a test compares them

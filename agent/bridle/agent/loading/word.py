@@ -52,7 +52,7 @@ class _Properties(Protocol):
 class _Docx(Protocol):
     core_properties: _Properties
 
-    def iter_inner_content(self) -> Iterator[_Paragraph | _Table]: ...
+    def iter_inner_content(self) -> Iterator[object]: ...
 
 
 def read_docx(data: bytes, findings: Findings) -> Iterator[Document]:
