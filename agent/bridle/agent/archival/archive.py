@@ -32,8 +32,8 @@ __all__ = ["Archive"]
 
 PAGE_SIZE = 5
 SLOW_S, PAUSE_S = 1.0, 30.0
-"""After a failure that took longer than the one, the next insertions do not try for the other: each batch of a
-large load would wait for a host that does not answer."""
+"""After a failure that took longer than the one, insertions do not try again for the other, in seconds: each
+batch of a large load would wait for a host that does not answer."""
 CANDIDATES = 500
 """So many of the best by words are compared by meaning too."""
 
