@@ -90,7 +90,7 @@ class Store(Database):
             agent = int(cursor.lastrowid or 0)
             blocks.add_core(connection, agent, state.core)
             add_archive(connection, agent, now)
-        return stored
+            return replace(stored, core=blocks.core_of(connection, agent))
 
     def agents(self) -> tuple[AgentInfo, ...]:
         """All agents, by name, also those whose state cannot be read."""
