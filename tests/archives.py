@@ -45,7 +45,8 @@ class Moody(HashingEmbedder):
     def query(self, text: str) -> Vectors:
         if self.fails_after is not None:
             raise EmbedderUnavailable("the model sleeps", hint="wake it")
-        return super().passages([text])[0]
+        found: Vectors = super().passages([text])[0]
+        return found
 
     def close(self) -> None:
         self.closed = True

@@ -30,7 +30,17 @@ if TYPE_CHECKING:
     from bridle.agent.archival.base import Embedder, Vectors
     from bridle.endpoints.base import Endpoint
 
-__all__ = ["HASHING", "PREFIXES", "ModelEmbedder", "Prefixes", "TextModel", "open_embedder", "prefixes_of"]
+__all__ = [
+    "HASHING",
+    "PREFIXES",
+    "ModelEmbedder",
+    "Prefixes",
+    "TextModel",
+    "halves",
+    "open_embedder",
+    "prefixes_of",
+    "unit_rows",
+]
 
 HASHING = "hashing"
 """The spec of the embedder that needs no model; `hashing:1024` gives it so many dimensions."""
