@@ -5,7 +5,7 @@ import functools
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Annotated, Any, Literal, NewType, NotRequired, TypedDict
@@ -94,6 +94,8 @@ KINDS: Mapping[str, tuple[object, Sequence[tuple[JSON, object]], Sequence[JSON]]
     "frozenset": (frozenset[int], [([1], frozenset([1]))], ["a"]),
     "tuple": (tuple[int, str], [([1, "a"], (1, "a"))], [[1], [1, "a", 2], ["a", 1]]),
     "long tuple": (tuple[int, ...], [([], ()), ([1, 2], (1, 2))], [["a"]]),
+    "bare tuple": (tuple, [([1, "a"], (1, "a"))], ["a"]),
+    "mapping": (Mapping[str, int], [({"a": 1}, {"a": 1})], [{"a": "b"}]),
     "dict": (dict[str, int], [({"a": 1}, {"a": 1})], [{"a": "b"}, []]),
     "bare dict": (dict, [({"a": [1]}, {"a": [1]})], [[]]),
     "literal": (Literal["a", 1, True], [("a", "a"), (1, 1), (True, True)], ["b", 2, False]),
@@ -262,6 +264,8 @@ def with_others(**others: str) -> None: ...
 def with_more(*more: str) -> None: ...
 def with_callable(call: Callable[[], None]) -> None: ...
 def with_numbers(table: dict[int, str]) -> None: ...
+def with_odd_literal(value: Literal[b"x"]) -> None: ...
+def with_generic(value: Callable[..., int] | int) -> None: ...
 def with_heartbeat(request_heartbeat: bool) -> None: ...
 
 
@@ -274,6 +278,8 @@ def with_heartbeat(request_heartbeat: bool) -> None: ...
         (eval("lambda value: value"), "value"),
         (with_callable, "call"),
         (with_numbers, "table"),
+        (with_odd_literal, "b'x' of Literal"),
+        (with_generic, "value"),
         (with_heartbeat, "request_heartbeat"),
     ],
 )
@@ -281,6 +287,32 @@ def test_what_cannot_be_told_is_refused_by_name(function: Callable[..., object],
     with pytest.raises(SchemaError, match=named.replace("*", r"\*")) as raised:
         as_tool(function, name="tried")
     assert raised.value.hint
+
+
+def test_annotations_that_lead_nowhere_are_refused() -> None:
+    def lost() -> None: ...
+
+    lost.__annotations__ = {"return": "Nowhere"}
+    with pytest.raises(SchemaError, match="the signature of lost cannot be read"):
+        as_tool(lost)
+    with pytest.raises(SchemaError, match="the types of Unclear cannot be read"):
+        tool_of(make_dataclass("Unclear", [("value", "Nowhere")]))
+
+
+def test_a_value_that_its_own_class_refuses_is_a_failure() -> None:
+    @dataclass
+    class Even:
+        number: int
+
+        def __post_init__(self) -> None:
+            if self.number % 2:
+                raise ValueError("it is odd")
+
+    tool = tool_of(Even)
+    with pytest.raises(InputError, match="value: it is odd"):
+        tool.run(value={"number": 3})
+    with pytest.raises(InputError, match="value: unhashable type"):
+        tool_of(set[list[int]]).run(value=[[1]])
 
 
 def test_a_name_that_no_server_takes_is_refused() -> None:

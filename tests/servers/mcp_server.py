@@ -12,6 +12,37 @@ from importlib import import_module
 from typing import Any, Literal
 
 
+def add(first: int, second: int = 1) -> int:
+    """Add two numbers."""
+    return first + second
+
+
+def color(name: Literal["red", "blue"], tags: list[str]) -> str:
+    """Paint it."""
+    return f"{name} {','.join(tags)}"
+
+
+def fail(why: str) -> str:
+    """Fail."""
+    raise ValueError(why)
+
+
+def slow(seconds: float) -> str:
+    """Take time."""
+    time.sleep(seconds)
+    return "done"
+
+
+def die() -> str:
+    """End the server."""
+    os._exit(3)
+
+
+def environment() -> str:
+    """Show the names of the environment."""
+    return " ".join(sorted(os.environ))
+
+
 def build(name: str, **settings: Any) -> Any:
     """Make the server, with whatever class this version of the package has."""
     try:
@@ -20,38 +51,8 @@ def build(name: str, **settings: Any) -> Any:
     except ImportError:
         kind = import_module("mcp.server.fastmcp").FastMCP
         server = kind(name, **settings)
-
-    @server.tool()
-    def add(first: int, second: int = 1) -> int:
-        """Add two numbers."""
-        return first + second
-
-    @server.tool()
-    def color(name: Literal["red", "blue"], tags: list[str]) -> str:
-        """Paint it."""
-        return f"{name} {','.join(tags)}"
-
-    @server.tool()
-    def fail(why: str) -> str:
-        """Fail."""
-        raise ValueError(why)
-
-    @server.tool()
-    def slow(seconds: float) -> str:
-        """Take time."""
-        time.sleep(seconds)
-        return "done"
-
-    @server.tool()
-    def die() -> str:
-        """End the server."""
-        os._exit(3)
-
-    @server.tool()
-    def environment() -> str:
-        """Show the names of the environment."""
-        return " ".join(sorted(os.environ))
-
+    for function in (add, color, fail, slow, die, environment):
+        server.tool()(function)
     return server
 
 

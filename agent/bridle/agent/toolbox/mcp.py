@@ -266,7 +266,7 @@ class _Connection:
         if urlsplit(self.server.url).path.rstrip("/").endswith("/sse"):
             return import_module("mcp.client.sse").sse_client(self.server.url)
         http: Any = import_module("mcp.client.streamable_http")
-        # Its name until version 1.24 was another one.
+        # In the first versions 1 its name is another one.
         client = getattr(http, "streamable_http_client", None) or http.streamablehttp_client
         return client(self.server.url)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 import types
 import typing
-from collections.abc import Callable, Hashable, Iterable, Mapping, MutableSequence, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableSequence, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any, cast
@@ -46,8 +46,8 @@ class Forms:
         if origin is typing.Annotated:
             inner, *notes = typing.get_args(kind)
             return annotated(self.form(inner), notes)
-        if isinstance(kind, Hashable) and kind in PLAIN:
-            return PLAIN[kind]
+        if (plain := _plain(kind)) is not None:
+            return plain
         if origin is typing.Literal:
             return _choice([(one, one) for one in typing.get_args(kind)], "Literal")
         if origin in (typing.Union, types.UnionType):
@@ -98,7 +98,7 @@ class Forms:
     def _tuple(self, kinds: tuple[object, ...]) -> Form:
         if not kinds or (len(kinds) == 2 and kinds[1] is ...):
             return self._list(kinds[0] if kinds else Any, tuple)
-        forms = [self.form(one) for one in kinds if one != ()]
+        forms = [self.form(one) for one in kinds]
 
         def read(value: JSON) -> object:
             values = _listed(value)
@@ -106,15 +106,10 @@ class Forms:
                 raise ValueError(f"{value!r} has not {len(forms)} values")
             return tuple(form.read(one) for form, one in zip(forms, values, strict=True))
 
-        schema: Schema = {"type": "array", "minItems": len(forms), "maxItems": len(forms)}
-        if forms:
-            schema = {
-                "type": "array",
-                "prefixItems": list[JSON](form.schema for form in forms),
-                "items": False,
-                **schema,
-            }
-        return Form(schema, read)
+        first = list[JSON](form.schema for form in forms)
+        size = len(forms)
+        schema: Schema = {"type": "array", "prefixItems": first, "items": False}
+        return Form({**schema, "minItems": size, "maxItems": size}, read)
 
     def _map(self, arguments: tuple[object, ...]) -> Form:
         key, inner = arguments if len(arguments) == 2 else (str, Any)
@@ -178,6 +173,13 @@ class Forms:
     def _define(self, name: str, schema: JSON) -> None:
         if self.definitions.setdefault(name, schema) != schema:
             raise NotTold(f"two types are called {name}")
+
+
+def _plain(kind: object) -> Form | None:
+    try:
+        return PLAIN.get(kind)
+    except TypeError:  # what cannot be hashed is no type
+        return None
 
 
 @dataclass(frozen=True, slots=True)
