@@ -145,6 +145,13 @@ def test_databases_of_other_kinds_are_refused_with_what_to_write(archive: Archiv
     assert "secret" not in str(caught.value)
 
 
+def test_servers_that_only_a_setting_tells_apart_have_addresses_of_their_own() -> None:
+    uris = [f"postgresql:///shop?host=/tmp/{name}&password=x" for name in ("a", "b")]
+    first, second = (DatabaseItem(uri, ALL).address for uri in uris)
+    assert first != second
+    assert DatabaseItem(f"{uris[0]}y", ALL).address == first
+
+
 def test_a_password_is_neither_kept_nor_shown(archive: Archive) -> None:
     uri = "postgresql://ann:se%40cret@127.0.0.1:9/shop?connect_timeout=1"
     report = load_database(archive, "people", uri, ALL)

@@ -247,15 +247,20 @@ def _progress(title: str) -> Generator[OnProgress | None]:
         yield None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.table import Column
 
     from bridle.agent.loading import LoadProgress
 
     columns = (
         TextColumn("{task.description}", markup=False),
-        BarColumn(),
+        BarColumn(bar_width=20),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[passages]} passages, {task.fields[file]}", markup=False),
         TimeElapsedColumn(),
+        TextColumn(
+            "{task.fields[passages]:,} passages of {task.fields[file]}",
+            markup=False,
+            table_column=Column(no_wrap=True, overflow="ellipsis"),
+        ),
     )
     with Progress(*columns, console=output.console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=None, passages=0, file="")

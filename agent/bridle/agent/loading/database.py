@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
 from bridle.agent.loading.documents import Document, Findings, Part
 from bridle.agent.loading.items import Content
@@ -74,7 +74,8 @@ class DatabaseItem:
 
     @property
     def address(self) -> str:
-        asked = hashlib.sha256(f"{self.text_column}\0{self.query}".encode()).hexdigest()[:16]
+        where = [pair for pair in parse_qsl(urlsplit(self.uri).query) if "password" not in pair[0]]
+        asked = hashlib.sha256(repr((self.text_column, self.query, where)).encode()).hexdigest()[:16]
         return f"{database_address(self.uri)}#{asked}"
 
     @property
