@@ -12,6 +12,7 @@ from archives import drafts
 from bridle.agent.archival import Draft, Found, Passage, Results
 from bridle.agent.archival.archive import Archive
 from bridle.agent.archival.conversations import Said, conversation_drafts
+from bridle.agent.archival.excerpts import excerpt
 from bridle.agent.archival.fusion import fuse
 from bridle.agent.archival.hashing import HashingEmbedder
 from bridle.agent.archival.rendering import render_results
@@ -213,6 +214,28 @@ def test_results_are_shown_with_their_places() -> None:
     assert render_results(Results((), 0)) == "No results."
     assert render_results(Results((), 1, 4)) == "No results on page 4; there is 1 result."
     assert render_results(Results((), 12, 4)) == "No results on page 4; there are 12 results."
+
+
+@pytest.mark.parametrize("most_chars", [30, 60, 120, 240])
+@pytest.mark.parametrize("place", [0, 3, 50, 97, 100])
+def test_of_a_long_passage_the_part_is_shown_that_was_asked_for(
+    archive: Archive, most_chars: int, place: int
+) -> None:
+    source = archive.create_source("s")
+    filler = ["lorem ipsum dolor sit amet"] * 100
+    archive.add(source, [Draft(" ".join([*filler[:place], "the dog barked", *filler[place:]]))])
+    results = archive.search([source], "Which dogs bark?")
+    (line,) = render_results(results, most_chars).splitlines()[1:]
+    shown = line.removeprefix("- [s] ")
+    assert "dog barked" in shown
+    assert len(shown) <= most_chars
+
+
+def test_a_passage_without_spaces_is_cut_all_the_same() -> None:
+    assert excerpt("x" * 100, ["dog"], 20) == "x" * 19 + "…"
+    assert excerpt("x" * 50 + "dog" + "y" * 50, ["dog"], 20) == "x" * 19 + "…"
+    assert len(excerpt("世" * 100, ["世"], 20)) == 20
+    assert excerpt("short", ["dog"], 20) == "short"
 
 
 def test_searching_by_words_needs_no_numpy(tmp_path: Path) -> None:

@@ -202,7 +202,7 @@ class Archive:
         found = [
             Found(there[one.id], one.score, one.by_words, one.cosine) for one in ranked if one.id in there
         ]
-        return Results(tuple(found), total, page, self.warning)
+        return Results(tuple(found), total, page, self.warning, query)
 
     def _ranked(
         self,

@@ -69,13 +69,15 @@ class Found:
 class Results:
     """One page of a search, counted from 0, with the number of all that were found.
 
-    `warning` says why vectors took no part although there should be some; empty when all is well.
+    `warning` says why vectors took no part although there should be some; empty when all is well. `query` is
+    what was asked, for whoever shows a part of a passage only.
     """
 
     found: tuple[Found, ...]
     total: int
     page: int = 0
     warning: str = ""
+    query: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bridle.agent.archival.base import Passage, Results
+from bridle.agent.archival.excerpts import excerpt
+from bridle.agent.store.words import words
 from bridle.messages import JSON
 
 __all__ = ["place_of", "render_results", "result_lines"]
 
 
 def render_results(results: Results, most_chars: int = 1000) -> str:
-    """Write a page of results; each passage is cut to `most_chars` characters.
+    """Write a page of results; of each passage the `most_chars` characters that the query is about.
 
     >>> from bridle.agent.archival import Found
     >>> passage = Passage(1, "Memory has tiers.", "papers", "docs/paper.pdf", {"page": 3})
@@ -31,10 +33,10 @@ def render_results(results: Results, most_chars: int = 1000) -> str:
 def result_lines(results: Results, most_chars: int = 1000) -> list[str]:
     """Write the lines of a page of results alone."""
     lines: list[str] = []
+    asked = words(results.query)
     for found in results.found:
         place = place_of(found.passage)
-        text = " ".join(found.passage.text.split())
-        text = text if len(text) <= most_chars else text[: most_chars - 1] + "…"
+        text = excerpt(" ".join(found.passage.text.split()), asked, most_chars)
         lines.append(f"- [{place}] {text}" if place else f"- {text}")
     return lines
 
