@@ -17,7 +17,7 @@ from bridle.agent.state import Edited, Record, new_state
 from bridle.agent.store import Store
 from bridle.cli import main
 from bridle.endpoints.config import home as bridle_home
-from cli_runs import Captured, Stdin, in_terminal, one_error, saved
+from cli_runs import Captured, Stdin, Terminal, in_terminal, one_error, saved
 
 NOW = datetime(2026, 11, 20, 8, 5, tzinfo=UTC)
 
@@ -343,3 +343,27 @@ def test_the_index_is_told_of_and_built_anew(ada: None, capsys: Captured) -> Non
     assert out(capsys, "reindex", "ada") == ["The text index is built anew.", "0 vectors made."]
     assert facts(capsys, "reindex")[-1] == {"event": "done", "vectors": 0}
     assert "archival: 1 of 1" in out(capsys, "search", "ada", "dance")
+
+
+def test_vectors_are_made_with_progress_and_help_to_find(ada: None, capsys: Captured) -> None:
+    saved(bridle_home() / "config.toml", 'schema = 1\n[embedding]\nendpoint = "hashing"\n')
+    progress = facts(capsys, "reembed", "ada")
+    assert progress[-1] == {"event": "done", "vectors": 2}
+    assert progress[0] == {"event": "reembed", "done": 2, "total": 2}
+    (found,) = facts(capsys, "status", "ada")
+    assert (found["vectors"], found["waiting"]) == (2, 0)
+    (line,) = out(capsys, "search", "ada", "bee", "--in", "archival", "--json")
+    assert {hit["vector_score"] is None for hit in json.loads(line)["archival"]["hits"]} == {False}
+    assert out(capsys, "reembed") == ["0 vectors made."]
+    assert out(capsys, "reembed", "--again") == ["2 vectors made."]
+
+
+def test_progress_is_a_bar_in_a_terminal(
+    ada: None, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved(bridle_home() / "config.toml", 'schema = 1\n[embedding]\nendpoint = "hashing"\n')
+    monkeypatch.setenv("TERM", "xterm-256color")
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    assert out(capsys, "reembed") == ["2 vectors made."]
+    assert "reembed" in terminal.getvalue()
