@@ -16,6 +16,7 @@ import os
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -89,13 +90,13 @@ class ChromaIndex:
                 "metadatas": [{"archive": entry.archive} for entry in some],
                 "documents": [_storable(entry.text) for entry in some],
             }
-            self._run(lambda collection, given=given: collection.upsert(**given))
+            self._run(partial(_upserted, given))
 
     def delete(self, ids: Sequence[int]) -> None:
         """Remove entries; ids that are not there do not matter."""
         for start in range(0, len(ids), BATCH):
             some = [str(one) for one in ids[start : start + BATCH]]
-            self._run(lambda collection, some=some: collection.delete(ids=some))
+            self._run(partial(_deleted, some))
 
     def search(self, vector: Vectors, archives: Sequence[int], k: int) -> list[tuple[int, float]]:
         """Return ids and cosines of the `k` nearest in these archives, best first, equal ones by id."""
@@ -120,11 +121,11 @@ class ChromaIndex:
         found: dict[int, float] = {}
         for start in range(0, len(ids), BATCH):
             some = [str(one) for one in ids[start : start + BATCH]]
-            pairs = self._run(
-                lambda collection, some=some: self._compared(collection, question, {"ids": some})
-            )
-            found.update(best(*pairs, len(some)))
+            found.update(self._run(partial(self._cosines, question, some)))
         return found
+
+    def _cosines(self, question: Vectors, ids: list[str], collection: Any) -> list[tuple[int, float]]:
+        return best(*self._compared(collection, question, {"ids": ids}), len(ids))
 
     def count(self, archives: Sequence[int] | None = None) -> int:
         """How many entries there are, in all or in these archives."""
@@ -301,6 +302,14 @@ def _read_uri(uri: str, *, offline: bool) -> tuple[str, bool]:
     if offline:
         refuse_foreign([host], "Chroma")
     return uri, False
+
+
+def _upserted(given: Mapping[str, Any], collection: Any) -> None:
+    collection.upsert(**given)
+
+
+def _deleted(ids: list[str], collection: Any) -> None:
+    collection.delete(ids=ids)
 
 
 def _within(archives: Sequence[int]) -> Mapping[str, Any]:

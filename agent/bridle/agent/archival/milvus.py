@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bridle.agent.archival.base import Entry
@@ -78,21 +79,26 @@ class MilvusIndex:
             InputError: for a vector of another length than the index was opened for.
         """
         kept, vectors = distinct(entries, self._dimensions)
-        rows = [
+        rows: list[dict[str, object]] = [
             {"id": entry.id, "archive": entry.archive, "text": _storable(entry.text), "vector": vector}
             for entry, vector in zip(kept, vectors, strict=True)
         ]
         step = max(1, min(1000, BATCH_BYTES // (4 * self._dimensions + 1000)))
         for start in range(0, len(rows), step):
-            some = rows[start : start + step]
-            self._run(lambda client, some=some: client.upsert(self._space, some, timeout=CALL_S))
-            self._n_loose += len(some)
+            self._put(rows[start : start + step])
+
+    def _put(self, rows: list[dict[str, object]]) -> None:
+        self._run(lambda client: client.upsert(self._space, rows, timeout=CALL_S))
+        self._n_loose += len(rows)
 
     def delete(self, ids: Sequence[int]) -> None:
         """Remove entries; ids that are not there do not matter."""
         for some in _parts(ids):
-            self._run(lambda client, some=some: client.delete(self._space, ids=some, timeout=CALL_S))
+            self._run(partial(self._deleted, some))
             self._n_loose += len(some)
+
+    def _deleted(self, ids: list[int], client: Any) -> None:
+        client.delete(self._space, ids=ids, timeout=CALL_S)
 
     def search(self, vector: Vectors, archives: Sequence[int], k: int) -> list[tuple[int, float]]:
         """Return ids and cosines of the `k` nearest in these archives, best first, equal ones by id.

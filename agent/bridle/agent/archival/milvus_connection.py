@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import threading
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -63,10 +64,8 @@ def read_uri(uri: str, *, offline: bool) -> tuple[str, bool]:
 def foreign_errors() -> tuple[type[Exception], ...]:
     """What pymilvus raises when a file or a server cannot be used; ValueError is of a closed channel."""
     _imported()
-    from grpc import RpcError
-    from pymilvus.exceptions import MilvusException  # pyright: ignore[reportMissingTypeStubs]
-
-    return (MilvusException, RpcError, OSError, ValueError)
+    library = import_module("pymilvus.exceptions").MilvusException
+    return (library, import_module("grpc").RpcError, OSError, ValueError)
 
 
 def connect(uri: str, told: list[BaseException], *, is_file: bool) -> Any:

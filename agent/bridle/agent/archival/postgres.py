@@ -240,7 +240,11 @@ def _read_uri(uri: str, *, offline: bool) -> str:
             str(found.get(one) or os.environ.get(f"PG{one.upper()}", "")) for one in ("host", "hostaddr")
         ]
         refuse_foreign([host for some in given for host in some.split(",")], "Postgres")
-    extra = {"connect_timeout": CONNECT_S, "tcp_user_timeout": GONE_MS, "application_name": "bridle"}
+    extra: dict[str, str | int | None] = {
+        "connect_timeout": CONNECT_S,
+        "tcp_user_timeout": GONE_MS,
+        "application_name": "bridle",
+    }
     return conninfo.make_conninfo("", **{**extra, **found, "client_encoding": "utf8"})
 
 

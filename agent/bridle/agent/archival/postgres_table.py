@@ -191,10 +191,11 @@ def _teach(connection: Connection, extension: str) -> None:
             "the type `vector` is not found", hint="is its schema in the search_path of the user?"
         )
     kind.register(connection)
+    number = kind.oid
 
     class PackedDumper(Dumper):
         format = Format.BINARY
-        oid = kind.oid
+        oid = number
 
         def dump(self, obj: Packed) -> bytes:
             return obj.data
