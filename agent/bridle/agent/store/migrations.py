@@ -16,7 +16,7 @@ from typing import cast
 
 from bridle.agent.store.passages import add_archive, note_context, passage_key
 from bridle.agent.store.recall import context_of, owner_of
-from bridle.agent.store.schema import STATEMENTS
+from bridle.agent.store.schema import SCHEMA_VERSION, STATEMENTS
 
 __all__ = ["back_up", "upgrade"]
 
@@ -44,9 +44,9 @@ def back_up(path: Path, version: int) -> Path:
 
 
 def upgrade(connection: sqlite3.Connection, version: int) -> None:
-    """Bring the tables of an older version up to this one."""
-    if version == 1:
-        _from_1(connection)
+    """Bring the tables of an older version up to this one, one version after the other."""
+    for number in range(version, SCHEMA_VERSION):
+        _STEPS[number](connection)
 
 
 def _from_1(connection: sqlite3.Connection) -> None:
@@ -141,3 +141,7 @@ def _passages_from_1(connection: sqlite3.Connection, agent: int, created_ns: int
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (row, archive, key, text, note_context(at_ns), f"r{archive}", at_ns),
         )
+
+
+_STEPS = {1: _from_1}
+"""What leads from a version to the next."""
