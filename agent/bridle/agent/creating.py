@@ -53,14 +53,14 @@ def open_agent(
 
     `endpoint` is whatever `connect` takes, or an endpoint that is open already and stays so. `persona`,
     `human` and `preset` are names (`bridle agents presets`), files, or texts of more than one word, with
-    which a new agent begins; `tools` are typed Python functions or `Tool`s. Where archival memory lies, and
-    what makes embeddings, is in the config file.
+    which a new agent begins; `tools` are typed Python functions or `Tool`s, besides those of the config file,
+    which also says where archival memory lies and what makes embeddings.
 
     Raises:
         BridleError: of the kind that `Agent.open`, `connect` and `Store` raise.
     """
     from bridle.agent.archival.indexes import open_archive
-    from bridle.agent.toolbox import as_tool
+    from bridle.agent.toolbox import as_tool, open_tools
 
     folder = home or default_home()
     config = load_config()
@@ -71,6 +71,7 @@ def open_agent(
     with ExitStack() as stack:
         store = stack.enter_context(Store(folder))
         archive = stack.enter_context(closing(open_archive(store, config, offline=offline)))
+        given = (*given, *stack.enter_context(open_tools(config, offline=offline)))
         if isinstance(endpoint, str | Path | EndpointConfig | Mapping | Sequence):
             model = stack.enter_context(closing(connect(endpoint, offline=offline)))
         else:

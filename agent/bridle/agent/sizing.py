@@ -11,7 +11,7 @@ from bridle.endpoints.base import Endpoint
 from bridle.messages import JSON
 from bridle.wrappers import Wrapper
 
-__all__ = ["billions", "profile_for"]
+__all__ = ["billions", "profile_for", "size_in"]
 
 COMPACT_WRAPPER = "chatml-compact"
 """The prompt format of models that were trained on the compact profile."""

@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, Entry] = {
     "config": Entry("bridle.cli.config:command", "Show the settings in force and where they come from."),
     "run": Entry("bridle.cli.run:command", "Choose or make an agent and talk to it, with MemGPT's flags."),
     "load": Entry("bridle.cli.load:command", "Load documents, pages and databases as sources."),
+    "attach": Entry("bridle.cli.sources:attach_source", "Let an agent search a source."),
     "sources": Entry("bridle.cli.sources:command", "List, attach, detach and delete sources."),
     "agents": Entry("bridle.cli.agents:command", "List, make, copy, rename, move and delete agents."),
     "memory": Entry("bridle.cli.memory:command", "Look into an agent's memory, search, edit and undo."),
