@@ -232,7 +232,7 @@ def test_a_full_disk_is_one_line() -> None:
 
 def test_names_of_commands_are_completed_without_importing_them() -> None:
     completer = BashComplete(cli.cli, {}, "bridle", "_BRIDLE_COMPLETE")
-    assert [item.value for item in completer.get_completions([], "a")] == ["ask", "agents"]
+    assert [item.value for item in completer.get_completions([], "a")] == ["ask", "attach", "agents"]
     assert [item.value for item in completer.get_completions([], "--v")] == ["--version"]
 
 
