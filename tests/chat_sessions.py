@@ -57,6 +57,8 @@ def chat_with(folder: Path, answers: Iterable[ToolCall | str], *args: str, stdin
 class Typed:
     """Somebody at a terminal who types these lines, or presses the key that raises this, and then leaves."""
 
+    has_toolbar = True
+
     def __init__(self, lines: Iterable[str | type[BaseException]]) -> None:
         self._lines = iter(lines)
         self.waits: list[float | None] = []

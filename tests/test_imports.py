@@ -44,7 +44,7 @@ HEAVY: Mapping[str, Mapping[str, str]] = {
     "llguidance": {"bridle.endpoints": LAZY, "bridle.grammars": LAZY},
     "outlines": {"bridle.grammars": LAZY, "bridle.endpoints": LAZY},
     "websockets": {"bridle.endpoints": LAZY},
-    "prompt_toolkit": {"bridle.cli": LAZY},
+    "prompt_toolkit": {"bridle.cli.chat.editor": TOP, "bridle.cli": LAZY},
     "pymilvus": {"bridle.agent.archival": LAZY},
     "psycopg": {"bridle.agent": LAZY},
     "chromadb": {"bridle.agent.archival": LAZY},

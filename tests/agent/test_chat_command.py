@@ -18,8 +18,8 @@ import pytest
 from click.testing import CliRunner
 
 from agent_scripts import NOW, append, call, say, scripted, written
-from bridle.agent import Agent, AskedAgain, Finished, Progress, Saying, Step, Store, Thinking, Turn
-from bridle.agent.progress import Noted
+from bridle.agent import Agent, AskedAgain, Calling, Finished, Progress, Saying, Step, Store, Thinking, Turn
+from bridle.agent.state import Noted
 from bridle.cli import agents, chat, main
 from bridle.cli.chat.opening import introduce
 from bridle.cli.screen import Screen, visible
@@ -390,19 +390,27 @@ def test_the_screen_shows_each_word_once(capsys: pytest.CaptureFixture[str]) -> 
     screen.show(Saying("cut"))
     screen.end(Turn("u", "", cancelled=True))
     screen.show(AskedAgain(()))
-    show(screen, Saying("room"), Noted("2 older messages are no longer shown\x1b[2J"))
-    screen.end(Turn("u", "room"))
-    screen.show(Finished(Step("", SEARCH, "No results."), 0.0421))
     out, err = capsys.readouterr()
-    assert out == "Hi there.\nhalf of an\nwhole\nFixed sentence.\ncut\nroom\nroom\n"
+    assert out == "Hi there.\nhalf of an\nwhole\nFixed sentence.\ncut\n"
     assert err.splitlines()[:3] == ["  I know", "  ✗ asked again: it was cut off", "  again"]
     assert "  (stopped)" in err
     assert err.count("long ") == 49
     assert "x" * 200 not in err
-    assert err.splitlines()[-3:] == [
-        "  ✗ asked again: there was no call",
-        "  (2 older messages are no longer shown\\x1b[2J)",
+    assert err.splitlines()[-1] == "  ✗ asked again: there was no call"
+
+
+def test_the_screen_tells_of_memory_and_of_times(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Screen(streaming=True)
+    show(screen, Thinking("I look"), Calling(SEARCH))
+    assert capsys.readouterr().err == "  I look\n"
+    show(screen, Finished(Step("", SEARCH, "No results."), 0.0421))
+    show(screen, Saying("room"), Noted("2 older messages are no longer shown\x1b[2J"))
+    screen.end(Turn("u", "room"))
+    out, err = capsys.readouterr()
+    assert out == "room\nroom\n"
+    assert err.splitlines() == [
         '  ✓ archival_memory_search(query="boss") (42 ms) → No results.',
+        "  (2 older messages are no longer shown\\x1b[2J)",
     ]
 
 

@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from agent_scripts import append, call, say, scripted
+from agent_scripts import append, call, say, scripted, written
 from bridle.agent import Agent, Store
 from bridle.agent.archival import Draft
 from bridle.agent.archival.archive import Archive
 from bridle.agent.store import Logged
+from bridle.cli import chat
 from bridle.cli.chat.slash import COMMANDS, completions, table
 from bridle.endpoints.config import home
 from bridle.messages import ToolCall
 from chat_sessions import chat_with, session_on, talked
 from project import ROOT
+from servers.fake import ModelServer, unused_url
 
 ADA = append("Name: Ada")
 
@@ -198,6 +201,33 @@ def test_another_endpoint_goes_on_with_the_conversation(tmp_path: Path) -> None:
     result = chat_with(tmp_path, [say("One.")], stdin=f"hi\n/model scripted:{other}\nand now?\n/wrapper\n")
     assert f"Now scripted:{other} (scripted)" in result.stderr
     assert result.stdout.startswith("One.\n")
+
+
+def test_a_model_of_the_same_server_is_chosen_by_its_name(tmp_path: Path) -> None:
+    server = ModelServer("lmstudio")
+    try:
+        server.text = written(say("Hello."))
+        given = ["--endpoint", f"lmstudio@{server.url}", "--wrapper", "chatml-compact"]
+        stdin = "/model\n/model other\n/model nothing\nhi\n"
+        result = CliRunner().invoke(chat.command, given, input=stdin)
+    finally:
+        server.close()
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == "Hello.\n"
+    assert "it has other, m" in result.stderr
+    assert "(other), wrapper " in result.stderr
+    assert "error: 'nothing' is no endpoint" in result.stderr
+    assert server.asked["model"] == "other"
+
+
+def test_an_endpoint_that_is_not_there_leaves_the_one_in_use(tmp_path: Path) -> None:
+    stdin = f"/model openai@{unused_url()}\nhi\n"
+    result = chat_with(tmp_path, [say("Hello.")], stdin=stdin)
+    assert result.exit_code != 0  # in a pipe nobody could choose another one
+    with Store(tmp_path) as store:
+        agent = Agent.open(store, "ada", scripted([say("Hello.")]), wrapper="chatml-compact")
+        talked(agent, [f"/model openai@{unused_url()}", "hi"])
+        assert agent.state.turn == 1
 
 
 def test_a_fork_is_an_agent_of_its_own(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_the_tab_key_completes_a_command_and_a_source_is_chosen_by_its_number(
         terminal.type("\r")
         terminal.wait_for("0 turns in this conversation, 0 with ada")
         terminal.type("/attach\r")
-        terminal.wait_for("Which source?")
+        terminal.wait_for("Which source")
         terminal.type("7\r")
         terminal.wait_for("'7' is not one of them")
         terminal.type("1\r")

@@ -34,7 +34,8 @@ class Screen:
 
     def show(self, progress: Progress) -> None:
         """Take one event of the turn."""
-        from bridle.agent.progress import AskedAgain, Finished, Noted, Saying, Thinking
+        from bridle.agent.progress import AskedAgain, Calling, Finished, Saying, Thinking
+        from bridle.agent.state import Noted
 
         match progress:
             case Thinking(text):
@@ -43,6 +44,8 @@ class Screen:
                 self._flush_thoughts()
                 if self._streaming:
                     self._write(text)
+            case Calling():
+                self._flush_thoughts()
             case Finished(step, seconds):
                 self._flush_thoughts()
                 if step.call.name != "send_message":

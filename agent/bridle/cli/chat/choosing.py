@@ -11,15 +11,15 @@ from bridle.errors import InputError
 __all__ = ["choose"]
 
 
-def choose(question: str, names: Sequence[str], *, default: str = "") -> str:
-    """List the names with numbers and ask until one is chosen; nothing means `default`, else empty.
+def choose(question: str, names: Sequence[str], about: Sequence[str] = (), *, default: str = "") -> str:
+    """List the names with numbers, or `about` them, and ask until one is chosen; nothing means `default`.
 
     Raises:
         InputError: when the input ends.
         KeyboardInterrupt: for Ctrl-C.
     """
-    for number, name in enumerate(names, 1):
-        print_note(f"  {number:>2}  {name}")
+    for number, line in enumerate(about or names, 1):
+        print_note(f"  {number:>2}  {line}")
 
     def checked(answer: str) -> str:
         if not answer or answer in names:

@@ -31,7 +31,7 @@ def open_editor(
         history=_Kept(history),
         completer=_Whole(completes),
         complete_while_typing=False,
-        output=create_output(stdout=sys.stderr),
+        output=create_output(stdout=sys.stderr if sys.stderr.isatty() else sys.stdout),
         style=STYLE,
     )
     session.bottom_toolbar = lambda: toolbar(session.output.get_size().columns)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bridle.cli.screen import Screen
     from bridle.messages import Completion
 
-__all__ = ["Heard", "Tally", "turn_facts"]
+__all__ = ["Heard", "Tally", "speed", "turn_facts"]
 
 
 class Heard:

@@ -31,7 +31,7 @@ def choose_agent(store: Store, options: ChatOptions, *, asks: bool) -> str:
     known = [info.name for info in sorted(store.agents(), key=lambda info: -info.updated_ns)]
     asks = asks and bool(known) and not options.yes
     if asks and Questions().confirmed("Would you like to select an existing agent?"):
-        return known[0] if len(known) == 1 else choose("Which one?", known, default=known[0])
+        return known[0] if len(known) == 1 else choose("Which agent", known, default=known[0])
     return friendly_name(known)
 
 

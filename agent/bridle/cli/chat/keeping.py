@@ -40,10 +40,10 @@ def dump_raw(session: Session, given: str) -> None:
 
     history = session.agent.state.history
     for message in history[-int(given) :] if given else history:
-        print_raw(json.dumps(message_to_dict(message)))
+        _print_raw(json.dumps(message_to_dict(message)))
 
 
-def print_raw(line: str) -> None:
+def _print_raw(line: str) -> None:
     """Write a line of JSON; it is ASCII, so that a terminal obeys nothing in it."""
     print(line, flush=True)
 

@@ -32,7 +32,9 @@ class HeartbeatDue(Exception):
 
 
 class Lines(Protocol):
-    """What gives one line after the other."""
+    """What gives one line after the other; `has_toolbar` says whether a toolbar is shown meanwhile."""
+
+    has_toolbar: bool
 
     def read(self, prompt: str, wait_s: float | None = None) -> str:
         """Return the next line, without its end.
@@ -47,6 +49,8 @@ class Lines(Protocol):
 
 class GivenLines:
     """Lines of a file or a pipe."""
+
+    has_toolbar = False
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = iter(lines)
@@ -69,7 +73,7 @@ def terminal_lines(
     history: TypedHistory, completes: Completes, toolbar: Callable[[int], str], *, plain: bool = False
 ) -> Lines:
     """Choose the line editor; `plain` takes none, nor does a terminal that cannot move its cursor."""
-    if plain or os.environ.get("TERM") == "dumb":
+    if plain or os.environ.get("TERM") == "dumb" or not (sys.stderr.isatty() or sys.stdout.isatty()):
         return PlainLines()
     try:
         return _EditedLines(history, completes, toolbar)
@@ -80,6 +84,8 @@ def terminal_lines(
 
 class PlainLines:
     """The terminal as it is: what is typed, line by line."""
+
+    has_toolbar = False
 
     def read(self, prompt: str, wait_s: float | None = None) -> str:
         """Ask for a line."""
@@ -94,6 +100,8 @@ class PlainLines:
 
 class _ReadlineLines:
     """The terminal's own line editor, with history and completion by the Tab key."""
+
+    has_toolbar = False
 
     def __init__(self, readline: ModuleType, history: TypedHistory, completes: Completes) -> None:
         self._readline = readline
@@ -172,6 +180,8 @@ def _alarm(wait_s: float | None, typed: Callable[[], str]) -> Generator[list[str
 
 class _EditedLines:
     """prompt_toolkit's line editor, with the toolbar below it."""
+
+    has_toolbar = True
 
     def __init__(self, history: TypedHistory, completes: Completes, toolbar: Callable[[int], str]) -> None:
         from bridle.cli.chat.editor import open_editor

@@ -113,10 +113,12 @@ def attach(session: Session, given: str) -> None:
             hint="make one with: bridle load directory --name NAME --input-files FILE",
         )
     if not given:
-        there = set(archive.attached(agent.state.name))
-        for source in sources.values():
-            note(f"  {_line(source)}{' (attached)' if source.name in there else ''}")
-        given = choose("Which source?", list(sources)) if session.patient else ""
+        lines = [_line(source, agent.state.name) for source in sources.values()]
+        if session.patient:
+            given = choose("Which source", list(sources), lines)
+        else:
+            for line in lines:
+                note(f"  {line}")
         if not given:
             return
     if given not in sources:
@@ -134,6 +136,6 @@ def source_names(session: Session) -> Iterable[str]:
     return [source.name for source in session.agent.archive.sources()]
 
 
-def _line(source: SourceInfo) -> str:
+def _line(source: SourceInfo, agent: str) -> str:
     passages, files = output.counted(source.passages, "passage"), output.counted(source.files, "file")
-    return f"{source.name}: {passages}, {files}"
+    return f"{source.name}: {passages}, {files}{' (attached)' if agent in source.attached else ''}"

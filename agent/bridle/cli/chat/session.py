@@ -115,7 +115,9 @@ class Session:
         self.measure()
 
     def measure(self) -> None:
-        """Look how full the window is, for the toolbar; that cannot be done while a server is down."""
+        """Look how full the window is, if a toolbar shows it; that cannot be done while a server is down."""
+        if not self.lines.has_toolbar:
+            return
         try:
             self.context = self.agent.context()
         except BridleError:

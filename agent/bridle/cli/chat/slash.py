@@ -15,7 +15,7 @@ from bridle.cli.chat import keeping, memories, models, turns
 from bridle.cli.chat.session import Session, columns, note
 from bridle.errors import InputError
 
-__all__ = ["COMMANDS", "Slash", "completions", "is_command", "obey", "table"]
+__all__ = ["CHOICES", "COMMANDS", "Slash", "completions", "is_command", "obey", "table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,12 @@ class Slash:
         return f"/{self.name} {self.arguments}".strip()
 
 
-def leave(session: Session, given: str) -> None:
+def _leave(session: Session, given: str) -> None:
     """End the conversation."""
     session.leaving = True
 
 
-def show_help(session: Session, given: str) -> None:
+def _show_help(session: Session, given: str) -> None:
     """List the commands, or explain one."""
     listed = COMMANDS.values() if not given else [_found(given.removeprefix("/"))]
     width = max(len(one.usage) for one in listed) + 2
@@ -52,9 +52,9 @@ def show_help(session: Session, given: str) -> None:
 
 
 _LINES = (
-    Slash("help", "[COMMAND]", "this list", show_help),
-    Slash("exit", "", "leave (so does Ctrl-D)", leave),
-    Slash("quit", "", "leave", leave),
+    Slash("help", "[COMMAND]", "this list", _show_help),
+    Slash("exit", "", "leave (so does Ctrl-D)", _leave),
+    Slash("quit", "", "leave", _leave),
     Slash("memory", "", "core memory, and how much is stored", memories.show_memory),
     Slash("search", "QUERY", "look through memory, conversation, notes and sources", memories.search),
     Slash("attach", "[NAME]", "let the agent search a source; alone: choose one", memories.attach),
@@ -132,7 +132,7 @@ def completions(session: Session, text: str) -> Sequence[str]:
     name, blank, given = text.partition(" ")
     if not blank:
         return [f"/{one}" for one in COMMANDS if one.startswith(text[1:])]
-    choices = CHOICES.get(name[1:], lambda _: ())(session)
+    choices = CHOICES.get(name[1:], _nothing)(session)
     return [f"{name} {choice}" for choice in choices if choice.startswith(given)]
 
 
@@ -140,6 +140,10 @@ def table() -> str:
     """Write the commands as a table of the documentation."""
     rows = [f"| `{one.usage.replace('|', chr(92) + '|')}` | {one.help} |" for one in COMMANDS.values()]
     return "\n".join(["| command | what it does |", "|---|---|", *rows])
+
+
+def _nothing(session: Session) -> Iterable[str]:
+    return ()
 
 
 def _found(name: str) -> Slash:
