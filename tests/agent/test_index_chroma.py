@@ -153,6 +153,7 @@ def test_a_server_is_used_by_its_address_and_not_through_a_proxy(
 ) -> None:
     uri, process = server
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "example.com")
     before = dict(os.environ)
     with closing(opened(uri)) as first, closing(opened(uri)) as second:
         first.upsert(entries()[:300])
