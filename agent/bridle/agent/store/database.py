@@ -27,7 +27,6 @@ __all__ = ["FILE_NAME", "Database", "mapped", "unwritable"]
 FILE_NAME = "bridle.db"
 WAIT_S = 30.0
 """How long to wait for another process's transaction; one takes milliseconds."""
-CACHE_KIB = 4 * 1024
 LOG_BYTES = 64 * 2**20
 """To what the write-ahead log is cut after something large, such as the loading of documents."""
 
@@ -136,7 +135,6 @@ class Database:
             self._set_wal()
             self._build()
         self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         self._connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
 
     def _build(self) -> None:
