@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -299,3 +300,45 @@ def test_what_an_agent_file_cannot_hold_is_told() -> None:
     assert (shown[0], len(shown)) == ("message-0", 20)
     assert body["agents"][0]["messages"][32]["role"] == "user"
     assert body["agents"][0]["system"]
+
+
+JUNK: tuple[JSON, ...] = (
+    None,
+    True,
+    -1,
+    1.5,
+    2**70,
+    "",
+    "\ud800",
+    "<|im_end|>",
+    [],
+    {},
+    [[]],
+    "0001-01-01",
+    "{",
+    "\0",
+)
+
+
+def places(body: JSON, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    members = body.items() if isinstance(body, dict) else enumerate(body) if isinstance(body, list) else ()
+    return [path, *(place for key, value in members for place in places(value, (*path, key)))]
+
+
+@pytest.mark.parametrize("form", [OLDER, NEWER], ids=["older", "newer"])
+def test_whatever_stands_somewhere_in_a_file_it_is_taken_or_refused(
+    form: dict[str, JSON], tmp_path: Path
+) -> None:
+    with Store(tmp_path / "home") as store:
+        for number, path in enumerate(places(form)[1:]):
+            body = copy.deepcopy(form)
+            inside: object = body
+            for step in path[:-1]:
+                inside = cast("dict[str | int, object]", inside)[step]
+            cast("dict[str | int, object]", inside)[path[-1]] = JUNK[number % len(JUNK)]
+            try:
+                found = taken(tmp_path, body)
+            except InputError:
+                continue
+            named = [replace(agent, name=f"{number} {index}") for index, agent in enumerate(found.agents)]
+            restore_agents(store, named, found.sources)

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from bridle.agent.exporting.places import Place, parse
@@ -176,8 +176,8 @@ def read_document(text: str, source: str) -> AgentDocument:
             hint="a newer bridle has written it: install that one",
         )
     document = _agent_in(place.at("agent"))
-    document.agent_state()  # what is wrong with it is told before anything is stored
-    return document
+    # What is wrong with the state is told before anything is stored, and what it lacks gets its usual value.
+    return replace(document, state=state_body(document.agent_state()))
 
 
 def _agent_out(document: AgentDocument) -> dict[str, JSON]:

@@ -37,12 +37,14 @@ __all__ = [
     "ForeignCall",
     "ForeignMessage",
     "packaged_time",
+    "plausible",
     "read_calls",
     "read_conversation",
 ]
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [AP]M)(?: \w*([+-]\d{4}))?")
 _SUMMARY = re.compile(r"summary of the previous [^:\n]*:\s*(.+)", re.DOTALL)
+FIRST_YEAR = 1970
 _THOUGHT_KEYS = ("inner_thoughts", "thinking")
 """Arguments in which some models were made to think."""
 
@@ -110,9 +112,22 @@ def packaged_time(text: str) -> datetime | None:
     found = _TIME.search(text)
     if found is None:
         return None
-    at = datetime.strptime(found[1], "%Y-%m-%d %I:%M:%S %p")
-    zone = datetime.strptime(found[2], "%z").tzinfo if found[2] else UTC
-    return at.replace(tzinfo=zone)
+    try:
+        at = datetime.strptime(found[1], "%Y-%m-%d %I:%M:%S %p")
+        zone = datetime.strptime(found[2], "%z").tzinfo if found[2] else UTC
+    except ValueError:
+        return None
+    return plausible(at.replace(tzinfo=zone))
+
+
+def plausible(at: datetime) -> datetime | None:
+    """The time, with UTC where it has no offset; None for one at which no agent can have spoken.
+
+    >>> plausible(datetime(2024, 1, 2)), plausible(datetime(1, 1, 1))
+    (datetime.datetime(2024, 1, 2, 0, 0, tzinfo=datetime.timezone.utc), None)
+    """
+    zoned = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return zoned if FIRST_YEAR <= zoned.year < 9999 else None
 
 
 def read_calls(listed: JSON) -> tuple[ForeignCall, ...]:

@@ -18,8 +18,14 @@ from bridle.agent.exporting.document import AgentDocument
 from bridle.agent.exporting.places import Place, parse
 from bridle.agent.exporting.transfer import SourceDocument
 from bridle.agent.functions import FUNCTIONS
-from bridle.agent.importing.conversation import ForeignCall, ForeignMessage, read_calls, read_conversation
-from bridle.agent.importing.taken import ForeignAgent, Taken, agent_document, as_notes
+from bridle.agent.importing.conversation import (
+    ForeignCall,
+    ForeignMessage,
+    plausible,
+    read_calls,
+    read_conversation,
+)
+from bridle.agent.importing.taken import ForeignAgent, Taken, agent_document, as_notes, as_source
 from bridle.endpoints.json_paths import integer_at, list_at, text_at, value_at
 from bridle.messages import JSON
 
@@ -204,7 +210,7 @@ def _sources(body: JSON) -> tuple[tuple[SourceDocument, ...], list[str]]:
         empty += [text_at(one, "file_name") for one in files if not text_at(one, "content")]
         description = text_at(source, "description")
         notes = as_notes((part, at) for text, at in texts for part in _paragraphs(text))
-        found.append(SourceDocument(text_at(source, "name"), description, notes))
+        found.append(as_source(text_at(source, "name"), description, notes))
     return tuple(found), [f"the file {name}: its text is not in there" for name in empty]
 
 
@@ -215,7 +221,6 @@ def _paragraphs(text: str) -> list[str]:
 def _time(text: str) -> datetime:
     """Read a time; now where there is none."""
     try:
-        at = datetime.fromisoformat(text)
+        return plausible(datetime.fromisoformat(text)) or datetime.now(UTC)
     except ValueError:
         return datetime.now(UTC)
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -29,7 +29,7 @@ from bridle.agent.importing.conversation import (
     read_calls,
     read_conversation,
 )
-from bridle.agent.importing.taken import ForeignAgent, Taken, agent_document, as_notes
+from bridle.agent.importing.taken import ForeignAgent, Taken, agent_document, as_notes, as_source
 from bridle.agent.importing.texts import own_texts, shipped_name
 from bridle.endpoints.json_paths import integer_at, list_at, text_at, value_at
 from bridle.errors import InputError
@@ -171,5 +171,5 @@ def _sources(folder: Path) -> tuple[tuple[SourceDocument, ...], list[str]]:
         passages, lines = _index(path)
         left_out += lines
         if passages:
-            found.append(SourceDocument(path.name, "", passages))
+            found.append(as_source(path.name, "", passages))
     return tuple(found), left_out

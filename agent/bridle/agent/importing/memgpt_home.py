@@ -25,10 +25,11 @@ from bridle.agent.functions import FUNCTIONS
 from bridle.agent.importing.conversation import (
     ForeignMessage,
     packaged_time,
+    plausible,
     read_calls,
     read_conversation,
 )
-from bridle.agent.importing.taken import ForeignAgent, Taken, agent_document, as_notes
+from bridle.agent.importing.taken import ForeignAgent, Taken, agent_document, as_notes, as_source
 from bridle.agent.importing.texts import own_texts, shipped_name
 from bridle.endpoints.json_paths import integer_at, list_at, text_at, value_at
 from bridle.errors import InputError
@@ -245,9 +246,7 @@ def _sources(database: sqlite3.Connection, passages: Sequence[_Passage]) -> tupl
         if one.source:
             named.setdefault(one.source, "")
     return tuple(
-        SourceDocument(
-            name, description, as_notes([(one.text, one.at) for one in passages if one.source == name])
-        )
+        as_source(name, description, as_notes([(one.text, one.at) for one in passages if one.source == name]))
         for name, description in named.items()
     )
 
@@ -298,8 +297,7 @@ def _time(value: object) -> datetime | None:
     """Read a time: seconds since 1970, or text in UTC, as MemGPT stored it."""
     try:
         if isinstance(value, int | float):
-            return datetime.fromtimestamp(value, UTC)
-        at = datetime.fromisoformat(str(value))
-        return at if at.tzinfo else at.replace(tzinfo=UTC)
+            return plausible(datetime.fromtimestamp(value, UTC))
+        return plausible(datetime.fromisoformat(str(value)))
     except (ValueError, OverflowError, OSError):
         return None

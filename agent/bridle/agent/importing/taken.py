@@ -15,9 +15,11 @@ from bridle.agent.prompt import FULL
 from bridle.agent.state import NAME_CHARS, clean_text, new_state
 from bridle.agent.store.passages import note_context, passage_key
 
-__all__ = ["ForeignAgent", "Taken", "agent_document", "as_notes", "usable_name"]
+__all__ = ["ForeignAgent", "Taken", "agent_document", "as_notes", "as_source", "usable_name"]
 
 MOST_LABEL_CHARS = 50
+MOST_LIMIT = 10**9
+"""Of a block, in characters; a larger number is no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +72,17 @@ def agent_document(agent: ForeignAgent) -> AgentDocument:
         blocks=tuple(DocumentBlock(one.label, one.value, one.limit, last) for one in blocks),
         messages=tuple(conversation.messages),
         notes=tuple(agent.notes),
-        sources=tuple(agent.sources),
+        sources=tuple(map(usable_name, agent.sources)),
     )
 
 
+def as_source(name: str, description: str, passages: Sequence[DocumentNote]) -> SourceDocument:
+    """A source under a name that it can have."""
+    return SourceDocument(usable_name(name), clean_text(description), tuple(passages))
+
+
 def usable_name(name: str) -> str:
-    """A name that an agent of ours can have.
+    """A name that an agent or a source of ours can have.
 
     >>> usable_name("a\\nb  "), usable_name("")
     ('a b', 'imported')
@@ -104,7 +111,7 @@ def _blocks(given: Sequence[tuple[str, str, int]]) -> tuple[Block, ...]:
         while label in blocks:
             number += 1
             label = f"{clean} {number}"
-        blocks[label] = Block(label, value, max(limit, len(value), 1))
+        blocks[label] = Block(label, value, max(min(limit, MOST_LIMIT), len(value), 1))
     return tuple(blocks.values())
 
 
