@@ -26,19 +26,21 @@ _WORDS = (
     "document",
     "query",
 )
-_DIM, _HEADS, _LAYERS = 32, 2, 2
+_DIM, _HEADS, _LAYERS, _WINDOW = 32, 2, 2, 64
 
 
-def write_tiny_bert(path: Path, *, pooling: int | None = gguf.PoolingType.MEAN, window: int = 64) -> Path:
+def write_tiny_bert(
+    path: Path, *, pooling: int | None = gguf.PoolingType.MEAN, architecture: str = "bert"
+) -> Path:
     """Write a model and return its path; without `pooling` the file does not say how vectors become one."""
     letters = [chr(code) for code in range(33, 127)]
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     # llama.cpp's spelling of WordPiece: what begins a word has a mark, what goes on has none.
     begun = [f"\u2581{one}" for one in dict.fromkeys([*letters, *_WORDS])]
     tokens = [*special, *begun, *letters]
-    writer = gguf.GGUFWriter(str(path), "bert")
+    writer = gguf.GGUFWriter(str(path), architecture)
     writer.add_name("tiny random bert")
-    writer.add_context_length(window)
+    writer.add_context_length(_WINDOW)
     writer.add_embedding_length(_DIM)
     writer.add_feed_forward_length(2 * _DIM)
     writer.add_block_count(_LAYERS)
@@ -54,7 +56,7 @@ def write_tiny_bert(path: Path, *, pooling: int | None = gguf.PoolingType.MEAN, 
     writer.add_token_type_count(2)
     for name, number in (("pad", 0), ("unk", 1), ("bos", 2), ("sep", 3), ("eos", 3), ("mask", 4)):
         getattr(writer, f"add_{name}_token_id")(number)
-    _add_tensors(writer, len(tokens), window)
+    _add_tensors(writer, len(tokens))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -62,7 +64,7 @@ def write_tiny_bert(path: Path, *, pooling: int | None = gguf.PoolingType.MEAN, 
     return path
 
 
-def _add_tensors(writer: gguf.GGUFWriter, n_vocab: int, window: int) -> None:
+def _add_tensors(writer: gguf.GGUFWriter, n_vocab: int) -> None:
     rng = np.random.default_rng(0)
 
     def add(name: str, *shape: int) -> None:
@@ -73,7 +75,7 @@ def _add_tensors(writer: gguf.GGUFWriter, n_vocab: int, window: int) -> None:
         writer.add_tensor(f"{name}.bias", np.zeros(_DIM, np.float32))
 
     add("token_embd.weight", n_vocab, _DIM)
-    add("position_embd.weight", window, _DIM)
+    add("position_embd.weight", _WINDOW, _DIM)
     add("token_types.weight", 2, _DIM)
     add_norm("token_embd_norm")
     for layer in range(_LAYERS):

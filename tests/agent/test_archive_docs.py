@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import io
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from archives import drafts
+from bridle.agent.archival import indexes
 from bridle.agent.archival.hashing import HashingEmbedder
-from bridle.agent.archival.indexes import INDEXES
+from bridle.agent.archival.indexes import INDEXES, Backend, open_archive
 from bridle.agent.store import Store
-from bridle.endpoints.config_values import BACKENDS
+from bridle.endpoints.config_values import BACKENDS, ArchivalConfig, Config, EmbeddingConfig
 from documented import programs
 
 PROGRAMS = programs("docs/archival.md")
@@ -50,6 +53,25 @@ def test_the_store_of_lines_serves_an_archive(tmp_path: Path, monkeypatch: pytes
             assert (results.warning, results.total) == ("", 20)
             assert results.found[0].vector_score > 0.5
             assert (archive.status().vectors, archive.status().index) == (20, "lines ~/vectors")
+
+
+def test_the_store_of_lines_can_be_a_backend_of_the_config_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = types.ModuleType("store_of_lines")
+    exec(PROGRAMS[1], module.__dict__)
+    monkeypatch.setitem(sys.modules, "store_of_lines", module)
+    monkeypatch.setattr(indexes, "INDEXES", {"chroma": Backend("store_of_lines:LinesIndex", "lines")})
+    (tmp_path / "lines").mkdir()
+    (tmp_path / "other").mkdir()
+    for uri, place in (("", "lines"), (str(tmp_path / "other"), "other")):
+        kept = ArchivalConfig("chroma", uri)
+        config = Config(tmp_path / "c.toml", embedding=EmbeddingConfig("hashing:8"), archival=kept)
+        with Store(tmp_path) as store, open_archive(store, config) as archive:
+            archive.add(archive.create_source("s"), drafts(3))
+            archive.reembed()
+            assert (archive.status().vectors, archive.status().warning) == (3, "")
+        assert [file.suffix for file in (tmp_path / place).iterdir()] == [".jsonl"]
 
 
 def test_the_table_of_backends_has_all_of_them() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +17,9 @@ from bridle.agent.archival.vectors import SqliteVectors
 from bridle.agent.store import Store
 from bridle.agent.store.database import Database
 from bridle.errors import EmbedderMismatch, EmbedderUnavailable, IndexUnavailable, InputError
+
+if TYPE_CHECKING:
+    from bridle.agent.archival.base import Vectors
 
 
 @pytest.fixture
@@ -149,6 +153,23 @@ def test_what_is_deleted_loses_its_vector(store: Store) -> None:
         assert archive.status().vectors == 0
 
 
+def test_what_is_deleted_while_it_is_embedded_leaves_no_vector(store: Store, tmp_path: Path) -> None:
+    with Store(tmp_path) as other:
+
+        class Overtaken(Moody):
+            """Another process deletes a passage, and the index hears of it, before its vector arrives."""
+
+            def passages(self, texts: Sequence[str]) -> Vectors:
+                with other.writing() as connection:
+                    connection.execute("DELETE FROM passages WHERE text = ?", (texts[0],))
+                    connection.execute("DELETE FROM outbox")
+                return super().passages(texts)
+
+        with Archive(store, embedder=Overtaken()) as archive:
+            archive.add(archive.create_source("s"), drafts(10))
+            assert (archive.status().passages, archive.status().vectors) == (9, 9)
+
+
 def test_what_was_deleted_but_waits_takes_no_place(store: Store) -> None:
     with Archive(store, embedder=Moody()) as archive:
         source = archive.create_source("s")
@@ -254,6 +275,28 @@ def test_vectors_can_be_made_anew_by_the_same_embedder(store: Store) -> None:
         assert archive.reembed(again=True) == 10
         assert len(moody.embedded) == 20
         assert archive.status().vectors == 10
+
+
+def test_without_an_embedder_only_the_text_is_indexed_anew(store: Store) -> None:
+    with Archive(store) as archive:
+        source = archive.create_source("s")
+        archive.add(source, drafts(3))
+        assert archive.reindex() == 0
+        assert archive.search([source], "number1").total == 1
+
+
+def test_archives_that_were_searched_long_ago_leave_the_memory(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridle.agent.archival.vectors.MOST_BYTES", 64 * 4 * 25)
+    with Archive(store, embedder=Moody()) as archive:
+        sources = [archive.create_source(name) for name in "abc"]
+        for number, source in enumerate(sources):
+            archive.add(source, drafts(10, first=number * 10))
+        for _ in range(2):
+            found = [archive.search([source], "numbr5").total for source in sources]
+            assert found == [10, 10, 10]
+        assert archive.search(sources, "numbr5").total == 30
 
 
 def test_without_an_embedder_there_is_nothing_to_embed_with(store: Store) -> None:

@@ -242,6 +242,10 @@ def test_what_means_no_embedder_is_refused_at_once(spec: str) -> None:
         open_embedder(configured(spec))
 
 
+def test_hashed_words_can_have_other_dimensions() -> None:
+    assert opened("hashing:1024").dimensions == 1024
+
+
 def test_no_embedder_is_none() -> None:
     assert open_embedder(configured("")) is None
 
@@ -274,11 +278,13 @@ def test_a_generator_in_a_file_embeds_by_the_mean_of_its_tokens(tmp_path: Path) 
         assert np.allclose(embedder.query("hello world"), rows[0], atol=1e-6)
 
 
-@pytest.mark.parametrize("what", ["missing", "text", "reranker"])
+@pytest.mark.parametrize("what", ["missing", "text", "reranker", "unknown"])
 def test_a_file_that_is_no_embedding_model_is_told_when_it_is_needed(tmp_path: Path, what: str) -> None:
     file = tmp_path / "tiny.gguf"
     if what == "text":
         file.write_text("no model")
+    if what == "unknown":
+        write_tiny_bert(file, architecture="nonsense")
     if what == "reranker":
         write_tiny_bert(file, pooling=4)
     with closing(opened(str(file))) as embedder, pytest.raises(EmbedderUnavailable) as caught:
