@@ -1,6 +1,6 @@
 """How long does a turn with the embedded model take, and how much of its prompts is evaluated again? One run.
 
-    python benchmarks/turns.py [--messages FILE] [--steps N] [--profile compact|full]
+    python benchmarks/turns.py [--messages FILE] [--steps N] [--profile compact|small|full]
 
 Prints the start of `bridle chat` (a process that leaves at once; the best and the median of five after one
 that warms the disk), and for one message per line of FILE: seconds and model calls per turn, valid calls, and
@@ -26,15 +26,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridle.agent import open_agent
-from bridle.agent.prompt import COMPACT, FULL
+from bridle.agent.prompt import COMPACT, FULL, SMALL
 from bridle.endpoints.base import Answer, Request
 from bridle.endpoints.embedded import MODEL_PATH
 from bridle.endpoints.llamacpp import LlamaCpp
 from bridle.wrappers import Segment
 
 MESSAGES = Path(__file__).parents[1] / "tests" / "data" / "hundred_messages.txt"
-FULL_WINDOW = 16384
-"""Tokens for the full profile: the model was not trained with so many, but its time and its reuse count."""
+LARGE_WINDOW = 16384
+"""Tokens for the other profiles: the model was not trained with so many, but its time and reuse count."""
+PROFILES = {profile.name: profile for profile in (COMPACT, SMALL, FULL)}
 
 
 @dataclass(frozen=True)
@@ -124,17 +125,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Time turns with the embedded model.")
     parser.add_argument("--messages", type=Path, default=MESSAGES)
     parser.add_argument("--steps", type=int, default=30, help="how many steps make the shorter conversation")
-    parser.add_argument("--profile", choices=("compact", "full"), default="compact")
+    parser.add_argument("--profile", choices=PROFILES, default="compact")
     options = parser.parse_args()
     lines = options.messages.read_text(encoding="utf-8").splitlines()
-    full = options.profile == "full"
-    model = Counting(FULL_WINDOW if full else None)
+    profile = PROFILES[options.profile]
+    model = Counting(None if profile is COMPACT else LARGE_WINDOW)
     with tempfile.TemporaryDirectory() as folder:
         starts = start_seconds(Path(folder) / "start")
         seconds: list[float] = []
         calls = valid = 0
         home = Path(folder) / "turns"
-        with open_agent("bench", model, home=home, profile=FULL if full else COMPACT) as agent:
+        with open_agent("bench", model, home=home, profile=profile) as agent:
             for line in lines:
                 begun = time.perf_counter()
                 turn = agent.turn(line)
