@@ -16,7 +16,7 @@ from bridle.agent.state import Record, new_state
 from bridle.agent.store import Store
 from bridle.cli import main
 from bridle.endpoints.config import home as bridle_home
-from cli_runs import Captured, one_error, saved
+from cli_runs import Captured, Stdin, one_error, saved
 from project import ROOT
 
 DATA = ROOT / "tests" / "data" / "memgpt"
@@ -263,3 +263,19 @@ def test_names_do_not_reach_the_terminal_as_they_are(capsys: Captured, tmp_path:
     lines = told(capsys, "import", saved(tmp_path / "a.af", json.dumps(body)))
     lines += told(capsys, "show", "a [2Jb") + told(capsys, "list")
     assert not any("\x1b" in line for line in lines)
+
+
+def test_an_agent_is_deleted_when_that_is_confirmed(
+    ada: None, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", Stdin(b""))
+    assert bridle("delete", "ada") == 1
+    assert "Delete ada with 1 message and 1 note?" in capsys.readouterr().err
+    assert told(capsys, "delete", "ada", "--yes") == ["The agent ada is deleted."]
+    assert told(capsys, "list") == ["There are no agents yet; `bridle chat` makes one."]
+
+
+def test_a_home_that_is_no_folder_is_told(capsys: Captured) -> None:
+    saved(bridle_home(), "a file")
+    assert bridle("show", "ada") == 1
+    one_error(capsys, "cannot be written")

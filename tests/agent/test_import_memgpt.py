@@ -453,3 +453,28 @@ def test_thoughts_outside_of_the_context_are_counted() -> None:
 def test_times_are_read_with_their_offset(text: str, at: str | None) -> None:
     found = packaged_time(text)
     assert (found and found.isoformat()) == at
+
+
+def test_instructions_that_memgpt_shipped_are_named_and_not_taken(old: Path, tmp_path: Path) -> None:
+    shipped = "First name: Chad"  # the shortest of its texts
+    database(
+        old / "sqlite.db", f"UPDATE agents SET system = '{shipped}', state = '{{}}' WHERE name = 'second'"
+    )
+    taken = take(old)
+    line = "the system text that MemGPT shipped as basic: bridle's own is used"
+    assert (named(taken, "second").state["system"], f"second: {line}" in taken.left_out) == ("", True)
+    folder = agent_folder(tmp_path / "older", state={**STATE, "system": shipped})
+    taken = take(folder)
+    assert (taken.agents[0].state["system"], f"old_friend: {line}" in taken.left_out) == ("", True)
+
+
+def test_a_folder_of_texts_alone_is_taken(tmp_path: Path) -> None:
+    saved(tmp_path / "personas" / "mine.txt", "I am mine.")
+    taken = take(tmp_path)
+    assert (taken.agents, taken.texts) == ((), {("personas", "mine"): "I am mine."})
+
+
+def test_a_home_whose_config_is_broken_is_refused(old: Path) -> None:
+    saved(old / "config", "no section")
+    with pytest.raises(InputError, match="config cannot be read"):
+        take(old)

@@ -157,9 +157,9 @@ def _tell(
         )
     for folder, name in taken.texts:
         click.echo(output.printable(f"{folder}/{name}"))
-    for name, sources in missing.items():
-        for source in sources:
-            output.print_note(f"{name}: there is no source {source} here; load it, then attach it")
+    for name, absent in missing.items():
+        for one in absent:
+            output.print_note(f"{name}: there is no source {one} here; load it, then attach it")
     for line in (*taken.left_out, *kept):
         output.print_note(f"not taken: {line}")
 

@@ -41,7 +41,7 @@ def edit(
         raise click.UsageError("--set, --append and --replace exclude each other")
     with store_of(agent) as store:
         block = _block(store, agent, label)
-        if text is line is pair is None:
+        if text is None and line is None and pair is None:
             value = _edited(block)
         else:
             value = _changed(_core(store, agent), block.label, text, line, pair)
