@@ -29,7 +29,15 @@ ADA = append("Name: Ada")
 
 
 def run_with(folder: Path, answers: list[ToolCall], *args: str, stdin: str = "") -> Result:
-    given = ["--endpoint", script_of(folder, answers), "--wrapper", "chatml-compact", *args]
+    given = [
+        "--endpoint",
+        script_of(folder, answers),
+        "--wrapper",
+        "chatml-compact",
+        "--profile",
+        "full",
+        *args,
+    ]
     return CliRunner().invoke(run.command, given, input=stdin)
 
 
@@ -39,8 +47,8 @@ def test_a_new_agent_of_run_has_a_friendly_name_and_speaks_first(tmp_path: Path)
     lines = result.stderr.splitlines()
     assert lines[:3] == [
         "A new agent is made.",
-        "-> persona: that of the profile compact",
-        "-> human: that of the profile compact",
+        "-> persona: that of the profile full",
+        "-> human: that of the profile full",
     ]
     with Store(home()) as store:
         (info,) = store.agents()
@@ -69,7 +77,8 @@ def test_no_verify_lets_the_agent_begin_with_any_function(
     server = ModelServer("webui")
     try:
         server.text = written(say("Greetings!"))
-        given = ["--endpoint", f"webui@{server.url}", "--wrapper", "chatml-compact", *flags]
+        given = ["--endpoint", f"webui@{server.url}", "--wrapper", "chatml-compact"]
+        given += ["--profile", "full", *flags]
         result = CliRunner().invoke(run.command, given)
     finally:
         server.close()

@@ -35,9 +35,11 @@ class Case:
     answers: Sequence[ToolCall] = (ADA, say("Hello, Ada."))
     replies: Sequence[str] = ("Hello, Ada.",)
     hidden: Sequence[str] = ()
+    args: Sequence[str] = ()
 
 
 HI = "I am Ada"
+FULL = ("--profile", "full")  # the compact profile's model was never shown that something else happens
 CASES: dict[str, Case] = {
     "help": Case(["/help", "/help pop"], ["/systemswap TEXT|FILE", "/pop [n]", "Ctrl-D leaves"], replies=()),
     "exit": Case(["/exit", HI], [], replies=()),
@@ -69,8 +71,10 @@ CASES: dict[str, Case] = {
     "rethink": Case([HI, "/rethink She is nice.", "/dumpraw 2"], ["The agent's last thoughts are replaced"]),
     "rewrite": Case([HI, "/rewrite Good day.", "/dump 1"], ["assistant: Good day."]),
     "summarize": Case(["/summarize"], ["There is nothing to sum up yet."], (), ()),
-    "heartbeat": Case(["/heartbeat"], ["  hm"], [say("Still here.")], ["Still here."]),
-    "memorywarning": Case(["/memorywarning"], [], [say("I will keep that.")], ["I will keep that."]),
+    "heartbeat": Case(["/heartbeat"], ["  hm"], [say("Still here.")], ["Still here."], args=FULL),
+    "memorywarning": Case(
+        ["/memorywarning"], [], [say("I will keep that.")], ["I will keep that."], args=FULL
+    ),
     "systemswap": Case(["/systemswap Be brief."], ["new instructions: 9 characters"], (), ()),
     "model": Case(["/model"], ["window not known", "/model SPEC or NAME goes on"], (), ()),
     "wrapper": Case(["/wrapper", "/wrapper chatml"], ["chatml-compact: given", "chatml: given"], (), ()),
@@ -103,7 +107,7 @@ def test_a_command_does_what_it_says(tmp_path: Path, name: str) -> None:
         source = archive.create_source("papers", "")
         archive.add(source, [Draft("Memory has tiers.")])
     lines = [line.replace("FILE", str(tmp_path / "ada.json")) for line in case.lines]
-    result = chat_with(tmp_path, case.answers, stdin="\n".join(lines) + "\n")
+    result = chat_with(tmp_path, case.answers, *case.args, stdin="\n".join(lines) + "\n")
     assert result.exit_code == 0, result.exception
     replies = [line for line in result.stdout.splitlines() if not line.startswith("{")]
     assert replies == list(case.replies)

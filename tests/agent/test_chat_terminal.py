@@ -98,7 +98,8 @@ def test_what_was_typed_is_there_the_next_time_and_after_a_heartbeat(
     tmp_path: Path, editor: dict[str, str]
 ) -> None:
     args = chat_args(tmp_path, call("pause_heartbeats", minutes=60), say("I looked around."), say("Nice."))
-    with open_terminal(*args, "--heartbeat", "0.02", env=editor) as terminal:
+    args += ["--profile", "full", "--heartbeat", "0.02"]
+    with open_terminal(*args, env=editor) as terminal:
         terminal.wait_for(READY)
         terminal.type("I live in B")
         terminal.wait_for("I live in B")
@@ -125,7 +126,8 @@ def test_the_tab_key_completes_a_command_and_a_source_is_chosen_by_its_number(
     tmp_path: Path, editor: dict[str, str]
 ) -> None:
     with Store(home()) as store, Archive(store) as archive:
-        archive.add(archive.create_source("papers", ""), [Draft("Memory has tiers.")])
+        for name in ("letters", "papers"):
+            archive.add(archive.create_source(name, ""), [Draft("Memory has tiers.")])
     with open_terminal(*chat_args(tmp_path), env=editor) as terminal:
         terminal.wait_for(READY)
         terminal.type("/sta\t")
@@ -136,7 +138,11 @@ def test_the_tab_key_completes_a_command_and_a_source_is_chosen_by_its_number(
         terminal.wait_for("Which source")
         terminal.type("7\r")
         terminal.wait_for("'7' is not one of them")
-        terminal.type("1\r")
+        terminal.type("/stats\r")
+        terminal.wait_for_prompt()
+        terminal.type("/attach\r")
+        terminal.wait_for("Which source")
+        terminal.type("2\r")
         terminal.wait_for("Attached 1 passage and 0 documents from papers")
         terminal.type("/exit\r")
         assert terminal.ended() == 0
@@ -177,7 +183,17 @@ def test_plain_lines_have_no_colours_and_a_narrow_terminal_breaks_between_words(
 
 
 def test_the_first_run_makes_an_agent_that_speaks_first_and_the_next_one_asks(tmp_path: Path) -> None:
-    args = ["run", "--wrapper", "chatml-compact", "--persona", "sam_pov", "--human", "basic"]
+    args = [
+        "run",
+        "--wrapper",
+        "chatml-compact",
+        "--profile",
+        "full",
+        "--persona",
+        "sam_pov",
+        "--human",
+        "basic",
+    ]
     args += ["--endpoint", script_of(tmp_path, [say("Greetings!")])]
     with open_terminal(*args) as terminal:
         shown = terminal.wait_for("Press Enter to begin")

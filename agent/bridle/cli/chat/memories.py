@@ -115,7 +115,8 @@ def attach(session: Session, given: str) -> None:
     if not given:
         lines = [_line(source, agent.state.name) for source in sources.values()]
         if session.patient:
-            given = choose("Which source", list(sources), lines)
+            names = list(sources)
+            given = names[0] if len(names) == 1 else choose("Which source (Enter: none)", names, lines)
         else:
             for line in lines:
                 note(f"  {line}")
