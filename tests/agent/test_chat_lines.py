@@ -145,7 +145,7 @@ def test_the_agent_acts_when_a_heartbeat_is_due_unless_it_paused_them(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     agent = agent_on(store, say("Still here."), call("pause_heartbeats", minutes=60), say("Quiet now."))
-    lines = [HeartbeatDue, "be quiet", "/exit"]
+    lines: list[str | type[BaseException]] = [HeartbeatDue, "be quiet", "/exit"]
     session = session_on(agent, lines, ChatOptions(heartbeat=5))
     talk(session)
     assert capsys.readouterr().out == "Still here.\nQuiet now.\n"
