@@ -121,7 +121,7 @@ CONFIGURED = {
 ALONE = {
     *(f"agents {name}" for name in ("create", "delete", "export", "fork", "humans", "import", "list")),
     *(f"agents {name}" for name in ("personas", "presets", "rename", "show")),
-    *("completion", "config path", "config show", "version"),
+    *("attach", "completion", "config path", "config show", "version"),
     *(f"grammar {name}" for name in ("accepts", "check", "from-schema", "from-tools", "report")),
     *("logs clear", "logs path", "logs show"),
     *(f"memory block {name}" for name in ("add", "limit", "remove", "share")),
