@@ -1,4 +1,4 @@
-"""Agents from async code: turns in order, events in the loop's thread, and cancellation that loses nothing."""
+"""Agents from async code: turns in order, events in the loop, and cancellation that loses nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent_scripts import NOW, append, say, scripted
-from bridle.agent import Agent, AsyncAgent, Finished, Progress, Saying, Store, Thinking, Turn
+from bridle.agent import SMALL, Agent, AsyncAgent, Finished, Progress, Saying, Store, Thinking, Turn
 from bridle.endpoints.base import Answer, Endpoint, Request
 from bridle.endpoints.scripted import Scripted
 from bridle.errors import RequestRefused
@@ -129,7 +129,20 @@ def test_an_error_of_the_model_is_raised_where_it_was_awaited(store: Store) -> N
 
 def test_the_agent_speaks_first(store: Store) -> None:
     async def talk() -> str:
-        async with agent_on(store, scripted([say("Hello, I am Sam.")])) as agent:
+        endpoint = scripted([say("Hello, I am Kim.")])
+        inside = Agent.open(store, "kim", endpoint, wrapper="chatml-compact", profile=SMALL)
+        async with AsyncAgent(inside) as agent:
             return (await agent.begin()).reply
 
-    assert asyncio.run(talk()) == "Hello, I am Sam."
+    assert asyncio.run(talk()) == "Hello, I am Kim."
+
+
+def test_an_agent_whose_model_knows_only_messages_greets_by_rule(store: Store) -> None:
+    async def talk() -> str:
+        async with agent_on(store, scripted([])) as agent:
+            return (await agent.begin()).reply
+
+    assert asyncio.run(talk()).startswith("Hello! My name is Sam. Tell me")
+    state = store.load("ada")
+    assert state is not None
+    assert (state.turn, state.history, state.is_open) == (1, (), False)

@@ -18,7 +18,7 @@ from bridle.agent.progress import Teller
 from bridle.agent.prompt import COMPACT, FULL, compose, memory_text
 from bridle.agent.state import AgentState, Record, new_state
 from bridle.agent.step import GIVE_UP
-from bridle.agent.tools import insert_note, search_memory
+from bridle.agent.tools import QUOTED_CHARS, insert_note, search_memory
 from bridle.endpoints.base import Answer, Endpoint, Request, Supports
 from bridle.endpoints.scripted import Scripted
 from bridle.errors import ContextOverflow, FormatError, InputError, RequestRefused, StoreError, Unreachable
@@ -210,7 +210,8 @@ def test_long_results_are_cut_to_the_profile(store: Store) -> None:
         transaction.insert("key " + "x" * 3000, NOW)
         transaction.save(state)
     (first, _) = agent_on(store, scripted([search("key"), say("ok")])).turn("hello").steps
-    assert len(first.result) == len("1 of 1:\n- ") + COMPACT.string_chars
+    assert len(first.result) == len("1 of 1:\n- ") + QUOTED_CHARS
+    assert COMPACT.string_chars > QUOTED_CHARS
 
 
 def test_plain_text_from_an_endpoint_without_grammars_is_a_reply(store: Store) -> None:

@@ -36,15 +36,23 @@ def answer_schema(core: Core, at: Moment) -> dict[str, JSON] | None:
             more = len(lines) - len(listed)
             rest = f" And {more} more\\." if more else ""
             said.append(f"{_TOLD}{escape('; '.join(listed))}\\.{rest}")
-    for begin, text in _quotes(at):
+    quotes = _quotes(at)
+    if at.found_in_documents and quotes:
+        # The model was trained on notes alone; of a document it would rather say that it did not understand.
+        return _one_of([escape(text) for _, text in quotes])
+    for begin, text in quotes:
         said.append(escape(text))
         if begin not in begins:
             begins.append(begin)
     if not begins:
         return None
+    return _one_of([*said, *_other_beginnings(begins)])
+
+
+def _one_of(patterns: Sequence[str]) -> dict[str, JSON]:
     return {
         "type": "string",
-        "pattern": f"^({'|'.join([*dict.fromkeys(said), *_other_beginnings(begins)])})$",
+        "pattern": f"^({'|'.join(dict.fromkeys(patterns))})$",
         "maxLength": _MOST_CHARS,
     }
 

@@ -210,6 +210,7 @@ def constraint(
     `tools` are those of somebody's own, which are offered besides the profile's.
     """
     at = moment(history, now) if profile.grounded else Moment("")
+    reply_only = reply_only or at.found_in_documents  # all that this model can do with them is quote them
     allowed = narrow(
         core,
         reply_only=reply_only,

@@ -85,6 +85,11 @@ class Moment:
     written: tuple[str, ...] = field(default=())
     found: tuple[str, ...] = field(default=())
 
+    @property
+    def found_in_documents(self) -> bool:
+        """Has a search just found passages of documents? They name their file and page; notes do not."""
+        return self.function == "archival_memory_search" and any(line.startswith("[") for line in self.found)
+
 
 def moment(history: Sequence[Message], now: datetime | None = None) -> Moment:
     """The moment at the end of a conversation."""

@@ -17,9 +17,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from bridle.agent.editing import edited
 from bridle.agent.evicting import evict, plain_summary, shorten_results
-from bridle.agent.functions import MEMORY_FUNCTIONS, constraint, functions_of, line_of, wants_heartbeat
-from bridle.agent.memory import Core, EditError
+from bridle.agent.functions import MEMORY_FUNCTIONS, constraint, functions_of, wants_heartbeat
 from bridle.agent.prompt import history_limit, memory_text, memory_turn, size_of, trim
 from bridle.agent.state import (
     AgentState,
@@ -56,6 +56,8 @@ PRESSURE = (
     "The conversation fills {percent} % of what you can see, and its oldest part will leave soon. Write down"
     " now what matters of it, in core memory or as a note."
 )
+GREETING = "Hello! {persona}Tell me something about you, and I will remember it."
+NOTHING_TO_SAY = "I have nothing to add."
 MOST_ASKS = 2
 _WRITES = ("core_memory_append", "core_memory_replace", "archival_memory_insert")
 KEPT_CHARS = 32000
@@ -94,8 +96,20 @@ def _user_said(state: AgentState, event: UserSaid, now: datetime) -> Result:
 
 
 def _happened(state: AgentState, event: Happened, now: datetime) -> Result:
+    if state.profile.grounded:
+        return _said_by_rule(state, event)
     opened = _opened(state, f"({event.text})", event.at, event.stored)
     return _begin(replace(opened, reply_only=event.only_reply), [], "event", now)
+
+
+def _said_by_rule(state: AgentState, event: Happened) -> Result:
+    """What an agent says whose model knows only messages: it was never shown that something else happens."""
+    text = NOTHING_TO_SAY
+    if event.what == "login":
+        lines = [line for block in state.core.blocks if block.label == "persona" for line in block.lines]
+        text = GREETING.format(persona=" ".join([*lines[:1], ""]))
+    after = replace(_closed(state), turn=state.turn + 1)
+    return after, (Record("assistant", text, event.at), Reply(text))
 
 
 def _opened(state: AgentState, text: str, at: datetime, stored: tuple[int, int]) -> AgentState:
@@ -297,41 +311,12 @@ def _essence(arguments: Mapping[str, JSON]) -> dict[str, JSON]:
 
 
 def _edit(state: AgentState, call: ToolCall, now: datetime) -> Result:
-    given = {key: str(value) for key, value in call.arguments.items()}
-    if "line" in given:
-        found = line_of(state.core, given["line"])
-        if found is None:
-            there = ", ".join(
-                f"{block.label} 1 to {len(block.lines)}" for block in state.core.blocks if block.lines
-            )
-            reason = f"there is no line {given['line']!r}; there are {there or 'none'}"
-            return _finish(state, call, f"Failed: {reason}", now)
-        given["name"], given["old_content"] = found
-    label = given["name"]
-    if state.profile.line_edits and (reason := _other_key(call.name, given, state.profile.grounded)):
-        return _finish(state, call, f"Failed: {reason}", now)
-    try:
-        core = _edited(state.core, call.name, given)
-    except EditError as error:
-        return _finish(state, call, f"Failed: {error.message}", now)
-    edited = Edited(label, state.core.block(label).value, core.block(label).value, now)
-    return _finish(replace(state, core=core), call, "OK", now, [edited])
-
-
-def _other_key(name: str, given: Mapping[str, str], keyed: bool) -> str:
-    """Why a line may not become another one: a value is changed under its key, or the line deleted."""
-    if not keyed or name != "core_memory_replace" or not given["new_content"].strip():
-        return ""
-    (old, colon, _), (new, other, _) = (given[key].partition(": ") for key in ("old_content", "new_content"))
-    if (old if colon else "") == (new if other else ""):
-        return ""
-    return f"the new line must begin as the old one does: {old + colon if colon else 'without a key'}"
-
-
-def _edited(core: Core, name: str, given: Mapping[str, str]) -> Core:
-    if name == "core_memory_append":
-        return core.append(given["name"], given["content"])
-    return core.replace(given["name"], given["old_content"], given["new_content"])
+    done = edited(state.profile, state.core, call)
+    if isinstance(done, str):
+        return _finish(state, call, f"Failed: {done}", now)
+    label, core = done
+    kept = Edited(label, state.core.block(label).value, core.block(label).value, now)
+    return _finish(replace(state, core=core), call, "OK", now, [kept])
 
 
 def _returned(state: AgentState, event: ToolReturned, now: datetime) -> Result:

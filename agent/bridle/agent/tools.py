@@ -20,8 +20,10 @@ from bridle.messages import JSON, ToolCall
 if TYPE_CHECKING:
     from bridle.agent.archival.archive import Archive
 
-__all__ = ["INSIDE", "insert_note", "search_memory"]
+__all__ = ["INSIDE", "QUOTED_CHARS", "insert_note", "search_memory"]
 
+QUOTED_CHARS = 180
+"""A passage that a small model quotes whole in its reply must leave room for the words before it."""
 INSIDE = "archival_memory_insert"
 """The function that runs inside the transaction of its step."""
 
@@ -55,7 +57,10 @@ def search_memory(store: Store, archive: Archive, state: AgentState, call: ToolC
 def _notes(archive: Archive, state: AgentState, query: str, number: int) -> str:
     from bridle.agent.archival.rendering import render_results
 
-    return render_results(archive.search_for(state.name, query, number), state.profile.string_chars)
+    most_chars = state.profile.string_chars
+    if state.profile.grounded:
+        most_chars = min(most_chars, QUOTED_CHARS)
+    return render_results(archive.search_for(state.name, query, number), most_chars)
 
 
 def _said(store: Store, state: AgentState, name: str, given: Mapping[str, JSON], number: int) -> Page:
