@@ -3,9 +3,12 @@ lost, no step is half applied, and the next start just goes on."""
 
 from __future__ import annotations
 
+import json
 import multiprocessing
+import os
 import random
 import sqlite3
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -16,7 +19,10 @@ from pathlib import Path
 
 import pytest
 
+from agent_scripts import WRAPPER, append, say, written
 from bridle.agent.store import Store
+from bridle.endpoints.config import home
+from project import PARTS, ROOT
 from talking_model import said_in_turn
 from talking_process import Ack, acks_of, open_talker, talk
 
@@ -164,3 +170,37 @@ def test_two_processes_may_use_two_agents_of_one_home(starting: ForkServerContex
         acks = acks_of(tmp_path / f"{name}.jsonl")
         assert [ack["turn"] for ack in acks] == list(range(1, 16))
         is_sound(tmp_path, name, acks)
+
+
+def started(folder: Path, lines: list[str]) -> subprocess.Popen[str]:
+    """`bridle chat` on a script of these lines, with a model that keeps each of them and says so."""
+    answers = [
+        written(one)[len(WRAPPER.prime) :] for line in lines for one in (append(line), say(f"Kept {line}"))
+    ]
+    (folder / "answers.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in answers), "utf-8")
+    (folder / "said.txt").write_text("\n".join(lines), "utf-8")
+    given = ["--script", "said.txt", "--json", "--endpoint", "scripted:answers.jsonl", "--profile", "full"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "bridle.cli", "chat", "--wrapper", "chatml-compact", *given],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in PARTS)},
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+
+
+def test_a_script_that_is_killed_is_taken_up_where_it_was(tmp_path: Path) -> None:
+    lines, told = [f"Fact {number}: yes" for number in range(30)], list[str]()
+    for acknowledged in (1, 3):
+        with started(tmp_path, lines[len(told) :]) as process:
+            assert process.stdout is not None
+            told += [json.loads(process.stdout.readline())["user"] for _ in range(acknowledged)]
+            process.kill()
+            told += [json.loads(line)["user"] for line in process.stdout if line.endswith("\n")]
+    with started(tmp_path, lines[len(told) :]) as process:
+        told += [json.loads(line)["user"] for line in process.stdout or ()]
+        assert process.wait(60) == 0
+    assert told == lines, "what was acknowledged need not be said again, and nothing else was"
+    with Store(home()) as store:
+        state = store.load("default")
+        assert state is not None
+        assert not state.is_open
+        assert state.core.block("human").lines == tuple(lines), "each fact is kept, and once"
