@@ -26,6 +26,7 @@ from bridle.agent.grounding import (
 )
 from bridle.agent.memory import Core
 from bridle.agent.prompt import Profile
+from bridle.agent.store.messages import SEARCHES
 from bridle.agent.store.recall import PAGE_SIZE
 from bridle.messages import JSON, Message, ToolSpec
 
@@ -160,9 +161,6 @@ SMALL_FUNCTIONS: tuple[ToolSpec, ...] = (
         page=PAGE,
     ),
 )
-
-SEARCHES = ("archival_memory_search", "conversation_search", "conversation_search_date", "memory_search")
-"""The functions that bring something back which was not in the prompt."""
 
 MEMORY_FUNCTIONS = frozenset(tool.name for tool in (*FUNCTIONS, *SMALL_FUNCTIONS))
 """The names that no tool of somebody's own may have."""

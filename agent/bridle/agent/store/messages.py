@@ -18,9 +18,8 @@ from bridle.agent.store.schema import FORGOTTEN, SHOWN, UNSEARCHED
 
 __all__ = ["SEARCHES", "Logged", "Message", "add_message", "forget_turn", "is_worth_finding", "log"]
 
-SEARCHES = frozenset(
-    {"conversation_search", "conversation_search_date", "archival_memory_search", "memory_search"}
-)
+SEARCHES = ("archival_memory_search", "conversation_search", "conversation_search_date", "memory_search")
+"""The functions that bring something back which was not in the prompt."""
 
 
 @dataclass(frozen=True, slots=True)
