@@ -292,7 +292,7 @@ def test_what_was_found_in_documents_can_only_be_quoted_with_its_place() -> None
     (only,) = constraint(COMPACT, KNOWN, found, NOW)[0]
     assert only.name == "send_message"
     pattern = str(only.properties["message"]["pattern"])
-    assert re.fullmatch(pattern, "Your note says: [paper.pdf, page 3] Recall keeps every message..")
+    assert re.fullmatch(pattern, "Your note says: [paper.pdf, page 3] Recall keeps every message.")
     assert not re.fullmatch(pattern, "I did not understand that.")
     note = [*found[:2], Message("tool", "1 of 1:\n- the key is under the pot", name="archival_memory_search")]
     assert len(constraint(COMPACT, KNOWN, note, NOW)[0]) > 1

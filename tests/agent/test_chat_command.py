@@ -98,7 +98,7 @@ def test_a_pipe_may_hold_commands_and_a_script_may_not(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert result.stdout == "ok\n"
     for text in (
-        "[human] 9 of 600 characters\n  Name: Ada\n",
+        "[human] 9 of 600 characters, about 3 tokens\n  Name: Ada\n",
         "[stored] 2 messages",
         "/pop [n] ",
         "Ctrl-C",

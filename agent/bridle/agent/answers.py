@@ -60,13 +60,17 @@ def _one_of(patterns: Sequence[str]) -> dict[str, JSON]:
 def _quotes(at: Moment) -> list[tuple[str, str]]:
     """How replies that quote what was found begin, and the whole replies."""
     if at.function == "archival_memory_search":
-        every = [(_NOTE.rstrip(": "), f"{_NOTE}{line}.") for line in at.found]
+        every = [(_NOTE.rstrip(": "), _note(line)) for line in at.found]
     elif at.function in ("conversation_search", "conversation_search_date"):
         logged = [found for line in at.found if (found := _LOGGED.fullmatch(line))]
         every = [(f"{_WHO[one[1]]} said", f'{_WHO[one[1]]} said: "{one[2]}"') for one in logged]
     else:
         every = []
     return [(begin, text) for begin, text in every if len(text) <= _MOST_CHARS]
+
+
+def _note(line: str) -> str:
+    return f"{_NOTE}{line}" if line.endswith((".", "!", "?", "…")) else f"{_NOTE}{line}."
 
 
 def _first_lines(lines: Sequence[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeAlias, cast
@@ -11,7 +11,7 @@ from typing import TypeAlias, cast
 from bridle.agent.evicting import transcript
 from bridle.agent.fit import answer_tokens
 from bridle.agent.progress import OnEvent, Teller, Turn
-from bridle.agent.prompting import ContextMap, Counter, context_map, shown_messages, shown_views
+from bridle.agent.prompting import ContextMap, Counter, block_tokens, context_map, shown_messages, shown_views
 from bridle.agent.state import AgentState, AskModel, Noted, Step, Summarise, clean_text
 from bridle.endpoints.base import Endpoint
 from bridle.endpoints.responding import respond
@@ -85,6 +85,10 @@ class Asker:
         """Measure what the next prompt would hold."""
         return context_map(state, self.counter, now, stored)
 
+    def block_tokens(self, state: AgentState) -> Mapping[str, int]:
+        """How many tokens each block of core memory is."""
+        return block_tokens(state, self.counter)
+
     def ask(
         self, state: AgentState, ask: AskModel, running: Running, now: datetime, stored: tuple[int, int]
     ) -> Completion | None:
@@ -104,7 +108,7 @@ class Asker:
                 except ContextOverflow as error:
                     refused = error
                 else:
-                    self.counter.learn(messages, completion.usage.prompt_tokens)
+                    self.counter.learn(messages, ask.shown, completion.usage.prompt_tokens)
                     if view.cut:
                         running.note(f"the prompt did not fit the model's window: {view.cut}")
                     return _cleaned(completion)

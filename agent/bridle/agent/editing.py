@@ -15,7 +15,8 @@ __all__ = ["edited"]
 def edited(profile: Profile, core: Core, call: ToolCall) -> tuple[str, Core] | str:
     """Do `core_memory_append` or `core_memory_replace`, of which the call has been checked.
 
-    Returns the label of the block and the memory after the edit; a text for the model where it cannot be done.
+    Returns the label of the block and the memory after the edit, or a text for the model where it cannot be
+    done.
     """
     given = {key: str(value) for key, value in call.arguments.items()}
     if "line" in given:

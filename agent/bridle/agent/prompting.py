@@ -6,19 +6,19 @@ ratio that the last counted answer had, else at two characters a token, which no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bridle.agent.fit import View, answer_tokens, views
 from bridle.agent.functions import functions_of
-from bridle.agent.prompt import compose, memory_text, size_of
+from bridle.agent.prompt import compose, memory_text
 from bridle.agent.state import AgentState
 from bridle.endpoints.base import Endpoint, Request
 from bridle.messages import Message, ToolSpec
 from bridle.wrappers import Wrapper
 
-__all__ = ["ContextMap", "Counter", "context_map", "shown_messages", "shown_views"]
+__all__ = ["ContextMap", "Counter", "block_tokens", "context_map", "shown_messages", "shown_views"]
 
 CHARS_PER_TOKEN = 2.0
 
@@ -47,10 +47,10 @@ class Counter:
         self.exact = supports.tokenize and supports.prompt
         self._chars_per_token = CHARS_PER_TOKEN
 
-    def learn(self, messages: Sequence[Message], prompt_tokens: int) -> None:
+    def learn(self, messages: Sequence[Message], tools: Sequence[ToolSpec], prompt_tokens: int) -> None:
         """Take the ratio of an answer's own count, for an endpoint that does not count prompts."""
         if prompt_tokens > 0 and not self.exact:
-            self._chars_per_token = max(sum(map(size_of, messages)) / prompt_tokens, 1.0)
+            self._chars_per_token = max(self._chars(messages, tools) / prompt_tokens, 1.0)
 
     def count(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> int:
         """How long a prompt of these messages and tools is, in tokens."""
@@ -60,8 +60,21 @@ class Counter:
             if found is not None:
                 return found
             self.exact = False
-        tool_chars = sum(len(tool.name) + len(tool.description) + len(str(tool.parameters)) for tool in tools)
-        return round((sum(map(size_of, messages)) + tool_chars) / self._chars_per_token)
+        return round(self._chars(messages, tools) / self._chars_per_token)
+
+    def _chars(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> int:
+        """The length of the prompt as our wrapper writes it; a server that renders writes about as much."""
+        return sum(len(segment.text) for segment in self._wrapper.render(messages, tools))
+
+
+def block_tokens(state: AgentState, counter: Counter) -> Mapping[str, int]:
+    """How many tokens the text of each block of core memory is, by its label."""
+    base = [Message("system", "a")]
+    before = counter.count(base, ())
+    return {
+        block.label: max(counter.count([Message("system", f"a{block.value}")], ()) - before, 0)
+        for block in state.core.blocks
+    }
 
 
 def shown_messages(

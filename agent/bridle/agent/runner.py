@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -15,12 +15,12 @@ from bridle.agent.archival.archive import Archive
 from bridle.agent.asking import Asker, Running, Stop
 from bridle.agent.functions import MEMORY_FUNCTIONS, SEARCHES
 from bridle.agent.limits import Limits
-from bridle.agent.memory import Core
 from bridle.agent.progress import AskedAgain, Calling, Finished, OnEvent, Turn
 from bridle.agent.prompt import Profile
 from bridle.agent.prompting import ContextMap
 from bridle.agent.revising import last_said, popped, rethought, rewritten
 from bridle.agent.sizing import profile_for
+from bridle.agent.starting import first_state
 from bridle.agent.state import (
     AgentState,
     AskModel,
@@ -43,7 +43,6 @@ from bridle.agent.state import (
     ToolReturned,
     UserSaid,
     clean_text,
-    new_state,
     with_profile,
 )
 from bridle.agent.step import PRESSURE, step
@@ -52,7 +51,7 @@ from bridle.agent.toolbox.base import Tool, check_names
 from bridle.agent.tools import INSIDE, insert_note, search_memory
 from bridle.endpoints.base import Endpoint
 from bridle.endpoints.choose import choose_wrapper
-from bridle.errors import InputError, StoreError
+from bridle.errors import StoreError
 from bridle.messages import ToolCall
 from bridle.wrappers import Wrapper
 
@@ -112,6 +111,7 @@ class Agent:
         persona: str | None = None,
         human: str | None = None,
         system: str | None = None,
+        block_chars: int | None = None,
         temperature: float = 0.0,
         seed: int | None = None,
         clock: Callable[[], datetime] = _local_now,
@@ -120,8 +120,9 @@ class Agent:
 
         `wrapper` "auto" goes by the model's own chat template; `profile` "auto" is the compact one for models
         that were trained on it, the small one for models of up to four billion parameters, else the full one.
-        `persona` and `human` are texts that a new agent's memory begins with, and `system` takes the place of
-        the profile's instructions; an agent that is there already keeps its own.
+        `persona` and `human` are texts that a new agent's memory begins with, `block_chars` limits its
+        blocks, and `system` takes the place of the profile's instructions; an agent that is there already
+        keeps its own.
 
         Raises:
             FormatError: for an unknown wrapper.
@@ -132,7 +133,7 @@ class Agent:
         found, reason = choose_wrapper(endpoint, wrapper)
         if profile == "auto":
             profile = profile_for(endpoint, found)
-        new = _with_texts(new_state(name, profile), persona, human, system)
+        new = first_state(name, profile, persona=persona, human=human, system=system, block_chars=block_chars)
         state = store.load(name)
         if state is None:
             try:
@@ -271,6 +272,10 @@ class Agent:
     def context(self) -> ContextMap:
         """Measure what fills the model's window now."""
         return self._asker.context(self.state, self._clock(), self._stored())
+
+    def block_tokens(self) -> Mapping[str, int]:
+        """How many tokens each block of core memory is, by its label; see `ContextMap.exact`."""
+        return self._asker.block_tokens(self.state)
 
     def use(self, endpoint: Endpoint, wrapper: str | Path | Wrapper = "auto") -> None:
         """Go on with another model; the former endpoint stays open.
@@ -417,22 +422,6 @@ class Agent:
 
 def _ignore(progress: object) -> None:
     """Tell nobody."""
-
-
-def _with_texts(state: AgentState, persona: str | None, human: str | None, system: str | None) -> AgentState:
-    blocks = list(state.core.blocks)
-    for at, block in enumerate(blocks):
-        text = {"persona": persona, "human": human}.get(block.label)
-        if text is None:
-            continue
-        value = "\n".join(line.strip() for line in clean_text(text).splitlines() if line.strip())
-        if len(value) > block.limit:
-            raise InputError(
-                f"the text for block {block.label!r} has {len(value)} characters, its limit is {block.limit}",
-                hint="shorten it, or raise the limit",
-            )
-        blocks[at] = replace(block, value=value)
-    return replace(state, core=Core(tuple(blocks)), system=clean_text(system or "").strip())
 
 
 def _write(transaction: Transaction, effect: Effect, turn: int) -> None:

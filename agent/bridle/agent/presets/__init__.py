@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, cast
 
+from bridle.agent.state import PROFILES
 from bridle.errors import InputError
 
 __all__ = [
@@ -46,7 +47,7 @@ Kind: TypeAlias = Literal["persona", "human", "preset"]
 AUTO_PROFILE = "auto"
 """What stands in a preset that leaves the profile to the model."""
 
-PROFILE_NAMES = (AUTO_PROFILE, "compact", "small", "full")
+PROFILE_NAMES = (AUTO_PROFILE, *PROFILES)
 TOOLS = ("files", "http")
 """What a preset can switch on; both are off otherwise."""
 

@@ -25,8 +25,11 @@ SHOWN_CHARS = 300
 def show_memory(session: Session, given: str) -> None:
     """Show the blocks line by line, and count what is stored."""
     agent = session.agent
+    tokens = agent.block_tokens()
+    about = "" if agent.context().exact else "about "
     for block in agent.state.core.blocks:
-        note(f"[{block.label}] {len(block.value)} of {block.limit} characters")
+        size = f"{len(block.value)} of {block.limit} characters"
+        note(f"[{block.label}] {size}, {about}{output.counted(tokens[block.label], 'token')}")
         for line in block.lines:
             note(f"  {line}")
     counts = agent.store.counts(agent.state.name)

@@ -86,6 +86,7 @@ def open_agent(
             persona=begins.persona,
             human=begins.human,
             system=begins.system,
+            block_chars=options.core_memory_limit,
         )
     except BaseException:
         endpoint.close()
