@@ -24,13 +24,11 @@ from pathlib import Path
 ROOT = Path(__file__).absolute().parent.parent
 sys.path[:0] = [str(ROOT / part) for part in ("wrappers", "grammars", "endpoints", "agent", "tests")]
 
-from bridle.agent.prompt import COMPACT, FULL, SMALL  # noqa: E402
 from bridle.agent.runner import Agent  # noqa: E402
-from bridle.agent.state import Record  # noqa: E402
+from bridle.agent.state import PROFILES, Record  # noqa: E402
 from bridle.agent.store import Store  # noqa: E402
 from talking_model import WRAPPER, TalkingModel, said_in_turn  # noqa: E402
 
-PROFILES = {profile.name: profile for profile in (COMPACT, SMALL, FULL)}
 STEP_MS, SEARCH_MS, MEMORY_SHARE, WARM = 5.0, 20.0, 0.10, 1000
 BATCH = 5000
 QUERIES = (

@@ -26,7 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridle.agent import open_agent
-from bridle.agent.prompt import COMPACT, FULL, SMALL
+from bridle.agent.prompt import COMPACT
+from bridle.agent.state import PROFILES
 from bridle.endpoints.base import Answer, Request
 from bridle.endpoints.embedded import MODEL_PATH
 from bridle.endpoints.llamacpp import LlamaCpp
@@ -35,7 +36,6 @@ from bridle.wrappers import Segment
 MESSAGES = Path(__file__).parents[1] / "tests" / "data" / "hundred_messages.txt"
 LARGE_WINDOW = 16384
 """Tokens for the other profiles: the model was not trained with so many, but its time and reuse count."""
-PROFILES = {profile.name: profile for profile in (COMPACT, SMALL, FULL)}
 
 
 @dataclass(frozen=True)

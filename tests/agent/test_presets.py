@@ -17,7 +17,6 @@ from bridle.agent.presets import (
     presets,
 )
 from bridle.agent.prompt import COMPACT
-from bridle.agent.state import PROFILES
 from bridle.errors import InputError
 from cli_runs import saved
 
@@ -51,10 +50,6 @@ def test_every_shipped_preset_can_be_loaded(tmp_path: Path) -> None:
         assert preset.persona
         assert preset.human
         assert preset.profile in PROFILE_NAMES
-
-
-def test_a_preset_names_a_profile_that_there_is() -> None:
-    assert set(PROFILES) <= set(PROFILE_NAMES)
 
 
 def test_the_files_are_switched_on_by_the_extras_alone(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridle.agent.presets import PROFILE_NAMES
 from bridle.cli import output
 from bridle.cli.existing import store_of
 from bridle.errors import InputError
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["create", "fork", "rename"]
 
-PROFILES = ("auto", "compact", "small", "full")
 BLOCK_CHARS = 2000
 """The limit of a block of one's own."""
 
@@ -34,7 +34,7 @@ BLOCK_CHARS = 2000
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Its instructions, instead of those of the profile.",
 )
-@click.option("--profile", type=click.Choice(PROFILES), default="auto", help="Its functions and limits.")
+@click.option("--profile", type=click.Choice(PROFILE_NAMES), default="auto", help="Its functions and limits.")
 @click.option("--block", "blocks", metavar="LABEL=TEXT", multiple=True, help="Another block, or its text.")
 def create(
     name: str,
@@ -115,10 +115,9 @@ def _state(name: str, profile: str, texts: Sequence[tuple[str, str]], system: st
     from dataclasses import replace
 
     from bridle.agent.prompt import FULL
-    from bridle.agent.state import PROFILES as BY_NAME
-    from bridle.agent.state import clean_text, new_state
+    from bridle.agent.state import PROFILES, clean_text, new_state
 
-    state = new_state(name, BY_NAME.get(profile, FULL))
+    state = new_state(name, PROFILES.get(profile, FULL))
     core = state.core
     for label, text in texts:
         core = _with_block(core, label, clean_text(text))

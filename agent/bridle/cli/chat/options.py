@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bridle.agent.presets import PROFILE_NAMES
 from bridle.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["OF_MEMGPT", "SHARED", "ChatOptions", "endpoint_of", "with_options"]
 
-PROFILES = ("auto", "compact", "small", "full")
 TEXT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 Option = Callable[[Any], Any]
@@ -78,7 +78,7 @@ SHARED: Sequence[Option] = (
     click.option("--human", metavar="H", help="What a new agent knows of you: a name, or a text file."),
     click.option("--system", metavar="FILE", type=TEXT_FILE, help="A new agent's instructions."),
     click.option("--preset", metavar="P", help="Persona, human, instructions and tools of a new agent."),
-    click.option("--profile", type=click.Choice(PROFILES), help="Its functions; default: by the model."),
+    click.option("--profile", type=click.Choice(PROFILE_NAMES), help="Its functions; default: by the model."),
     click.option(
         "--context-window", type=click.IntRange(min=1), metavar="N", help="The model's window, in tokens."
     ),
