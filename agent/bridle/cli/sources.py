@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from bridle.cli import output
+from bridle.cli.existing import existing_store, time_text
 from bridle.errors import InputError
 
 if TYPE_CHECKING:
@@ -117,26 +117,17 @@ def delete_source(name: str, yes: bool, offline: bool) -> None:
 
 @contextmanager
 def _archive(*, with_index: bool = False, offline: bool = False) -> Generator[Archive | None]:
-    """Archival memory, or None where there is none yet; looking makes no file and needs no index."""
+    """Archival memory, or None where there is none yet; looking needs no index."""
     from bridle.agent.archival.archive import Archive
     from bridle.agent.archival.indexes import open_archive
-    from bridle.agent.store import FILE_NAME, Store
-    from bridle.endpoints.config import home, load_config
+    from bridle.endpoints.config import load_config
 
-    folder = home()
-    try:
-        (folder / FILE_NAME).stat()
-    except FileNotFoundError:
-        yield None
-        return
-    except OSError:
-        Store(folder).close()  # it says why the file cannot be opened
-        raise
-    with (
-        Store(folder) as store,
-        open_archive(store, load_config(), offline=offline) if with_index else Archive(store) as archive,
-    ):
-        yield archive
+    with existing_store() as store:
+        if store is None:
+            yield None
+            return
+        with open_archive(store, load_config(), offline=offline) if with_index else Archive(store) as archive:
+            yield archive
 
 
 def _info(archive: Archive | None, name: str) -> SourceInfo:
@@ -166,7 +157,7 @@ def _facts(info: SourceInfo) -> dict[str, object]:
         "files": info.files,
         "failed": info.failed,
         "attached": list(info.attached),
-        "created": _time(info.created_ns),
+        "created": time_text(info.created_ns),
     }
 
 
@@ -188,9 +179,5 @@ def _file_facts(file: SourceFile) -> dict[str, object]:
         "documents": file.documents,
         "size": file.size,
         "error": file.error,
-        "loaded": _time(file.loaded_ns) if file.loaded_ns else None,
+        "loaded": time_text(file.loaded_ns) if file.loaded_ns else None,
     }
-
-
-def _time(ns: int) -> str:
-    return datetime.fromtimestamp(ns / 1e9).astimezone().isoformat(sep=" ", timespec="minutes")
