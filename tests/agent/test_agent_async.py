@@ -145,4 +145,4 @@ def test_an_agent_whose_model_knows_only_messages_greets_by_rule(store: Store) -
     assert asyncio.run(talk()).startswith("Hello! My name is Sam. Tell me")
     state = store.load("ada")
     assert state is not None
-    assert (state.turn, state.history, state.is_open) == (1, (), False)
+    assert (state.turn, state.history, state.is_open) == (0, (), False)

@@ -97,7 +97,7 @@ def test_narrowing_names_what_exists() -> None:
 def test_without_lines_there_is_nothing_to_replace() -> None:
     empty = Core((Block("human"),))
     assert "core_memory_replace" not in [tool.name for tool in narrow(empty, line_edits=True)]
-    assert "core_memory_replace" in [tool.name for tool in narrow(empty)]
+    assert "core_memory_replace" not in [tool.name for tool in narrow(empty)]
 
 
 def test_a_heartbeat_is_wished_for_by_true_alone() -> None:

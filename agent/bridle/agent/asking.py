@@ -186,6 +186,8 @@ class Asker:
             running.note(f"the model could not sum up what left the conversation: {error.message}")
             return ""
         running.completions.append(completion)
+        if completion.finish == "cancelled":
+            return ""
         text = clean_text(completion.message.content).strip()
         if completion.finish == "length":  # what comes before the last full sentence is worth keeping
             text = text[: text.rfind(".") + 1]

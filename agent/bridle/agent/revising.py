@@ -20,10 +20,11 @@ def popped(state: AgentState, count: int) -> AgentState:
         InputError: for a count that is not 1 or more, or more than there are.
     """
     turns = turns_of(state.history)
-    if not 1 <= count <= len(turns):
-        there = f"there {'is' if len(turns) == 1 else 'are'} {len(turns)} in sight"
+    spoken = [at for at, turn in enumerate(turns) if any(message.role == "user" for message in turn)]
+    if not 1 <= count <= len(spoken):
+        there = f"there {'is' if len(spoken) == 1 else 'are'} {len(spoken)} in sight"
         raise InputError(f"{count} turns cannot be taken back; {there}", hint="give a smaller number")
-    kept = tuple(message for turn in turns[: len(turns) - count] for message in turn)
+    kept = tuple(message for turn in turns[: spoken[-count]] for message in turn)
     return replace(state, history=kept, turn=max(state.turn - count, 0))
 
 
@@ -52,11 +53,14 @@ def rewritten(state: AgentState, text: str) -> AgentState:
     """The state with another last reply.
 
     Raises:
-        InputError: where the agent has done nothing yet, or `text` is empty.
+        InputError: where the agent has done nothing yet, the last turn has no reply, or `text` is empty.
     """
     if not text.strip():
         raise InputError("the new reply is empty", hint="write what the agent should have said")
     said = (ToolCall("send_message", {"message": text.strip()}),)
+    turn = [message for turn in turns_of(state.history)[-1:] for message in turn]
+    if turn and not any(call.name == "send_message" for message in turn for call in message.calls):
+        raise InputError("the last turn has no reply", hint="try it again, or say something new")
     return _changed(state, lambda message: replace(message, content="", calls=said))
 
 

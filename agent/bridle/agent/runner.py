@@ -61,6 +61,8 @@ if TYPE_CHECKING:
 __all__ = ["FIRST_MESSAGE", "Agent"]
 
 FIRST_MESSAGE = "A new session begins. Introduce yourself to your user in one or two sentences."
+MOST_IN_TURN = 200
+"""Among so many messages at the end of the log what the last turn began with is found."""
 
 
 def _local_now() -> datetime:
@@ -204,15 +206,21 @@ class Agent:
         return self._happen("memory", text, on_event, should_stop)
 
     def retry(self, on_event: OnEvent | None = None, should_stop: Stop = None) -> Turn:
-        """Take the last turn back and say the same again; what it did to memory stays.
+        """Take the last turn back and have it once more, spoken or not; what it did to memory stays.
 
         Raises:
             InputError: where nothing has been said.
         """
         self._reload()
-        said = last_said(self.state)
+        said, turn = last_said(self.state), self.state.turn
+        logged = self.store.messages(self.state.name, newest=MOST_IN_TURN)
+        spoken = next((one for one in logged if one.turn == turn and one.role == "user"), None)
         self.pop(1)
-        return self.turn(said, on_event, should_stop)
+        if spoken is not None:
+            return self.turn(spoken.text, on_event, should_stop, speaker=spoken.name)
+        if said == f"({FIRST_MESSAGE})":
+            return self.begin(on_event, should_stop)
+        return self.heartbeat(said.removeprefix("(").removesuffix(")"), on_event, should_stop)
 
     def pop(self, count: int = 1) -> None:
         """Take the last turns back: neither the model nor a search finds them any more. Memory stays.
@@ -220,7 +228,7 @@ class Agent:
         Raises:
             InputError: for more turns than are in sight.
         """
-        self._reload()
+        self._settle()
         gone = range(self.state.turn, self.state.turn - count, -1)
         self._revise(lambda state: popped(state, count), gone)
 
@@ -251,7 +259,7 @@ class Agent:
 
     def summarize(self) -> str:
         """Let the oldest half of the conversation leave what the model sees, and return its summary."""
-        self._reload()
+        self._settle()
         running = Running("", _ignore, None)
         effects = self._commit(Overflowed())
         for effect in effects:
@@ -305,7 +313,12 @@ class Agent:
         return self._run(event, Running("", on_event or _ignore, stop))
 
     def _run(self, event: Event, running: Running) -> Turn:
-        effects = self._commit(event)
+        with self._abandoning():
+            self.last = self._answered(self._commit(event), running)
+        return self.last
+
+    def _answered(self, effects: tuple[Effect, ...], running: Running) -> Turn:
+        """Do what follows, step by step, until there is a reply, or the turn was cancelled."""
         while True:
             for effect in effects:
                 match effect:
@@ -314,16 +327,13 @@ class Agent:
                     case Noted(text):
                         running.note(text)
                     case Reply(text):
-                        self.last = running.over(text)
-                        return self.last
+                        return running.over(text)
                     case _:
                         pass
-            with self._abandoning():
-                following = self._follow(effects[-1], running)
+            following = self._follow(effects[-1], running)
             if following is None:
                 self._commit(Interrupted())
-                self.last = running.over("", cancelled=True)
-                return self.last
+                return running.over("", cancelled=True)
             asks = self.state.asks
             effects = self._commit(following)
             if self.state.asks > asks and isinstance(following, ModelAnswered):
@@ -364,12 +374,13 @@ class Agent:
 
     @contextmanager
     def _abandoning(self) -> Generator[None, None, None]:
-        """Close the turn when asking the model fails."""
+        """Close the turn when it fails, wherever that is."""
         try:
             yield
         except BaseException:
-            with suppress(StoreError):  # the next turn closes it just as well
-                self._commit(Interrupted())
+            if self.state.is_open:
+                with suppress(StoreError):  # the next turn closes it just as well
+                    self._commit(Interrupted())
             raise
 
     def _reload(self) -> None:
@@ -380,6 +391,12 @@ class Agent:
                 f"the agent {self.state.name!r} has been deleted", hint="start again to make a new one"
             )
         self.state = self._dressed(with_profile(state, self.state.profile))
+
+    def _settle(self) -> None:
+        """Take what is stored, and close a turn whose process died in it."""
+        self._reload()
+        if self.state.is_open:
+            self._commit(Interrupted())
 
     def _commit(self, event: Event) -> tuple[Effect, ...]:
         """Take one event and store all that follows from it at once; return the effects that are left."""

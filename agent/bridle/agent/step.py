@@ -108,8 +108,8 @@ def _said_by_rule(state: AgentState, event: Happened) -> Result:
     if event.what == "login":
         lines = [line for block in state.core.blocks if block.label == "persona" for line in block.lines]
         text = GREETING.format(persona=" ".join([*lines[:1], ""]))
-    after = replace(_closed(state), turn=state.turn + 1)
-    return after, (Record("assistant", text, event.at), Reply(text))
+    # No turn of the conversation: the model is not shown it, and it is not counted.
+    return _closed(state), (Record("assistant", text, event.at), Reply(text))
 
 
 def _opened(state: AgentState, text: str, at: datetime, stored: tuple[int, int]) -> AgentState:
@@ -150,6 +150,8 @@ def _warned(state: AgentState) -> tuple[AgentState, tuple[Effect, ...]]:
 
 
 def _overflowed(state: AgentState, now: datetime) -> Result:
+    if state.pending is not None:
+        return state, ()
     shorter = shorten_results(state.history)
     if state.is_open and shorter != state.history:
         state = replace(state, history=shorter)
@@ -165,9 +167,12 @@ def _let_go(state: AgentState, now: datetime) -> Result:
     parts = evict(state.history)
     if not parts.gone:
         return state, ()
+    # At once, so that the summary is whole also where the model never comes to write a better one.
+    plain = plain_summary(state.summary, parts.gone, _summary_chars(state))
     after = replace(
         state,
         history=parts.kept,
+        summary=plain,
         evicted=state.evicted + len(parts.gone),
         warned=False,
         prompt_tokens=0,
@@ -176,15 +181,18 @@ def _let_go(state: AgentState, now: datetime) -> Result:
 
 
 def _summarised(state: AgentState, event: Summarised, now: datetime) -> Result:
-    most_chars = min(SUMMARY_CHARS, history_limit(state.profile, state.window) // 6)
-    text = event.text.strip()[:most_chars]
+    text = event.text.strip()[: _summary_chars(state)]
     how = "summed up" if text else "noted without the model"
-    state = replace(
-        state, summary=text or plain_summary(event.asked.before, event.asked.messages, most_chars)
-    )
+    state = replace(state, summary=text or state.summary)
     count = len(event.asked.messages)
     noted = Noted(f"{count} older messages are no longer shown, {how}; searches still find them")
-    return state, (noted, _ask(state, now, "overflow")) if state.is_open else (noted,)
+    if not state.is_open or state.pending is not None:
+        return state, (noted,)
+    return state, (noted, _ask(state, now, "overflow"))
+
+
+def _summary_chars(state: AgentState) -> int:
+    return min(SUMMARY_CHARS, history_limit(state.profile, state.window) // 6)
 
 
 def _closed(state: AgentState) -> AgentState:
@@ -215,7 +223,7 @@ def _ask(state: AgentState, now: datetime, reason: Reason) -> AskModel:
 
 
 def _answered(state: AgentState, completion: Completion, now: datetime) -> Result:
-    if not state.is_open:
+    if not state.is_open or state.pending is not None:
         return state, ()
     usage, message = completion.usage, completion.message
     state = replace(
