@@ -99,9 +99,7 @@ class Sandbox:
                 found = os.lstat(path)
             except FileNotFoundError:
                 return
-            reparse = getattr(found, "st_file_attributes", 0) & getattr(
-                stat, "FILE_ATTRIBUTE_REPARSE_POINT", 0
-            )
+            reparse = getattr(found, "st_file_attributes", 0) & _REPARSE_POINT
             if stat.S_ISLNK(found.st_mode) or reparse:
                 raise InputError(f"{'/'.join(parts)!r} leads through a link, and links are not followed")
             if path != self.folder.joinpath(*parts) and not stat.S_ISDIR(found.st_mode):
