@@ -239,3 +239,18 @@ def test_an_undone_edit_is_seen_by_the_next_step(store: Store) -> None:
     state = append(store, state_of(store, "ada"), "Name: Ada")
     store.undo("ada")
     assert append(store, state, "City: Bonn").core.block("human").lines == ("City: Bonn",)
+
+
+def test_an_edit_back_to_what_the_step_was_given_is_an_edit(store: Store) -> None:
+    given = store.load("ada")
+    assert given is not None
+    first = given.core.block("human").value
+    store.write_block("ada", "human", f"{first}\nPet: cat")
+    with store.transaction(given) as transaction:
+        core = transaction.state.core.replace("human", "Pet: cat", "")
+        now = f"{first}\nPet: cat".strip()
+        transaction.edited(Edited("human", now, first, NOW), 1)
+        transaction.save(replace(transaction.state, core=core))
+    found = store.load("ada")
+    assert found is not None
+    assert found.core.block("human").value == first

@@ -17,7 +17,7 @@ from bridle.endpoints.base import Endpoint
 from bridle.endpoints.responding import respond
 from bridle.errors import BridleError, Cancelled, ContextOverflow
 from bridle.grammars import Bounds
-from bridle.messages import JSON, Completion, Message, ToolCall
+from bridle.messages import JSON, Completion, Message, ToolCall, Usage
 from bridle.wrappers import Wrapper
 
 __all__ = ["Asker", "Running", "Stop"]
@@ -44,6 +44,12 @@ class Running:
     steps: list[Step] = field(default_factory=list[Step])
     completions: list[Completion] = field(default_factory=list[Completion])
     notes: list[str] = field(default_factory=list[str])
+
+    def seconds_left(self, limit: float | None) -> float | None:
+        """How much of a turn's seconds is left for the next thing, a share in any case; None for no limit."""
+        if limit is None:
+            return None
+        return max(limit - (time.monotonic() - self.started_s), limit * LAST_SHARE)
 
     def note(self, text: str) -> None:
         self.notes.append(text)
@@ -111,7 +117,7 @@ class Asker:
                     self.counter.learn(messages, ask.shown, completion.usage.prompt_tokens)
                     if view.cut:
                         running.note(f"the prompt did not fit the model's window: {view.cut}")
-                    return _cleaned(completion)
+                    return _cleaned(self._counted(completion, messages, ask, state))
             if state.profile.summarises and not ask.shrink:
                 return None
         assert refused is not None
@@ -132,13 +138,22 @@ class Asker:
             wrapper=self.wrapper,
             quotes={"memory": lines},
             bounds=Bounds(thoughts_chars=profile.thoughts_chars, string_chars=profile.string_chars),
-            max_seconds=_seconds_left(running, state),
+            max_seconds=running.seconds_left(state.limits.seconds),
             temperature=self.temperature,
             seed=self.seed,
             retries=0,  # the agent asks again itself, and keeps that in its history
             on_delta=Teller(running.tell),
             should_stop=running.stop,
         )
+
+    def _counted(
+        self, completion: Completion, messages: tuple[Message, ...], ask: AskModel, state: AgentState
+    ) -> Completion:
+        """The completion, with its tokens worked out where a limit needs them and the server tells none."""
+        if completion.usage.prompt_tokens or state.limits.tokens is None:
+            return completion
+        count = self.counter.count
+        return replace(completion, usage=Usage(count(messages, ask.shown), count((completion.message,), ())))
 
     def _overflow(
         self, messages: tuple[Message, ...], ask: AskModel, state: AgentState
@@ -175,7 +190,7 @@ class Asker:
                 tool_choice="none",
                 wrapper=self.wrapper,
                 max_tokens=SUMMARY_TOKENS,
-                max_seconds=_seconds_left(running, state),
+                max_seconds=running.seconds_left(state.limits.seconds),
                 temperature=self.temperature,
                 seed=self.seed,
                 should_stop=running.stop,
@@ -192,13 +207,6 @@ class Asker:
         if completion.finish == "length":  # what comes before the last full sentence is worth keeping
             text = text[: text.rfind(".") + 1]
         return text
-
-
-def _seconds_left(running: Running, state: AgentState) -> float | None:
-    seconds = state.limits.seconds
-    if seconds is None:
-        return None
-    return max(seconds - (time.monotonic() - running.started_s), seconds * LAST_SHARE)
 
 
 def _cleaned(completion: Completion) -> Completion:

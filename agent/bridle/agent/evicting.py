@@ -37,7 +37,7 @@ def evict(history: Sequence[Message]) -> Evicted:
     turns = turns_of(history)
     sizes = [sum(map(size_of, turn)) for turn in turns]
     half, first, gone_chars = sum(sizes) // 2, 0, 0
-    while first < len(turns) - 1 and (gone_chars < half or not first):
+    while first < len(turns) - 1 and (gone_chars < half or not _speaks(turns[:first])):
         gone_chars += sizes[first]
         first += 1
     gone = tuple(message for turn in turns[:first] for message in turn)
@@ -45,6 +45,11 @@ def evict(history: Sequence[Message]) -> Evicted:
     if kept and not is_memory(kept[0]):
         kept = (*[message for message in gone if is_memory(message)][-1:], *kept)
     return Evicted(kept, tuple(message for message in gone if message.role != "system"))
+
+
+def _speaks(turns: Sequence[Sequence[Message]]) -> bool:
+    """Whether there is more in them than memory that was left standing."""
+    return any(message.role != "system" for turn in turns for message in turn)
 
 
 def shorten_results(history: Sequence[Message], most_chars: int = RESULT_CHARS) -> tuple[Message, ...]:

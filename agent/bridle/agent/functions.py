@@ -251,7 +251,7 @@ def narrow(
 
     Block names become an enum, and so do the names of numbered lines. With `line_edits`, `old_content`
     becomes one of the lines that exist and that this turn has not written; without, it is quoted from a
-    block's text (`x-quoted-from: memory`). An edit is left out when there is no line. With `at`, facts,
+    block's text (`x-quoted-from: memory`). An edit is left out where there is nothing to edit. With `at`, facts,
     queries, days and minutes are quoted from the user's message. `last_page` gives each search its last
     page. With `reply_only` just `send_message` remains: the last step of a turn.
     """
@@ -263,7 +263,8 @@ def narrow(
     out: list[ToolSpec] = []
     for tool in functions:
         if tool.name == "core_memory_append":
-            out.append(_limited(tool, {**limits, "content": fact_schema(at.said)}))
+            if core.blocks:
+                out.append(_limited(tool, {**limits, "content": fact_schema(at.said)}))
         elif tool.name == "archival_memory_insert":
             out.append(_limited(tool, {**limits, "content": note_schema(at.said)}))
         elif tool.name == "core_memory_replace":

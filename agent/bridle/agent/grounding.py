@@ -228,7 +228,7 @@ def _words(said: str) -> list[str]:
 
 def _names(value: str, core: Core | None) -> str:
     """A pattern of the lines that give the agent a name, with what else stands in such a line now."""
-    lines = core.blocks[0].lines if core is not None else ()
+    lines = core.blocks[0].lines if core is not None and core.blocks else ()
     rests = {line.partition(".")[2] for line in lines if line.startswith(_NAME)}
     return f"{_NAME}{value}\\.({'|'.join(escape(rest) for rest in sorted(rests))})?"
 

@@ -16,15 +16,15 @@ class Limits:
     `steps` are calls of functions, the reply among them; None takes the profile's. `tokens` are those of all
     prompts and answers of the turn. `seconds` are wall time, those of tools included. When one of the three
     is used up, the next step can only be a reply, so that a turn may go over by that one step. `repeats` is
-    how often the same call with the same arguments is done in one turn. `tool_seconds` cuts off a tool that
-    gives no limit itself.
+    how often the same call with the same arguments is done in one turn. `tool_seconds` cuts a tool
+    off before its own limit does; so do the `seconds` that are left.
     """
 
     steps: int | None = None
     tokens: int | None = None
     seconds: float | None = None
     repeats: int = 1
-    tool_seconds: float = 30.0
+    tool_seconds: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse limits that leave no room for a reply.

@@ -216,7 +216,8 @@ def memory_turn(history: Sequence[Message], memory: str) -> Message:
     """
     last = next((message.content for message in reversed(history) if is_memory(message)), "")
     blocks = _blocks(memory)
-    return Message("system", memory[len(blocks) + 1 :] if _blocks(last) == blocks else memory)
+    is_same = bool(blocks) and _blocks(last) == blocks
+    return Message("system", memory[len(blocks) + 1 :] if is_same else memory)
 
 
 def is_memory(message: Message) -> bool:

@@ -353,7 +353,7 @@ class Agent:
         """Do what the last effect asks for; None where the turn was cancelled meanwhile."""
         if isinstance(effect, RunTool):
             running.tell(Calling(effect.call))
-            return ToolReturned(effect.call, clean_text(self._call(effect.call, running.stop)))
+            return ToolReturned(effect.call, clean_text(self._call(effect.call, running)))
         if isinstance(effect, Summarise):
             return Summarised(effect, self._asker.summary(effect, running, self.state))
         assert isinstance(effect, AskModel), "a step without a reply asks the model"
@@ -364,13 +364,15 @@ class Agent:
         running.completions.append(completion)
         return None if completion.finish == "cancelled" else ModelAnswered(completion)
 
-    def _call(self, call: ToolCall, stop: Stop) -> str:
+    def _call(self, call: ToolCall, running: Running) -> str:
         if call.name in SEARCHES:
             return search_memory(self.store, self.archive, self.state, call)
         from bridle.agent.toolbox.running import run_tool_limited
 
         tool = next(tool for tool in self.tools if tool.name == call.name)
-        return run_tool_limited(tool, call.arguments, stop)
+        left = (self.limits.tool_seconds, running.seconds_left(self.limits.seconds))
+        seconds = min([tool.timeout_s, *(limit for limit in left if limit is not None)])
+        return run_tool_limited(replace(tool, timeout_s=seconds), call.arguments, running.stop)
 
     @contextmanager
     def _abandoning(self) -> Generator[None, None, None]:

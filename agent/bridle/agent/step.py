@@ -226,6 +226,7 @@ def _answered(state: AgentState, completion: Completion, now: datetime) -> Resul
     if not state.is_open or state.pending is not None:
         return state, ()
     usage, message = completion.usage, completion.message
+    was_last = _is_last(state, now)  # this answer's own tokens do not take back what was allowed
     state = replace(
         state,
         tokens=state.tokens + usage.prompt_tokens + usage.completion_tokens,
@@ -244,7 +245,7 @@ def _answered(state: AgentState, completion: Completion, now: datetime) -> Resul
         if not text:
             return _ask_again(state, "the message is empty", now)
         return _reply(state, message.thoughts, text, now)
-    if _is_last(state, now):
+    if was_last:
         return _ask_again(state, "only send_message may be called now", now)
     if _is_doubtful(state, call, completion):
         doubted = Did(Step(message.thoughts, call, DOUBTED))
@@ -324,7 +325,12 @@ def _edit(state: AgentState, call: ToolCall, now: datetime) -> Result:
         return _finish(state, call, f"Failed: {done}", now)
     label, core = done
     kept = Edited(label, state.core.block(label).value, core.block(label).value, now)
-    return _finish(replace(state, core=core), call, "OK", now, [kept])
+    text = "OK"
+    if state.profile.numbered_lines and len(core.block(label).lines) < len(state.core.block(label).lines):
+        # The numbers that the model was shown at the beginning of the turn no longer hold.
+        now_there = [f"{number}. {line}" for number, line in enumerate(core.block(label).lines, 1)]
+        text = "\n".join([f"OK. [{label}] is now:", *now_there])
+    return _finish(replace(state, core=core), call, text, now, [kept])
 
 
 def _returned(state: AgentState, event: ToolReturned, now: datetime) -> Result:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -90,10 +90,13 @@ def add_core(connection: sqlite3.Connection, agent_id: int, core: Core) -> None:
         _add(connection, agent_id, block)
 
 
-def store_core(connection: sqlite3.Connection, agent_id: int, given: Core, core: Core) -> Core:
+def store_core(
+    connection: sqlite3.Connection, agent_id: int, given: Core, core: Core, edited: Collection[str] = ()
+) -> Core:
     """Store what a step changed of core memory and return it as it is now.
 
-    `given` is what the step was given. Blocks that it left alone are left alone here, too: another agent may
+    `given` is what the step was given, and `edited` names blocks that it changed, be it back to what was
+    given. Blocks that it left alone are left alone here, too: another agent may
     have written to a shared one. The limit of a shared block belongs to the block, not to an agent's profile.
     """
     rows = {row.label: row for row in _rows(connection, agent_id)}
@@ -104,7 +107,7 @@ def store_core(connection: sqlite3.Connection, agent_id: int, given: Core, core:
     for block in core.blocks:
         row = rows.get(block.label)
         if row is not None:
-            is_changed = block != old.get(block.label)
+            is_changed = block.label in edited or block != old.get(block.label)
             value = clean_text(block.value) if is_changed else row.value
             limit = row.limit if row.is_shared else max(block.limit, len(value))
             if (value, limit) != (row.value, row.limit):

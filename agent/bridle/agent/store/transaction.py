@@ -43,6 +43,7 @@ class Transaction:
         self._step_id = step_id
         self._step = step_id or f"r{state.revision + 1}"
         self._messages = 0
+        self._edited: set[str] = set()
 
     @property
     def archive_id(self) -> int:
@@ -65,6 +66,7 @@ class Transaction:
         """Keep what an edit of core memory changed; `save` stores the memory itself."""
         self._check_open()
         blocks.add_edit(self._connection, self._agent_id, edit, turn)
+        self._edited.add(edit.label)
 
     def forget(self, turn: int, role: str | None = None) -> None:
         """Take the messages of a turn back, or only those of one role: they are found and listed no more."""
@@ -74,7 +76,7 @@ class Transaction:
     def save(self, state: AgentState) -> AgentState:
         """Store the state after the step; return it with its new revision and core memory as it is now."""
         self._check_open()
-        core = blocks.store_core(self._connection, self._agent_id, self._given.core, state.core)
+        core = blocks.store_core(self._connection, self._agent_id, self._given.core, state.core, self._edited)
         self.saved = replace(state, core=core, revision=self.state.revision + 1)
         self._connection.execute(
             "UPDATE agents SET state = ?, revision = ?, last_step = ?, updated_ns = ? WHERE id = ?",
