@@ -42,7 +42,7 @@ USER_SETTINGS = (
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give the test an empty home and no settings of the person who runs it."""
     folder = tmp_path_factory.mktemp("home")
     for name in USER_SETTINGS:

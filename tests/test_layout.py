@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import re
 import types
+from pathlib import Path
 
 import pytest
 
@@ -151,3 +153,18 @@ def _public(module: types.ModuleType) -> set[str]:
         and isinstance(value, type | types.FunctionType)
         and value.__module__ == module.__name__
     }
+
+
+def functions_of(file: Path) -> dict[str, str]:
+    """The functions at the top of a file, with what decorates them."""
+    body = ast.parse(file.read_text("utf-8")).body
+    found = [node for node in body if isinstance(node, ast.FunctionDef)]
+    return {node.name: " ".join(map(ast.unparse, node.decorator_list)) for node in found}
+
+
+def test_no_test_switches_off_what_all_tests_have_by_taking_its_name() -> None:
+    common = ROOT / "tests" / "conftest.py"
+    for_all = {name for name, how in functions_of(common).items() if "autouse=True" in how}
+    assert "own_home" in for_all
+    others = [file for file in (ROOT / "tests").rglob("*.py") if file != common]
+    assert [file.name for file in others if for_all & functions_of(file).keys()] == []

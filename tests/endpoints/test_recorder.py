@@ -225,9 +225,9 @@ def test_it_is_on_unless_the_config_file_says_no(tmp_path: Path, monkeypatch: py
         pytest.fail("a bad config file was read")
 
 
-def test_without_it_nothing_is_written(home: Path) -> None:
+def test_without_it_nothing_is_written(own_home: Path) -> None:
     respond(Scripted(["yes"]), USER)
-    assert not list(home.rglob(FILE_NAME))
+    assert not list(own_home.rglob(FILE_NAME))
 
 
 def test_a_new_file_is_made_by_whoever_comes_first(tmp_path: Path) -> None:
