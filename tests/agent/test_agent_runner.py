@@ -417,7 +417,7 @@ def test_halves_of_surrogates_do_not_reach_the_store(store: Store) -> None:
 
 
 def test_a_long_conversation_is_shown_from_the_end_on(store: Store) -> None:
-    endpoint = scripted([say("ok " + "y" * 100) for _ in range(60)])
+    endpoint = scripted([say("ok " + "y" * 100) for _ in range(60)], held=False)
     agent = agent_on(store, endpoint)
     for number in range(60):
         agent.turn(f"message {number} " + "x" * 100)
