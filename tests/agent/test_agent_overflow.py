@@ -222,3 +222,16 @@ def test_no_conversation_is_too_long(sizes: list[int], how: tuple[Profile, int],
         assert max(endpoint.count_tokens(request) or 0 for request in asked) <= room
         for number in range(len(sizes)):
             assert store.find_messages("ada", f"word{number}", 0).total >= 1
+
+
+def test_what_left_is_counted_and_what_the_last_prompt_had_is_forgotten() -> None:
+    state = replace(talked(9), prompt_tokens=900)
+    left = 0
+    for _ in range(2):
+        state, (asked,) = step(state, Overflowed(), NOW)
+        assert isinstance(asked, Summarise)
+        left += len(asked.messages)
+        assert (state.evicted, state.prompt_tokens) == (left, 0)
+    state, _ = step(state, UserSaid("now", NOW), NOW)
+    told = replace(answer(ToolCall("nothing", {})), usage=Usage(700, 50))
+    assert step(state, ModelAnswered(told), NOW)[0].prompt_tokens == 750

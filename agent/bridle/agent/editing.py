@@ -1,15 +1,15 @@
-"""What a call does to core memory: the block and the memory after it, or why it cannot be done."""
+"""What a call does to core memory, and what the model is told of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from bridle.agent.functions import line_of
-from bridle.agent.memory import Core, EditError
+from bridle.agent.memory import Block, Core, EditError
 from bridle.agent.prompt import Profile
 from bridle.messages import ToolCall
 
-__all__ = ["edited"]
+__all__ = ["edited", "told_of_edit"]
 
 
 def edited(profile: Profile, core: Core, call: ToolCall) -> tuple[str, Core] | str:
@@ -33,6 +33,14 @@ def edited(profile: Profile, core: Core, call: ToolCall) -> tuple[str, Core] | s
         return given["name"], core.replace(given["name"], given["old_content"], given["new_content"])
     except EditError as error:
         return error.message
+
+
+def told_of_edit(profile: Profile, before: Block, after: Block) -> str:
+    """What the model is told of an edit: where lines moved up, the numbers that it was shown hold no more."""
+    if not profile.numbered_lines or len(after.lines) >= len(before.lines):
+        return "OK"
+    lines = (f"{number}. {line}" for number, line in enumerate(after.lines, 1))
+    return "\n".join([f"OK. [{after.label}] is now:", *lines])
 
 
 def _other_key(name: str, given: Mapping[str, str], keyed: bool) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from bridle.agent.editing import edited
+from bridle.agent.editing import edited, told_of_edit
 from bridle.agent.evicting import evict, plain_summary, shorten_results
 from bridle.agent.functions import MEMORY_FUNCTIONS, constraint, functions_of, wants_heartbeat
 from bridle.agent.prompt import history_limit, memory_text, memory_turn, size_of, trim
@@ -325,12 +325,8 @@ def _edit(state: AgentState, call: ToolCall, now: datetime) -> Result:
         return _finish(state, call, f"Failed: {done}", now)
     label, core = done
     kept = Edited(label, state.core.block(label).value, core.block(label).value, now)
-    text = "OK"
-    if state.profile.numbered_lines and len(core.block(label).lines) < len(state.core.block(label).lines):
-        # The numbers that the model was shown at the beginning of the turn no longer hold.
-        now_there = [f"{number}. {line}" for number, line in enumerate(core.block(label).lines, 1)]
-        text = "\n".join([f"OK. [{label}] is now:", *now_there])
-    return _finish(replace(state, core=core), call, text, now, [kept])
+    told = told_of_edit(state.profile, state.core.block(label), core.block(label))
+    return _finish(replace(state, core=core), call, told, now, [kept])
 
 
 def _returned(state: AgentState, event: ToolReturned, now: datetime) -> Result:
