@@ -329,6 +329,7 @@ def places(body: JSON, path: tuple[str | int, ...] = ()) -> list[tuple[str | int
 def test_whatever_stands_somewhere_in_a_file_it_is_taken_or_refused(
     form: dict[str, JSON], tmp_path: Path
 ) -> None:
+    refused = 0
     with Store(tmp_path / "home") as store:
         for number, path in enumerate(places(form)[1:]):
             body = copy.deepcopy(form)
@@ -339,6 +340,10 @@ def test_whatever_stands_somewhere_in_a_file_it_is_taken_or_refused(
             try:
                 found = taken(tmp_path, body)
             except InputError:
+                refused += 1
                 continue
             named = [replace(agent, name=f"{number} {index}") for index, agent in enumerate(found.agents)]
             restore_agents(store, named, found.sources)
+        taken_in = {info.name.partition(" ")[0] for info in store.agents()}
+    assert refused
+    assert len(taken_in) > len(places(form)) / 2
