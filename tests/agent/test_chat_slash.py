@@ -45,7 +45,8 @@ CASES: dict[str, Case] = {
     "exit": Case(["/exit", HI], [], replies=()),
     "quit": Case(["/quit", HI], [], replies=()),
     "memory": Case(
-        [HI, "/memory"], ["[human] 9 of 600 characters, about 3 tokens\n  Name: Ada\n", "[stored] 2 messages, 0 notes"]
+        [HI, "/memory"],
+        ["[human] 9 of 600 characters, about 3 tokens\n  Name: Ada\n", "[stored] 2 messages, 0 notes"],
     ),
     "search": Case(
         [HI, "/search ada"],
