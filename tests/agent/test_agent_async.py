@@ -14,7 +14,7 @@ from agent_scripts import NOW, append, say, scripted
 from bridle.agent import SMALL, Agent, AsyncAgent, Finished, Progress, Saying, Store, Thinking, Turn
 from bridle.endpoints.base import Answer, Endpoint, Request
 from bridle.endpoints.scripted import Scripted
-from bridle.errors import RequestRefused
+from bridle.errors import InputError, RequestRefused
 
 
 @pytest.fixture
@@ -146,3 +146,34 @@ def test_an_agent_whose_model_knows_only_messages_greets_by_rule(store: Store) -
     state = store.load("ada")
     assert state is not None
     assert (state.turn, state.history, state.is_open) == (0, (), False)
+
+
+def test_closing_waits_for_the_turn_and_no_other_one_begins(store: Store) -> None:
+    async def talk() -> str:
+        agent = agent_on(store, scripted([say("Hello.")]))
+        turn = asyncio.create_task(agent.turn("hi"))
+        await asyncio.sleep(0)
+        await agent.close()
+        await agent.close()
+        with pytest.raises(InputError, match="is closed"):
+            await agent.turn("still there?")
+        return (await turn).reply
+
+    assert asyncio.run(talk()) == "Hello."
+
+
+def test_a_task_that_is_cancelled_twice_leaves_a_turn_that_is_over(store: Store) -> None:
+    async def talk() -> None:
+        endpoint = Waiting()
+        async with agent_on(store, endpoint) as agent:
+            turn = asyncio.create_task(agent.turn("hi"))
+            while not endpoint.asked.is_set():
+                await asyncio.sleep(0.001)
+            turn.cancel()
+            await asyncio.sleep(0)
+            turn.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await turn
+        assert not agent.state.is_open
+
+    asyncio.run(talk())

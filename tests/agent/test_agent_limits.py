@@ -147,3 +147,11 @@ def test_memory_that_was_left_standing_does_not_count_as_a_turn_that_left() -> N
     parts = evict([memory, *turns])
     assert [message.content for message in parts.gone] == ["said 0"]
     assert parts.kept == (memory, *turns[2:])
+
+
+def test_a_line_is_found_by_its_name_however_it_is_spaced(store: Store) -> None:
+    edit = call("core_memory_replace", line="my  notes 1", new_content="C: 3")
+    agent = agent_on(store, [edit, say("Done.")], SMALL)
+    store.add_block("ada", "my  notes", "A: 1")
+    assert agent.turn("note C").steps[0].result == "OK"
+    assert agent.state.core.block("my  notes").lines == ("C: 3",)

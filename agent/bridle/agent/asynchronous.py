@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from bridle.agent.progress import OnEvent, Progress, Turn
 from bridle.agent.runner import Agent
 from bridle.agent.state import AgentState
+from bridle.errors import InputError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -34,6 +35,7 @@ class AsyncAgent:
         """Take an open agent, which nobody else uses meanwhile."""
         self.agent = agent
         self._turns = asyncio.Lock()
+        self._is_closed = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"bridle-{agent.state.name}")
 
     async def __aenter__(self) -> Self:
@@ -87,11 +89,14 @@ class AsyncAgent:
     async def close(self) -> None:
         """Wait for the present turn, and let the thread go; the agent inside stays open."""
         async with self._turns:
+            self._is_closed = True
             self._thread.shutdown(wait=True)
 
     async def _run(
         self, turn: Callable[[OnEvent, Callable[[], bool]], Turn]
     ) -> AsyncGenerator[Progress | Turn, None]:
+        if self._is_closed:
+            raise InputError("the agent is closed", hint="open it again for another turn")
         loop = asyncio.get_running_loop()
         told: asyncio.Queue[Progress | None] = asyncio.Queue()
         stopped = threading.Event()

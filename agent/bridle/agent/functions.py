@@ -178,7 +178,8 @@ def line_of(core: Core, label: str) -> tuple[str, str] | None:
     >>> line_of(Core((Block("human", "Name: Ada\\nLives in: Bonn"),)), "human 2")
     ('human', 'Lives in: Bonn')
     """
-    return _numbered_lines(core).get(" ".join(label.split()))
+    wanted = label.split()  # a model may space it otherwise, and so may the block's own label
+    return next((found for name, found in _numbered_lines(core).items() if name.split() == wanted), None)
 
 
 def _numbered_lines(core: Core) -> dict[str, tuple[str, str]]:
