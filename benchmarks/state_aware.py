@@ -73,7 +73,7 @@ def held_to(arm: str, case: Case) -> Held:
     """What the next answer may be."""
     if arm == "grounded":
         return constraint(COMPACT, case.core, case.history, case.now)
-    return (narrow(case.core, line_edits=True) if arm == "choices" else FUNCTIONS), None
+    return (narrow(case.core) if arm == "choices" else FUNCTIONS), None
 
 
 def ask(endpoint: Endpoint, case: Case, arm: str) -> ToolCall | None:

@@ -151,7 +151,7 @@ def test_what_this_turn_wrote_is_not_changed_by_it() -> None:
     assert at == Moment("I am a falconer.", NOW, "core_memory_append", False, (line,))
     assert not allows(thought_schema(core, at), f"{line} > -")
     assert allows(thought_schema(core, at), "Name: Ana > -")
-    by_name = {tool.name: tool for tool in narrow(core, line_edits=True, at=at)}
+    by_name = {tool.name: tool for tool in narrow(core, at=at)}
     lines = by_name["core_memory_replace"].properties["old_content"]["enum"]
     assert lines == ["My name is Sam.", "Name: Ana", "Likes: tea", "Likes: jazz"]
     assert moment([*wrote[:2], Message("tool", "Failed: no", name="core_memory_append")]).written == ()
@@ -267,7 +267,7 @@ def test_without_words_to_quote_nothing_is_held(said: str) -> None:
 def test_any_message_makes_a_grammar_that_holds_its_own_words(said: str) -> None:
     core = Core(KNOWN.blocks)
     grammar = call_grammar(
-        narrow(core, line_edits=True, at=Moment(said, NOW)),
+        narrow(core, at=Moment(said, NOW)),
         get_wrapper("chatml-compact").syntax.shape,
         "call",
         bounds=Bounds(thoughts_chars=120, string_chars=240),

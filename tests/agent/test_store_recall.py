@@ -95,11 +95,19 @@ def test_a_whole_word_is_better_than_the_beginning_of_one(talk: Talk) -> None:
     assert talk.found("po") == []  # two letters begin too many words
 
 
-@pytest.mark.parametrize("query", ["", " ", "%", '"', "' OR 1=1 --", "* ^ : ( ) - +", "\0"])
-def test_a_query_without_words_lists_the_newest_first(talk: Talk, query: str) -> None:
+@pytest.mark.parametrize("query", ["", " ", "\n"])
+def test_an_empty_query_lists_the_newest_first(talk: Talk, query: str) -> None:
     talk.say("first", "second", "third")
-    wanted = [] if query == "' OR 1=1 --" else ["third", "second", "first"]
-    assert (talk.found(query), talk.find(query).total) == (wanted, len(wanted))
+    assert (talk.found(query), talk.find(query).total) == (["third", "second", "first"], 3)
+
+
+@pytest.mark.parametrize("query", ["%", "_", '"', "' OR 1=1 --", "* ^ : ( ) - +", "\0", "\U0001f98a"])
+def test_marks_find_what_holds_them_and_nothing_else(talk: Talk, query: str) -> None:
+    talk.say("first", f"here: {query}", "third")
+    found = [f"here: {query}"] if not query.isascii() or not any(c.isalnum() for c in query) else []
+    assert talk.found(query) == (found or talk.found("OR 1=1"))
+    talk.say("nothing of the kind")
+    assert talk.find("%%%").total == 0
 
 
 @pytest.mark.parametrize(

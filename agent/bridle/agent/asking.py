@@ -127,7 +127,6 @@ class Asker:
         self, messages: tuple[Message, ...], ask: AskModel, running: Running, state: AgentState
     ) -> Completion:
         profile = state.profile
-        lines = [block.value for block in state.core.blocks if block.value.strip()]
         return respond(
             self.endpoint,
             messages,
@@ -136,7 +135,6 @@ class Asker:
             allowed=ask.allowed,
             thoughts=ask.thoughts,
             wrapper=self.wrapper,
-            quotes={"memory": lines},
             bounds=Bounds(thoughts_chars=profile.thoughts_chars, string_chars=profile.string_chars),
             max_seconds=running.seconds_left(state.limits.seconds),
             temperature=self.temperature,
@@ -160,11 +158,11 @@ class Asker:
     ) -> ContextOverflow | None:
         """Count the prompt where that can be done; the error to raise if it does not fit."""
         window = self.endpoint.context_tokens
-        if window is None or not self.counter.exact:
+        if window is None:
             return None
-        count = self.counter.count(messages, ask.shown)
+        count = self.counter.least(messages, ask.shown)
         room = window - answer_tokens(state.profile, window)
-        if count <= room or not self.counter.exact:
+        if count <= room:
             return None
         return ContextOverflow(
             f"the message and the agent's memory need {count} of the {window} tokens of {self.endpoint.name},"

@@ -213,7 +213,6 @@ def constraint(
     allowed = narrow(
         core,
         reply_only=reply_only,
-        line_edits=profile.line_edits,
         at=at,
         functions=functions_of(profile),
         last_page=None if profile.grounded else last_page(history),
@@ -243,24 +242,22 @@ def narrow(
     core: Core,
     *,
     reply_only: bool = False,
-    line_edits: bool = False,
     at: Moment | None = None,
     functions: Sequence[ToolSpec] = FUNCTIONS,
     last_page: Mapping[str, int] | None = None,
 ) -> tuple[ToolSpec, ...]:
     """The functions that make sense in this state, with the values that exist.
 
-    Block names become an enum, and so do the names of numbered lines. With `line_edits`, `old_content`
-    becomes one of the lines that exist and that this turn has not written; without, it is quoted from a
-    block's text (`x-quoted-from: memory`). An edit is left out where there is nothing to edit. With `at`, facts,
-    queries, days and minutes are quoted from the user's message. `last_page` gives each search its last
-    page. With `reply_only` just `send_message` remains: the last step of a turn.
+    Block names become an enum, and so do the names of numbered lines. `old_content` becomes one of the lines
+    of the block that is named, of those that this turn has not written. An edit is left out where there is no
+    line, or no block. With `at`, facts, queries, days and minutes are quoted from the user's message.
+    `last_page` gives each search its last page. With `reply_only` just `send_message` remains: the last step
+    of a turn.
     """
     at = at or Moment("")
     if reply_only:
         return (_limited(functions[0], {"message": answer_schema(core, at)} if at.said else {}),)
-    lines = [line for block in core.blocks for line in block.lines if line not in at.written]
-    limits = _limits(core, lines, line_edits=line_edits, at=at)
+    limits = _limits(core, at)
     out: list[ToolSpec] = []
     for tool in functions:
         if tool.name == "core_memory_append":
@@ -269,7 +266,7 @@ def narrow(
         elif tool.name == "archival_memory_insert":
             out.append(_limited(tool, {**limits, "content": note_schema(at.said)}))
         elif tool.name == "core_memory_replace":
-            out += [_limited(tool, limits)] if lines else []
+            out += _replacing(tool, core, limits, at)
         elif last_page is not None and tool.name in last_page:
             page: dict[str, JSON] = {"type": "integer", "minimum": 0, "maximum": last_page[tool.name]}
             out.append(_limited(tool, {**limits, "page": page}))
@@ -278,18 +275,40 @@ def narrow(
     return tuple(out)
 
 
-def _limits(
-    core: Core, lines: Sequence[str], *, line_edits: bool, at: Moment
-) -> dict[str, dict[str, JSON] | None]:
+def _replacing(
+    tool: ToolSpec, core: Core, limits: Mapping[str, dict[str, JSON] | None], at: Moment
+) -> list[ToolSpec]:
+    """The function that replaces a line, where there is one: by its name, or as it stands in its block."""
+    lines = {
+        block.label: [line for line in dict.fromkeys(block.lines) if line not in at.written]
+        for block in core.blocks
+    }
+    there = {label: found for label, found in lines.items() if found}
+    if not there:
+        return []
+    if "old_content" not in tool.properties:
+        return [_limited(tool, limits)]
+    every = dict.fromkeys(line for found in there.values() for line in found)
+    held: dict[str, dict[str, JSON] | None] = {
+        "name": {"enum": list[JSON](there)},
+        "old_content": {"enum": list[JSON](every)},
+    }
+    one = _limited(tool, {**limits, **held})
+    if len(there) == 1:
+        return [one]
+    cases: list[JSON] = [
+        {"properties": {"name": {"const": label}, "old_content": {"enum": list[JSON](found)}}}
+        for label, found in there.items()
+    ]
+    return [replace(one, parameters={**one.parameters, "anyOf": cases})]
+
+
+def _limits(core: Core, at: Moment) -> dict[str, dict[str, JSON] | None]:
     """By a parameter's name, the schema that holds it to what exists."""
     limits: dict[str, dict[str, JSON] | None] = {
         "name": {"enum": list[JSON](core.labels)},
         "line": {"enum": list[JSON](_numbered_lines(core))},
     }
-    if line_edits:
-        limits["old_content"] = {"enum": list[JSON](dict.fromkeys(lines))}
-    elif lines:
-        limits["old_content"] = {"type": "string", "x-quoted-from": "memory"}
     if at.said:
         limits["message"] = answer_schema(core, at)
         limits["query"] = query_schema(at.said)

@@ -21,6 +21,8 @@ from bridle.wrappers import Wrapper
 __all__ = ["ContextMap", "Counter", "block_tokens", "context_map", "shown_messages", "shown_views"]
 
 CHARS_PER_TOKEN = 2.0
+MOST_CHARS_PER_TOKEN = 5.0
+"""Fewer tokens than by this ratio no ordinary text has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +45,37 @@ class Counter:
     def __init__(self, endpoint: Endpoint, wrapper: Wrapper) -> None:
         self._endpoint = endpoint
         self._wrapper = wrapper
-        supports = endpoint.supports
-        self.exact = supports.tokenize and supports.prompt
+        self.exact = endpoint.supports.tokenize
         self._chars_per_token = CHARS_PER_TOKEN
+        self._learnt = False
 
     def learn(self, messages: Sequence[Message], tools: Sequence[ToolSpec], prompt_tokens: int) -> None:
         """Take the ratio of an answer's own count, for an endpoint that does not count prompts."""
         if prompt_tokens > 0 and not self.exact:
             self._chars_per_token = max(self._chars(messages, tools) / prompt_tokens, 1.0)
+            self._learnt = True
 
     def count(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> int:
         """How long a prompt of these messages and tools is, in tokens."""
         if self.exact:
-            prompt = self._wrapper.render(messages, tools)
-            found = self._endpoint.count_tokens(Request(prompt=prompt, control=self._wrapper.control))
+            found = self._endpoint.count_tokens(self._request(messages, tools))
             if found is not None:
                 return found
             self.exact = False
         return round(self._chars(messages, tools) / self._chars_per_token)
+
+    def least(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> int:
+        """How many tokens a prompt has at least; it is exact where `count` is."""
+        count = self.count(messages, tools)
+        if self.exact or self._learnt:
+            return count
+        return round(count * CHARS_PER_TOKEN / MOST_CHARS_PER_TOKEN)
+
+    def _request(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> Request:
+        if self._endpoint.supports.prompt:
+            prompt = self._wrapper.render(messages, tools)
+            return Request(prompt=prompt, control=self._wrapper.control)
+        return Request(messages=tuple(messages), tools=tuple(tools))
 
     def _chars(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> int:
         """The length of the prompt as our wrapper writes it; a server that renders writes about as much."""

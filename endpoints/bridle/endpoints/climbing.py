@@ -178,14 +178,14 @@ class _Asking:
         with tapped() if is_observed() else nullcontext(Tap()) as arrived:
             try:
                 answer = self._endpoint.complete(
-                    plan.request, feed.take if streams else None, self._should_stop
+                    plan.request, feed.stream if streams else None, self._should_stop
                 )
             except BridleError as error:
                 took = time.perf_counter() - start
                 tell(replace(seen, seconds=took, wire=arrived.raw, error=error))
                 raise
         took = time.perf_counter() - start
-        if not streams:
+        if not feed.streamed:  # nobody listens, or the endpoint tells its answer only when it is whole
             feed.take(answer.text)
         reading = read_answer(answer, plan, self._question, feed)
         seconds = time.perf_counter() - self._start

@@ -25,6 +25,12 @@ class Feed:
     def __init__(self, reader: StreamReader, on_delta: Callable[[Delta], None] | None) -> None:
         self._reader = reader
         self._on_delta = on_delta
+        self.streamed = False
+
+    def stream(self, fragment: str) -> None:
+        """Take a piece of the answer while it is written."""
+        self.streamed = True
+        self.take(fragment)
 
     def take(self, fragment: str) -> None:
         self.tell(self._reader.feed(fragment))
@@ -57,7 +63,16 @@ def read_answer(answer: Answer, plan: Plan, question: Question, feed: Feed) -> R
         if not reading.thoughts:
             feed.tell([Delta(thoughts=answer.thoughts)])
         reading = replace(reading, thoughts=reading.thoughts or answer.thoughts)
-    return reading
+    return reading if reading.calls else _unprimed(reading, plan.primed)
+
+
+def _unprimed(reading: Reading, primed: str) -> Reading:
+    """Leave out of a text what we had begun for the model: it wrote no call, and did not say it."""
+    if not primed or not reading.text.startswith(primed.lstrip()):
+        return reading
+    said = reading.text[len(primed.lstrip()) :]
+    refusals = tuple(replace(one, text=said) if one.text == reading.text else one for one in reading.refusals)
+    return replace(reading, text=said, refusals=refusals)
 
 
 def _native(calls: Sequence[NativeCall], tools: Sequence[ToolSpec]) -> Reading:

@@ -241,7 +241,8 @@ def _nearest(value: str, texts: Sequence[str]) -> str:
     best, count = (_ALIKE, ""), max(1, len(value.split()))
     for row in (row for text in texts for row in words_of(text)):
         for at in range(len(row) - count + 1):
-            run = row[at].core + "".join(word.whole for word in row[at + 1 : at + count])
+            first = row[at].core + (row[at].ends[-1] if count > 1 else "")
+            run = first + "".join(word.whole for word in row[at + 1 : at + count])
             run = run[: len(run) - len(row[at + count - 1].ends[-1])] if count > 1 else run
             best = max(best, (SequenceMatcher(None, value.casefold(), run.casefold()).ratio(), run))
     return best[1]

@@ -182,8 +182,8 @@ class Archive:
     ) -> Results:
         """Find passages by words and, where vectors are kept, by meaning: one page, the best first.
 
-        `where` limits by `source`, `file`, `since` and `until` before the best are chosen. A query without
-        words finds the newest. Pages do not overlap while nothing is written.
+        `where` limits by `source`, `file`, `since` and `until` before the best are chosen. An empty
+        query finds the newest, and one of marks alone what holds it as it stands. Pages do not overlap while nothing is written.
 
         Raises:
             InputError: for a page or a size that cannot be, and a `where` that means nothing.
@@ -197,7 +197,11 @@ class Archive:
             hits = find_text(connection, query, limits, at_most)
         cosines = self._cosines(query, limits, hits) if query.strip() and limits.archives else {}
         with self._store.reading() as connection:
-            ranked, total = self._ranked(connection, limits, hits, cosines, page * size, size)
+            if not hits.searched and not cosines:
+                ids, total = newest(connection, limits, page * size, size, marks=query.strip())
+                ranked = [Ranked(one, 0.0) for one in ids]
+            else:
+                ranked, total = self._ranked(connection, hits, cosines, page * size, size)
             there = passages.read(connection, [one.id for one in ranked])
         found = [
             Found(there[one.id], one.score, one.by_words, one.cosine) for one in ranked if one.id in there
@@ -207,16 +211,12 @@ class Archive:
     def _ranked(
         self,
         connection: sqlite3.Connection,
-        limits: Filter,
         hits: TextHits,
         cosines: Mapping[int, float],
         offset: int,
         size: int,
     ) -> tuple[list[Ranked], int]:
         """One page of what was found, and how many there are."""
-        if not hits.searched and not cosines:
-            ids, total = newest(connection, limits, offset, size)
-            return [Ranked(one, 0.0) for one in ids], total
         others = [one for one in cosines if one not in hits.scores]
         total = hits.total + len(others) - hits.also(connection, others)
         ranked = fuse(hits.scores, cosines, self._embedder.weight if self._embedder else 0.0)

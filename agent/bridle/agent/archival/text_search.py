@@ -57,16 +57,22 @@ def find_text(connection: sqlite3.Connection, query: str, limits: Filter, at_mos
 
 
 def newest(
-    connection: sqlite3.Connection, limits: Filter, offset: int, at_most: int
+    connection: sqlite3.Connection, limits: Filter, offset: int, at_most: int, *, marks: str = ""
 ) -> tuple[list[int], int]:
-    """The newest passages, for a query that asks for nothing, and how many there are."""
+    """The newest passages, for a query without words, and how many there are.
+
+    Of a query of marks alone, those that hold it as it stands.
+    """
     if not limits.archives:
         return [], 0
     archives = ", ".join(map(str, limits.archives))
     tail = f"FROM passages p WHERE p.archive_id IN ({archives}) {limits.condition}"
-    (total,) = connection.execute(f"SELECT count(*) {tail}", limits.values).fetchone()
+    values: tuple[object, ...] = tuple(limits.values)
+    if marks:
+        tail, values = f"{tail} AND instr(p.text, ?) > 0", (*values, marks)
+    (total,) = connection.execute(f"SELECT count(*) {tail}", values).fetchone()
     page = f"SELECT p.id {tail} ORDER BY p.id DESC LIMIT ? OFFSET ?"
-    rows = connection.execute(page, (*limits.values, at_most, min(offset, 2**62)))
+    rows = connection.execute(page, (*values, at_most, min(offset, 2**62)))
     return [row[0] for row in rows], int(total)
 
 

@@ -77,12 +77,17 @@ def context_of(day: str, who: str, before: str, said_before: str) -> str:
 def search_messages(
     connection: sqlite3.Connection, agent_id: int, query: str, page: int, before_turn: int | None
 ) -> Page:
-    """Find what was said before a turn, the best first; without words in the query, the newest first."""
+    """Find what was said before a turn, the best first; for an empty query, the newest first.
+
+    A query of marks alone finds the messages that hold it as it stands.
+    """
     searched, owner = words(query), owner_of(agent_id)
     below = _first_of(connection, agent_id, before_turn)
     if searched:
         ids, total = find_best(connection, "messages_text", owner, searched, _span(page), below)
     else:
+        if query.strip():
+            return _holding(connection, agent_id, query.strip(), page, below)
         shown = "FROM messages WHERE agent_id = ? AND hidden = 0 AND"
         rows = connection.execute(
             f"SELECT id {shown} id < ? ORDER BY turn DESC, id DESC LIMIT ? OFFSET ?",
@@ -94,6 +99,16 @@ def search_messages(
         ).fetchone()
         total = count_of(connection, owner) + count_of(connection, f"{owner}t") - later
     return _page(connection, ids, total, page)
+
+
+def _holding(connection: sqlite3.Connection, agent_id: int, marks: str, page: int, below: int) -> Page:
+    tail = "FROM messages WHERE agent_id = ? AND hidden = 0 AND id < ? AND instr(text, ?) > 0"
+    values = (agent_id, below, marks)
+    (total,) = connection.execute(f"SELECT count(*) {tail}", values).fetchone()
+    rows = connection.execute(
+        f"SELECT id {tail} ORDER BY turn DESC, id DESC LIMIT ? OFFSET ?", (*values, *_limits(page))
+    )
+    return _page(connection, [row[0] for row in rows], total, page)
 
 
 def search_messages_by_day(
