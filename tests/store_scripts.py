@@ -14,7 +14,8 @@ from pathlib import Path
 
 from agent_scripts import NOW
 from bridle.agent.prompt import COMPACT
-from bridle.agent.state import AgentState, Edited, Record, new_state, to_json
+from bridle.agent.state import AgentState, Edited, Record, new_state
+from bridle.agent.state_json import to_json
 from bridle.agent.store import FILE_NAME, Store
 from project import PARTS, ROOT
 

@@ -14,11 +14,10 @@ from bridle.agent.state import (
     ModelAnswered,
     UserSaid,
     clean_text,
-    from_json,
     new_state,
-    to_json,
     with_profile,
 )
+from bridle.agent.state_json import from_json, to_json
 from bridle.agent.step import step
 from bridle.errors import InputError, StoreCorrupt
 from bridle.messages import ToolCall

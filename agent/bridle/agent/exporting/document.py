@@ -9,7 +9,7 @@
        "notes": [{"text", "context", "locator", "key", "at_ns"}],
        "sources": ["names of attached sources"]}}
 
-Times ending in `_ns` are nanoseconds since 1970. `state` is what `bridle.agent.state.to_json` writes, without
+Times ending in `_ns` are nanoseconds since 1970. `state` is what `bridle.agent.state_json` writes, without
 the name and core memory. A document holds an agent's own notes; of attached sources it holds the names.
 Vectors are not part of it: they are made again. Reading and writing of stores is in `transfer`.
 
@@ -26,7 +26,8 @@ from datetime import UTC, datetime
 from bridle.agent.exporting.places import Place, parse
 from bridle.agent.memory import Block, Core
 from bridle.agent.prompt import FULL
-from bridle.agent.state import AgentState, from_json, new_state, to_json
+from bridle.agent.state import AgentState, new_state
+from bridle.agent.state_json import from_json, to_json
 from bridle.errors import InputError, StoreCorrupt
 from bridle.messages import JSON
 

@@ -21,7 +21,8 @@ from bridle.agent.exporting.document import (
     DocumentNote,
     state_body,
 )
-from bridle.agent.state import AgentState, to_json
+from bridle.agent.state import AgentState
+from bridle.agent.state_json import to_json
 from bridle.agent.store import Store
 from bridle.agent.store.passages import add_archive, own_archive
 from bridle.agent.store.recall import owner_of

@@ -15,7 +15,8 @@ from dataclasses import dataclass, fields, replace
 
 from bridle.agent.memory import Block
 from bridle.agent.prompt import FULL
-from bridle.agent.state import AgentState, from_json, new_state, to_json
+from bridle.agent.state import AgentState, new_state
+from bridle.agent.state_json import from_json, to_json
 from bridle.agent.store import blocks, messages
 from bridle.agent.store.blocks import Editor, StoredEdit
 from bridle.agent.store.database import Database

@@ -7,7 +7,8 @@ import time
 from dataclasses import replace
 from datetime import datetime
 
-from bridle.agent.state import AgentState, Edited, Record, clean_text, to_json
+from bridle.agent.state import AgentState, Edited, Record, clean_text
+from bridle.agent.state_json import to_json
 from bridle.agent.store import blocks
 from bridle.agent.store.messages import Message, add_message, forget_turn
 from bridle.agent.store.passages import insert_note, own_archive
