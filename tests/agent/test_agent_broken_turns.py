@@ -29,10 +29,9 @@ from bridle.agent.state import (
     Summarised,
     ToolReturned,
     UserSaid,
-    from_json,
     new_state,
-    to_json,
 )
+from bridle.agent.state_json import from_json, to_json
 from bridle.agent.step import step
 from bridle.endpoints.base import Answer
 from bridle.errors import BridleError, InputError
