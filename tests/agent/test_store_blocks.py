@@ -254,3 +254,12 @@ def test_an_edit_back_to_what_the_step_was_given_is_an_edit(store: Store) -> Non
     found = store.load("ada")
     assert found is not None
     assert found.core.block("human").value == first
+
+
+def test_edits_of_a_deleted_agent_in_a_shared_block_are_nobodys(store: Store) -> None:
+    store.add_block("ada", "team", "", 500)
+    store.share_block("team", "ada", "bob")
+    append(store, state_of(store, "ada"), "Bob cooks.", "team")
+    assert store.delete("ada")
+    assert rows(store.home, "SELECT agent_id FROM edits WHERE label = 'team'") == [(None,)]
+    assert [edit.after for edit in store.history("bob", "team")] == ["Bob cooks."]

@@ -17,6 +17,7 @@ from bridle.agent.store import Store
 from bridle.agent.store.messages import SEARCHES
 from bridle.agent.store.ranking import MOST_RANKED
 from bridle.agent.store.recall import PAGE_SIZE, Hit, Page, read_days, render_page
+from bridle.agent.store.words import MOST_WORDS, words
 from bridle.errors import InputError
 from bridle.messages import Role
 from store_scripts import rows, say
@@ -398,3 +399,14 @@ def test_days_must_be_in_order() -> None:
 )
 def test_a_page_as_the_model_sees_it(page: Page, text: str) -> None:
     assert render_page(page) == text
+
+
+def test_days_come_in_their_order_also_where_they_were_stored_in_another(talk: Talk) -> None:
+    for days, text in ((2, "later"), (1, "earlier")):
+        talk.add(Record("user", text, NOW + timedelta(days=days)))
+    page = talk.store.find_messages_by_day("ada", ("2026-11-20", "2026-11-30"))
+    assert [hit.text for hit in page.hits] == ["earlier", "later"]
+
+
+def test_of_a_question_without_end_the_first_words_are_searched() -> None:
+    assert words(" ".join(f"w{number}" for number in range(3 * MOST_WORDS)))[-1] == f"w{MOST_WORDS - 1}"

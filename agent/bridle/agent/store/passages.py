@@ -11,11 +11,11 @@ import sqlite3
 from collections.abc import Mapping
 from datetime import date, datetime
 
+from bridle.agent.prompt import WEEKDAYS
 from bridle.messages import JSON
 
 __all__ = ["add_archive", "day_words", "insert_note", "note_context", "own_archive", "passage_key"]
 
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
@@ -29,7 +29,7 @@ def day_words(day: str) -> str:
     '2026-11-20 Friday 20 November 2026'
     """
     at = date.fromisoformat(day)
-    return f"{day} {_DAYS[at.weekday()]} {at.day} {_MONTHS[at.month - 1]} {at.year}"
+    return f"{day} {WEEKDAYS[at.weekday()]} {at.day} {_MONTHS[at.month - 1]} {at.year}"
 
 
 def note_context(created_ns: int) -> str:
