@@ -602,3 +602,25 @@ def test_an_agent_is_opened_with_a_configuration_of_memgpt() -> None:
         config = {"model_endpoint_type": "openai", "model_endpoint": server.url, "model": "m"}
         with open_agent("ada", config) as agent:
             assert agent.endpoint.model == "m"
+
+
+def test_a_turn_stops_between_steps_also_where_the_endpoint_does_not_look(store: Store) -> None:
+    class Deaf(Scripted):
+        def complete(
+            self,
+            request: Request,
+            on_text: Callable[[str], None] | None = None,
+            should_stop: Callable[[], bool] | None = None,
+        ) -> Answer:
+            return super().complete(request, on_text, None)
+
+    endpoint = Deaf(
+        [written(append(f"Fact {number}: x")) for number in range(9)],
+        supports=Supports(prompt=True, grammar=True, proven=True),
+        grammar_checked=False,
+    )
+    told: list[Progress] = []
+    agent = agent_on(store, endpoint)
+    turn = agent.turn("hello", told.append, lambda: any(isinstance(one, Finished) for one in told))
+    assert (turn.cancelled, len(turn.steps), len(endpoint.requests)) == (True, 1, 1)
+    assert not agent.state.is_open

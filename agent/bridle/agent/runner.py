@@ -351,6 +351,8 @@ class Agent:
 
     def _follow(self, effect: Effect, running: Running) -> Event | None:
         """Do what the last effect asks for; None where the turn was cancelled meanwhile."""
+        if running.stop is not None and running.stop():
+            return None
         if isinstance(effect, RunTool):
             running.tell(Calling(effect.call))
             return ToolReturned(effect.call, clean_text(self._call(effect.call, running)))
