@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_scripts import append, call
@@ -263,6 +263,7 @@ def test_without_words_to_quote_nothing_is_held(said: str) -> None:
     assert thought_schema(KNOWN, Moment(said, NOW)) is None
 
 
+@settings(max_examples=50)  # each makes a grammar
 @given(st.text(max_size=60))
 def test_any_message_makes_a_grammar_that_holds_its_own_words(said: str) -> None:
     core = Core(KNOWN.blocks)
