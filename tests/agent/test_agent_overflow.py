@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from agent_scripts import NOW, answer, say, scripted
 from bridle.agent import Agent, Store
 from bridle.agent.evicting import evict, plain_summary, shorten_results, transcript
-from bridle.agent.fit import answer_tokens
+from bridle.agent.fit import answer_tokens, views
 from bridle.agent.prompt import (
     COMPACT,
     FULL,
@@ -235,3 +235,17 @@ def test_what_left_is_counted_and_what_the_last_prompt_had_is_forgotten() -> Non
     state, _ = step(state, UserSaid("now", NOW), NOW)
     told = replace(answer(ToolCall("nothing", {})), usage=Usage(700, 50))
     assert step(state, ModelAnswered(told), NOW)[0].prompt_tokens == 750
+
+
+def test_of_a_summary_that_is_too_long_the_former_one_goes_first() -> None:
+    new = [Message("user", "I have moved to Bergen.")]
+    assert plain_summary("They met long ago. " * 4, new, 60) == "the user said: I have moved to Bergen."
+
+
+def test_the_first_of_two_steps_is_left_out_before_memory_is() -> None:
+    calls = [ToolCall("lamp", {"level": number}) for number in range(2)]
+    turn = [Message("user", "light")]
+    for one in calls:
+        turn += [Message("assistant", calls=(one,)), Message("tool", "lit", name="lamp")]
+    shown = [view for view in views(SMALL, turn, SMALL.core()) if view.cut == "steps were left out"]
+    assert [view.history for view in shown] == [(turn[0], *turn[3:])]
