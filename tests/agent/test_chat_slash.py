@@ -14,6 +14,8 @@ from agent_scripts import append, call, say, scripted, written
 from bridle.agent import Agent, Store
 from bridle.agent.archival import Draft
 from bridle.agent.archival.archive import Archive
+from bridle.agent.prompt import COMPACT
+from bridle.agent.state import new_state
 from bridle.agent.store import Logged
 from bridle.cli import chat
 from bridle.cli.chat.slash import COMMANDS, completions, table
@@ -273,3 +275,18 @@ def test_the_documentation_has_the_table_of_commands() -> None:
     page = (ROOT / "docs" / "chat.md").read_text("utf-8")
     assert f"\n\n{table()}\n\n" in page.replace("two -->\n", "two -->\n\n")
     assert len(page.splitlines()) <= 90
+
+
+def test_a_path_without_a_file_is_not_taken_for_instructions(tmp_path: Path) -> None:
+    missing = tmp_path / "none.txt"
+    result = chat_with(tmp_path, [], stdin=f"/systemswap {missing}\n")
+    assert f"error: there is no file '{missing}'\n" in result.stderr.replace("\n  ", " ")
+
+
+def test_memory_counts_notes_without_the_sources(tmp_path: Path) -> None:
+    with Store(home()) as store, Archive(store) as archive:
+        store.create(new_state("default", COMPACT))
+        archive.add(archive.create_source("papers"), [Draft("Bees sleep.")])
+        archive.attach("default", "papers")
+    result = chat_with(tmp_path, [], stdin="/memory\n")
+    assert "[stored] 0 messages, 0 notes" in result.stderr

@@ -391,3 +391,13 @@ def test_a_folder_without_a_file_is_refused(archive: Archive, folder: Path) -> N
         with pytest.raises(InputError, match=r"holds no file that ends in \.md") as caught:
             load_directory(archive, "x", [folder], recursive=recursive, extensions=[".md"])
         assert hint in caught.value.hint
+
+
+def test_what_failed_before_anything_was_loaded_is_listed_with_the_source(
+    archive: Archive, folder: Path
+) -> None:
+    (folder / "a.json").write_text("{", "utf-8")
+    (folder / "b.txt").write_text("Bees sleep.", "utf-8")
+    load_directory(archive, "x", [folder])
+    kept = {Path(one.address).name: one.status for one in source_files(archive, "x")}
+    assert kept == {"a.json": "failed", "b.txt": "loaded"}

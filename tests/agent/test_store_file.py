@@ -48,6 +48,15 @@ def test_a_file_of_another_kind_is_named_and_not_touched(tmp_path: Path, content
     assert file.read_bytes() == content
 
 
+def test_a_database_with_a_damaged_name_is_named(tmp_path: Path) -> None:
+    file = tmp_path / FILE_NAME
+    with Store(tmp_path) as store, store.writing() as connection:
+        connection.execute("CREATE TABLE inventory (id INTEGER)")
+    file.write_bytes(file.read_bytes().replace(b"inventory", b"inv\xff\xfetory"))
+    with pytest.raises(StoreCorrupt, match="not a sound database"):
+        Store(tmp_path)
+
+
 def test_a_damaged_database_is_named(tmp_path: Path) -> None:
     file = tmp_path / FILE_NAME
     with Store(tmp_path) as store:

@@ -251,8 +251,8 @@ class _Parser:
         return found
 
     def _counted(self) -> tuple[int, int | None] | None:
-        end = self.pattern.find("}", self.at)
-        if self._peek() != "{" or end < 0:
+        end = self.pattern.find("}", self.at) if self._peek() == "{" else -1
+        if end < 0:
             return None
         first, comma, last = self.pattern[self.at + 1 : end].partition(",")
         if not first and comma and (last.isdecimal() or not last):

@@ -85,6 +85,7 @@ class _Loading:
         self._name = name
         self._chunk_chars = chunk_chars
         self._archive_id = archive.source(name)
+        self._failures: dict[str, str] = {}  # of before there is a source
 
     def load(self, item: Item, tell: Callable[[int], None]) -> Outcome:
         """Bring an item in and say what became of it; `tell` hears how many passages are stored."""
@@ -139,6 +140,8 @@ class _Loading:
     def _id(self) -> int:
         if self._archive_id is None:
             self._archive_id = self._archive.create_source(self._name, "")
+            for address, reason in self._failures.items():
+                self._note_failure(address, reason)
         return self._archive_id
 
     def _row(self, address: str) -> _Row | None:
@@ -205,8 +208,9 @@ class _Loading:
             )
 
     def _note_failure(self, address: str, reason: str) -> None:
-        """Keep why a file failed, where the source exists; what an earlier version of it had stays."""
+        """Keep why a file failed, once the source exists; what an earlier version of it had stays."""
         if self._archive_id is None:
+            self._failures[address] = reason
             return
         with self._store.writing() as connection:
             connection.execute(

@@ -190,11 +190,13 @@ def mapped(path: Path) -> Generator[None, None, None]:
         yield
     except sqlite3.Error as error:
         raise _store_error(path, error) from error
+    except UnicodeDecodeError as error:  # a text in a damaged page
+        raise StoreCorrupt(f"{path} is not a sound database: {error}", hint=_way_out(path)) from error
 
 
 def _store_error(path: Path, error: sqlite3.Error) -> StoreError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in _CORRUPT:
+    if code in _CORRUPT or str(error).startswith("Could not decode to UTF-8"):
         return StoreCorrupt(f"{path} is not a sound database: {error}", hint=_way_out(path))
     if code in _FULL:
         return StoreUnwritable(

@@ -38,14 +38,16 @@ for one in (create, fork, rename, export, import_agents, personas, humans, prese
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per agent.")
 def list_agents(as_json: bool) -> None:
     """List the agents that are stored here."""
+    from bridle.agent.describing import describe
+
     with existing_store() as store:
-        infos: tuple[AgentInfo, ...] = () if store is None else store.agents()
-    for info in infos:
+        found = [(one, describe(store, one.name).notes) for one in store.agents()] if store else []
+    for info, notes in found:
         if as_json:
-            output.print_json(_facts(info))
+            output.print_json(_facts(info, notes))
         else:
-            click.echo(_line(info))
-    if not infos and not as_json:
+            click.echo(_line(info, notes))
+    if not found and not as_json:
         output.print_note("There are no agents yet; `bridle chat` makes one.")
 
 
@@ -70,12 +72,14 @@ def show_agent(name: str, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete_agent(name: str, yes: bool) -> None:
     """Delete the agent NAME with its memory and its conversation, for ever."""
+    from bridle.agent.describing import describe
+
     with store_of(name) as store:
-        info = next(one for one in store.agents() if one.name == name)
+        found = describe(store, name)
         if not yes:
             click.confirm(
-                f"Delete {output.printable(name)} with {output.counted(info.counts.messages, 'message')}"
-                f" and {output.counted(info.counts.passages, 'note')}?",
+                f"Delete {output.printable(name)} with {output.counted(found.said, 'message')}"
+                f" and {output.counted(found.notes, 'note')}?",
                 abort=True,
                 err=True,
             )
@@ -83,19 +87,19 @@ def delete_agent(name: str, yes: bool) -> None:
     output.print_note(f"The agent {name} is deleted.")
 
 
-def _facts(info: AgentInfo) -> dict[str, object]:
+def _facts(info: AgentInfo, notes: int) -> dict[str, object]:
     return {
         "name": info.name,
         "turns": info.turns,
         "messages": info.counts.messages,
-        "notes": info.counts.passages,
+        "notes": notes,
         "created": time_text(info.created_ns),
         "last_used": time_text(info.updated_ns),
     }
 
 
-def _line(info: AgentInfo) -> str:
-    numbers = ((info.turns, "turn"), (info.counts.messages, "message"), (info.counts.passages, "note"))
+def _line(info: AgentInfo, notes: int) -> str:
+    numbers = ((info.turns, "turn"), (info.counts.messages, "message"), (notes, "note"))
     counts = ", ".join(output.counted(count, noun) for count, noun in numbers)
     return f"{output.printable(info.name)}: {counts}, last used {time_text(info.updated_ns)}"
 

@@ -24,6 +24,8 @@ SHOWN_CHARS = 300
 
 def show_memory(session: Session, given: str) -> None:
     """Show the blocks line by line, and count what is stored."""
+    from bridle.agent.describing import describe
+
     agent = session.agent
     tokens = agent.block_tokens()
     about = "" if agent.context().exact else "about "
@@ -32,8 +34,8 @@ def show_memory(session: Session, given: str) -> None:
         note(f"[{block.label}] {size}, {about}{output.counted(tokens[block.label], 'token')}")
         for line in block.lines:
             note(f"  {line}")
-    counts = agent.store.counts(agent.state.name)
-    messages, notes = output.counted(counts.messages, "message"), output.counted(counts.passages, "note")
+    found = describe(agent.store, agent.state.name)
+    messages, notes = output.counted(found.said, "message"), output.counted(found.notes, "note")
     note(f"[stored] {messages}, {notes}")
     sources = session.agent.archive.attached(agent.state.name)
     if sources:

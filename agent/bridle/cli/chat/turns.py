@@ -91,6 +91,8 @@ def swap_system(session: Session, given: str) -> None:
     """Give the agent other instructions, out of a file where there is one of this name."""
     is_file = "\n" not in given and len(given) < 1000 and Path(given).is_file()
     text = (read_text(given, "/systemswap") if is_file else given).strip()
+    if not is_file and given.startswith(("/", "~", "./", "../")) and len(given.split()) == 1:
+        raise InputError(f"there is no file {given!r}", hint="check the path, or write the instructions out")
     if not text:
         raise InputError(f"{given!r} is empty", hint="give the new instructions, or a file that holds them")
     session.agent.swap_system(text)

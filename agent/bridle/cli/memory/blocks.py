@@ -40,7 +40,8 @@ def remove(agent: str, label: str, yes: bool) -> None:
         chars = len(found.state.core.block(label).value)
         shared = next(one.shared_with for one in found.blocks if one.label == label)
         if not yes:
-            stays = f" {', '.join(shared)} keep it." if shared else " It will be gone with its history."
+            keep = "keeps" if len(shared) == 1 else "keep"
+            stays = f" {', '.join(shared)} {keep} it." if shared else " It will be gone with its history."
             question = f"Take {label} with {output.counted(chars, 'character')} from {agent}?{stays}"
             click.confirm(output.printable(question), abort=True, err=True)
         store.remove_block(agent, label)
