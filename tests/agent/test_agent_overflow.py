@@ -24,6 +24,7 @@ from bridle.agent.prompt import (
     size_of,
     turns_of,
 )
+from bridle.agent.prompting import shown_messages, shown_views
 from bridle.agent.state import (
     AgentState,
     AskModel,
@@ -249,3 +250,23 @@ def test_the_first_of_two_steps_is_left_out_before_memory_is() -> None:
         turn += [Message("assistant", calls=(one,)), Message("tool", "lit", name="lamp")]
     shown = [view for view in views(SMALL, turn, SMALL.core()) if view.cut == "steps were left out"]
     assert [view.history for view in shown] == [(turn[0], *turn[3:])]
+
+
+def test_a_quarter_of_a_small_window_is_kept_for_the_answer() -> None:
+    assert answer_tokens(FULL, 800) == 200
+    assert answer_tokens(FULL, 100_000) == (FULL.thoughts_chars + FULL.string_chars) // 2 + 64
+
+
+def test_older_turns_leave_a_view_by_and_by() -> None:
+    history = [Message("user", "x" * 900) for _ in range(8)]
+    sizes = [len(view.history) for view in views(SMALL, history, SMALL.core()) if not view.cut]
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(sizes) == 4
+
+
+def test_the_barest_view_has_neither_summary_nor_notes() -> None:
+    note, summary = Message("system", "a note"), "what was before"
+    state = replace(talked(1), notes=(note,), summary=summary)
+    shown = [shown_messages(state, view, NOW, (0, 0)) for view in shown_views(state)]
+    assert [note in messages for messages in shown] == [*[True] * (len(shown) - 1), False]
+    assert [summary in str(messages) for messages in shown] == [*[True] * (len(shown) - 1), False]
