@@ -182,8 +182,8 @@ class Archive:
     ) -> Results:
         """Find passages by words and, where vectors are kept, by meaning: one page, the best first.
 
-        `where` limits by `source`, `file`, `since` and `until` before the best are chosen. An empty query finds
-        the newest, and one of marks alone what holds it as it stands. Pages do not overlap while nothing is
+        `where` limits by `source`, `file`, `since` and `until` before the best are chosen. An empty query
+        finds the newest, and one of marks alone what holds it as it stands. Pages do not overlap while nothing is
         written.
 
         Raises:
