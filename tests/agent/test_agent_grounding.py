@@ -297,3 +297,19 @@ def test_what_was_found_in_documents_can_only_be_quoted_with_its_place() -> None
     assert not re.fullmatch(pattern, "I did not understand that.")
     note = [*found[:2], Message("tool", "1 of 1:\n- the key is under the pot", name="archival_memory_search")]
     assert len(constraint(COMPACT, KNOWN, note, NOW)[0]) > 1
+
+
+def test_of_several_passages_the_first_is_quoted() -> None:
+    said = Message("user", "what is recall storage?")
+    text = "2 of 2:\n- [paper.pdf, page 3] Recall keeps all.\n- [paper.pdf, page 9] It is large."
+    found = [said, Message("tool", text, name="archival_memory_search")]
+    pattern = str(constraint(COMPACT, KNOWN, found, NOW)[0][0].properties["message"]["pattern"])
+    assert re.fullmatch(pattern, "Your note says: [paper.pdf, page 3] Recall keeps all.")
+    assert not re.fullmatch(pattern, "Your note says: [paper.pdf, page 9] It is large.")
+
+
+@pytest.mark.parametrize("said", ["w" * 1_000_000, "see " + "QUJD" * 5000, "a " * 100_000])
+def test_what_nobody_typed_is_not_quoted(said: str) -> None:
+    allowed, thoughts = constraint(COMPACT, KNOWN, [Message("user", said)], NOW)
+    assert thoughts is None
+    assert max(len(str(tool.parameters)) for tool in allowed) < 4000

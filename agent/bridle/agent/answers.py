@@ -38,8 +38,9 @@ def answer_schema(core: Core, at: Moment) -> dict[str, JSON] | None:
             said.append(f"{_TOLD}{escape('; '.join(listed))}\\.{rest}")
     quotes = _quotes(at)
     if at.found_in_documents and quotes:
-        # The model was trained on notes alone; of a document it would rather say that it did not understand.
-        return _one_of([escape(text) for _, text in quotes])
+        # The model was trained on notes alone; of a document it would rather say that it did not understand,
+        # and of several passages it cannot tell which one answers. The first is the best that was found.
+        return _one_of([escape(quotes[0][1])])
     for begin, text in quotes:
         said.append(escape(text))
         if begin not in begins:

@@ -36,6 +36,8 @@ __all__ = [
 
 MOST_WORDS = 40
 """Longer messages are not quoted from: there would be too many runs of words."""
+MOST_WORD_CHARS = 60
+"""A pasted block without blanks is no word: its pattern would be as long as it is."""
 _NAME = "My name is "
 _SEVERAL = ("Allergy", "Dislikes", "Hobby", "Instrument", "Language", "Likes", "Pet", "Sport")
 """Keys that may stand in memory more than once, with different values."""
@@ -222,8 +224,11 @@ def _minutes(said: str) -> list[int]:
 
 
 def _words(said: str) -> list[str]:
-    words = said.split()
-    return words if len(words) <= MOST_WORDS else []
+    """The words that may be quoted; none of a message that is too long, or that no person has typed."""
+    words = said.split(maxsplit=MOST_WORDS)
+    if len(words) > MOST_WORDS or any(len(word) > MOST_WORD_CHARS for word in words):
+        return []
+    return words
 
 
 def _names(value: str, core: Core | None) -> str:

@@ -104,10 +104,10 @@ def _happened(state: AgentState, event: Happened, now: datetime) -> Result:
 
 def _said_by_rule(state: AgentState, event: Happened) -> Result:
     """What an agent says whose model knows only messages: it was never shown that something else happens."""
-    text = NOTHING_TO_SAY
-    if event.what == "login":
-        lines = [line for block in state.core.blocks if block.label == "persona" for line in block.lines]
-        text = GREETING.format(persona=" ".join([*lines[:1], ""]))
+    if event.what != "login":
+        return _closed(state), (Reply(NOTHING_TO_SAY),)
+    lines = [line for block in state.core.blocks if block.label == "persona" for line in block.lines]
+    text = GREETING.format(persona=" ".join([*lines[:1], ""]))
     # No turn of the conversation: the model is not shown it, and it is not counted.
     return _closed(state), (Record("assistant", text, event.at), Reply(text))
 
