@@ -183,8 +183,8 @@ class Archive:
         """Find passages by words and, where vectors are kept, by meaning: one page, the best first.
 
         `where` limits by `source`, `file`, `since` and `until` before the best are chosen. An empty query
-        finds the newest, and one of marks alone what holds it as it stands. Pages do not overlap while nothing is
-        written.
+        finds the newest, and one of marks alone what holds it as it stands. Pages do not overlap while
+        nothing is written.
 
         Raises:
             InputError: for a page or a size that cannot be, and a `where` that means nothing.
