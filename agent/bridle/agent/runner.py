@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from bridle.agent.archival.archive import Archive
 from bridle.agent.asking import Asker, Running, Stop
-from bridle.agent.functions import MEMORY_FUNCTIONS, SEARCHES
+from bridle.agent.functions import SEARCHES
 from bridle.agent.limits import Limits
 from bridle.agent.progress import AskedAgain, Calling, Finished, OnEvent, Turn
 from bridle.agent.prompt import Profile
@@ -25,7 +24,6 @@ from bridle.agent.state import (
     AgentState,
     AskModel,
     Did,
-    Edited,
     Effect,
     Event,
     Happened,
@@ -45,10 +43,11 @@ from bridle.agent.state import (
     clean_text,
     with_profile,
 )
-from bridle.agent.step import PRESSURE, step
-from bridle.agent.store import Store, Transaction
-from bridle.agent.toolbox.base import Tool, check_names
-from bridle.agent.tools import INSIDE, insert_note, search_memory
+from bridle.agent.step import PRESSURE
+from bridle.agent.store import Store
+from bridle.agent.stored import StoredAgent
+from bridle.agent.toolbox.base import Tool
+from bridle.agent.tools import INSIDE, search_memory
 from bridle.endpoints.base import Endpoint
 from bridle.endpoints.choose import choose_wrapper
 from bridle.errors import StoreError
@@ -69,7 +68,7 @@ def _local_now() -> datetime:
     return datetime.now().astimezone()
 
 
-class Agent:
+class Agent(StoredAgent):
     """An agent with its store and its model. Use it from one thread at a time."""
 
     def __init__(
@@ -88,15 +87,12 @@ class Agent:
         clock: Callable[[], datetime] = _local_now,
     ) -> None:
         """Take a stored state; `Agent.open` finds or makes one."""
-        self.store = store
+        super().__init__(
+            store, state, tools=tools, limits=limits or Limits(), window=endpoint.context_tokens, clock=clock
+        )
         self.archive = archive or Archive(store)
-        self._asker = Asker(endpoint, wrapper, wrapper_reason, temperature=temperature, seed=seed)
-        self.tools = tuple(tools)
-        check_names(self.tools, MEMORY_FUNCTIONS)
-        self.limits = limits or Limits()
         self.last: Turn | None = None
-        self._clock = clock
-        self.state = self._dressed(state)
+        self._asker = Asker(endpoint, wrapper, wrapper_reason, temperature=temperature, seed=seed)
 
     @classmethod
     def open(
@@ -294,16 +290,8 @@ class Agent:
         found, reason = choose_wrapper(endpoint, wrapper)
         former = self._asker
         self._asker = Asker(endpoint, found, reason, temperature=former.temperature, seed=former.seed)
+        self._window = endpoint.context_tokens
         self.state = self._dressed(with_profile(self.state, profile_for(endpoint, found)))
-
-    def _dressed(self, state: AgentState) -> AgentState:
-        """The state with what is not stored."""
-        specs = tuple(tool.spec for tool in self.tools)
-        return replace(state, tools=specs, limits=self.limits, window=self.endpoint.context_tokens)
-
-    def _stored(self) -> tuple[int, int]:
-        counts = self.store.counts(self.state.name)
-        return counts.messages, counts.passages
 
     def _happen(
         self, what: Happening, text: str, on_event: OnEvent | None, stop: Stop, *, only_reply: bool = False
@@ -387,66 +375,6 @@ class Agent:
                     self._commit(Interrupted())
             raise
 
-    def _reload(self) -> None:
-        """Take what another process may have stored since the last turn."""
-        state = self.store.load(self.state.name)
-        if state is None:
-            raise StoreError(
-                f"the agent {self.state.name!r} has been deleted", hint="start again to make a new one"
-            )
-        self.state = self._dressed(with_profile(state, self.state.profile))
-
-    def _settle(self) -> None:
-        """Take what is stored, and close a turn whose process died in it."""
-        self._reload()
-        if self.state.is_open:
-            self._commit(Interrupted())
-
-    def _commit(self, event: Event) -> tuple[Effect, ...]:
-        """Take one event and store all that follows from it at once; return the effects that are left."""
-        now = self._clock()
-        with self.store.transaction(self.state, uuid.uuid4().hex) as transaction:
-            base = self._dressed(with_profile(transaction.state, self.state.profile))
-            state, effects = step(base, event, now)
-            done: list[Effect] = []
-            queue = list(effects)
-            while queue:
-                effect = queue.pop(0)
-                if isinstance(effect, RunTool) and effect.call.name == INSIDE:
-                    result = insert_note(transaction, effect.call, now)
-                    state, more = step(state, ToolReturned(effect.call, result), now)
-                    queue = [*more, *queue]
-                else:
-                    _write(transaction, effect, state.turn)
-                    done.append(effect)
-            saved = transaction.save(state)
-        self.state = self._dressed(saved)
-        return tuple(done)
-
-    def _revise(
-        self,
-        change: Callable[[AgentState], AgentState],
-        forget: Iterable[int] = (),
-        rerecord: Record | None = None,
-    ) -> None:
-        """Change the stored state, and what searches find of some turns."""
-        with self.store.transaction(self.state, uuid.uuid4().hex) as transaction:
-            state = change(self._dressed(with_profile(transaction.state, self.state.profile)))
-            for turn in forget:
-                transaction.forget(turn)
-            if rerecord is not None:
-                transaction.forget(state.turn, rerecord.role)
-                transaction.record(rerecord, state.turn)
-            saved = transaction.save(state)
-        self.state = self._dressed(saved)
-
 
 def _ignore(progress: object) -> None:
     """Tell nobody."""
-
-
-def _write(transaction: Transaction, effect: Effect, turn: int) -> None:
-    if isinstance(effect, Record):
-        transaction.record(effect, turn)
-    elif isinstance(effect, Edited):
-        transaction.edited(effect, turn)
