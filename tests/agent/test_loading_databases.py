@@ -137,12 +137,26 @@ def test_a_file_that_is_missing_or_no_database_is_reported(archive: Archive, tmp
     assert not Path("nowhere.db").exists()
 
 
-@pytest.mark.parametrize("uri", ["mysql://x/y", "people.db", "", "http://[", "oracle://ann:secret@x"])
+@pytest.mark.parametrize(
+    "uri", ["mysql://x/y", "host=x password=secret", "", "http://[", "oracle://ann:secret@x"]
+)
 def test_databases_of_other_kinds_are_refused_with_what_to_write(archive: Archive, uri: str) -> None:
     with pytest.raises(InputError) as caught:
         load_database(archive, "people", uri, ALL)
     assert "sqlite:///FILE or postgresql://" in caught.value.hint
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("file", ["shop.db", "/data/shop.db"])
+def test_a_file_given_as_an_address_gets_the_address_to_write(archive: Archive, file: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_database(archive, "people", file, ALL)
+    assert caught.value.hint == f"for a file write sqlite:///{file}"
+
+
+def test_a_table_that_is_not_there_is_told_with_those_there_are(archive: Archive, people: Path) -> None:
+    (outcome,) = load_database(archive, "people", f"sqlite:///{people}", "SELECT * FROM nope").outcomes
+    assert (outcome.reason, outcome.hint) == ("SQLite says: no such table: nope", "the tables are: people")
 
 
 def test_servers_that_only_a_setting_tells_apart_have_addresses_of_their_own() -> None:

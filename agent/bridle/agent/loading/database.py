@@ -53,6 +53,8 @@ def database_address(uri: str) -> str:
         raise InputError("the address of the database cannot be read", hint=_WAY) from error
     if parts.scheme == "sqlite":
         return uri
+    if not parts.scheme and uri and not set(uri) & set("@="):  # no login and no password stands in it
+        raise InputError(f"{uri!r} is no address of a database", hint=f"for a file write sqlite:///{uri}")
     if parts.scheme not in _POSTGRES:
         raise InputError(f"databases of {parts.scheme or 'no scheme'!r} cannot be read", hint=_WAY)
     login, at, host = parts.netloc.rpartition("@")
@@ -113,12 +115,30 @@ def _sqlite_rows(item: DatabaseItem) -> Iterator[Mapping[str, object]]:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
             connection.text_factory = _text
             connection.set_authorizer(_authorize)
-            cursor = connection.execute(item.query)
+            cursor = _asked(connection, item.query)
             names = _unique([str(column[0]) for column in cursor.description or ()])
             for row in cursor:
                 yield _values(names, row)
     except (sqlite3.Error, sqlite3.Warning) as error:
         raise SourceUnreadable(f"SQLite says: {error}", hint="give one SELECT") from error
+
+
+def _asked(connection: sqlite3.Connection, query: str) -> sqlite3.Cursor:
+    """Run the query; for a table that is not there, name those that there are."""
+    try:
+        return connection.execute(query)
+    except sqlite3.OperationalError as error:
+        if not str(error).startswith("no such table"):
+            raise
+        rows = connection.execute(_TABLES).fetchall()
+        names = ", ".join(str(row[0]) for row in rows) or "none"
+        raise SourceUnreadable(f"SQLite says: {error}", hint=f"the tables are: {names}") from error
+
+
+_TABLES = (
+    "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
+    " AND name NOT LIKE 'sqlite_%' ORDER BY name"
+)
 
 
 def _text(data: bytes) -> str:
