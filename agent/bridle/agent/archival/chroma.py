@@ -18,7 +18,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -33,6 +32,7 @@ from bridle.agent.archival.exact import (
     refuse_foreign,
     unit,
 )
+from bridle.agent.archival.places import host_of, path_of
 from bridle.endpoints.effective import without_password
 from bridle.endpoints.environment import CHROMA_TOKEN
 from bridle.errors import ConfigError, EmbedderMismatch, IndexUnavailable
@@ -283,18 +283,9 @@ def _without_proxy() -> Generator[None]:
 def _read_uri(uri: str, *, offline: bool) -> tuple[str, bool]:
     """Return a folder's whole path or a server's address, and whether it is a folder."""
     if "://" not in uri:
-        try:
-            return str(Path(uri).expanduser().absolute()), True
-        except RuntimeError as error:
-            raise ConfigError(
-                f"{uri!r} is in a home directory that is not there", hint="write the whole path"
-            ) from error
-    try:
-        parts = urlsplit(uri)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host = None
-    if not host or not uri.startswith(("http://", "https://")):
+        return path_of(uri), True
+    host = host_of(uri)
+    if not host:
         raise ConfigError(
             f"{without_password(uri)!r} is neither a folder nor the address of a Chroma server",
             hint="write a path such as ~/chroma, or http://HOST:8000",

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bridle.agent.archival.exact import is_here, refuse_foreign
+from bridle.agent.archival.places import host_of, path_of
 from bridle.endpoints.effective import without_password
 from bridle.endpoints.environment import MILVUS_TOKEN
 from bridle.errors import ConfigError
@@ -41,18 +42,9 @@ def read_uri(uri: str, *, offline: bool) -> tuple[str, bool]:
                 f"{uri!r} is neither a file of Milvus Lite nor a server's address",
                 hint="a file's name must end in .db, as ~/milvus.db; a server is http://HOST:19530",
             )
-        try:
-            return str(Path(uri).expanduser().absolute()), True
-        except RuntimeError as error:
-            raise ConfigError(
-                f"{uri!r} is in a home directory that is not there", hint="write the whole path"
-            ) from error
-    try:
-        parts = urlsplit(uri)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host = None
-    if not host or not uri.startswith(("http://", "https://")) or uri.endswith(".db"):
+        return path_of(uri), True
+    host = host_of(uri)
+    if not host or uri.endswith(".db"):
         raise ConfigError(
             f"{without_password(uri)!r} is no address of a Milvus server", hint="write http://HOST:19530"
         )
