@@ -97,7 +97,7 @@ def test_files_are_named_in_any_way(folder: Path, capsys: Captured, args: list[s
         (["directory", "--input-files", "a.txt"], "--name"),
         (["directory", "--name", "x", "--input-files", "papr.pdf"], "there is no file 'papr.pdf'"),
         (["directory", "--name", "x", "--input-files", "*.pdf"], "no file matches '*.pdf'"),
-        (["directory", "--name", "x", "--input-dir", "nowhere"], "'nowhere' is no folder"),
+        (["directory", "--name", "x", "--input-dir", "nowhere"], "no folder 'nowhere'\nhint: check the path"),
         (["directory", "--name", "x", "--input-dir", "."], "holds no file"),
         (["directory", "--name", " ", "--input-files", "a.txt"], "name is ' '"),
         (["directory", "--name", "x", "--input-dir", ".", "--extensions", "a/b"], "'a/b' is no extension"),

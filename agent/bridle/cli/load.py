@@ -108,6 +108,8 @@ def load_files(
     if not folders and not files:
         raise click.UsageError("give --input-files FILE… or --input-dir DIR")
     for folder in folders:
+        if not Path(folder).expanduser().exists():
+            raise InputError(f"there is no folder {folder!r}", hint="check the path")
         if not Path(folder).expanduser().is_dir():
             raise InputError(f"--input-dir {folder!r} is no folder", hint="give files by --input-files")
 
