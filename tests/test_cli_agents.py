@@ -269,9 +269,14 @@ def test_an_agent_is_deleted_when_that_is_confirmed(
     ada: None, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", Stdin(b""))
+    assert bridle("delete", "ada") == 2
+    shown = capsys.readouterr().err
+    assert "Delete ada with 1 message and 1 note?" in shown
+    assert "hint: --yes answers" in shown
+    monkeypatch.setattr("sys.stdin", Stdin(b"n\n"))
     assert bridle("delete", "ada") == 1
-    assert "Delete ada with 1 message and 1 note?" in capsys.readouterr().err
-    assert told(capsys, "delete", "ada", "--yes") == ["The agent ada is deleted."]
+    capsys.readouterr()
+    assert told(capsys, "delete", "ada", "-y") == ["The agent ada is deleted."]
     assert told(capsys, "list") == ["There are no agents yet; `bridle chat` makes one."]
 
 

@@ -212,7 +212,9 @@ def test_rows_are_loaded_with_memgpts_flags_too(folder: Path, capsys: Captured) 
     assert "p@ss" not in shown
 
 
-def test_a_source_is_listed_shown_attached_detached_and_deleted(folder: Path, capsys: Captured) -> None:
+def test_a_source_is_listed_shown_attached_detached_and_deleted(
+    folder: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (folder / "a.txt").write_text("The lamp's word is Aladdin.")
     (folder / "b.json").write_text("{")
     assert bridle("load", "directory", "--name", "lamps", "--input-dir", ".") == 4
@@ -241,7 +243,10 @@ def test_a_source_is_listed_shown_attached_detached_and_deleted(folder: Path, ca
         "The agent ann no longer searches lamps.",
         "The agent ann did not search lamps.",
     ]
-    assert bridle("sources", "delete", "lamps", "--yes") == 0
+    monkeypatch.setattr("sys.stdin", Stdin(b""))
+    assert bridle("sources", "delete", "lamps") == 2
+    assert "hint: --yes answers" in capsys.readouterr().err
+    assert bridle("sources", "delete", "lamps", "-y") == 0
     assert listed(capsys) == []
 
 

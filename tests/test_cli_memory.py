@@ -117,6 +117,12 @@ def test_one_block_is_shown_alone(ada: None, capsys: Captured) -> None:
     assert "there is no block 'x'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("query", ["", "  "])
+def test_a_search_for_nothing_is_refused(ada: None, capsys: Captured, query: str) -> None:
+    assert bridle("search", "ada", query) == 2
+    one_error(capsys, "the query is empty", "bridle memory search ada QUERY")
+
+
 def test_edits_are_logged_with_who_and_when(ada: None, capsys: Captured) -> None:
     bridle("edit", "ada", "--block", "human", "--append", "City: Bonn")
     bridle("undo", "ada")
@@ -308,8 +314,9 @@ def test_blocks_are_added_limited_shared_and_removed(
     lines = out(capsys, "show", "ada", "--no-tokens")
     assert "[team] 12 of 20 characters, 1 edit, shared with bob" in lines
     monkeypatch.setattr("sys.stdin", Stdin(b""))
-    assert bridle("block", "remove", "ada", "team") == 1  # there is nobody to say yes
-    out(capsys, "block", "remove", "ada", "team", "--yes")
+    assert bridle("block", "remove", "ada", "team") == 2  # there is nobody to say yes
+    assert "hint: --yes answers" in capsys.readouterr().err
+    out(capsys, "block", "remove", "ada", "team", "-y")
     assert out(capsys, "show", "bob", "--block", "team") == ["We are many."]
     assert bridle("show", "ada", "--block", "team") == 2
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bridle.cli import output
+from bridle.cli.deleting import check_sure, yes_option
 from bridle.cli.existing import existing_store, time_text
 from bridle.errors import InputError
 
@@ -96,7 +97,7 @@ def detach_source(name: str, agent: str) -> None:
 
 @command.command("delete")
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @click.option("--offline", is_flag=True, help="Connect to nothing but this machine.")
 def delete_source(name: str, yes: bool, offline: bool) -> None:
     """Delete the source NAME with all its passages. The files that it was loaded from stay."""
@@ -107,7 +108,7 @@ def delete_source(name: str, yes: bool, offline: bool) -> None:
             attached = f", which {', '.join(info.attached)} search" if info.attached else ""
             passages = output.counted(info.passages, "passage")
             question = f"Delete {output.printable(name)} with {passages}{output.printable(attached)}?"
-            click.confirm(question, abort=True, err=True)
+            check_sure(question)
         archive.delete_source(name)
         warning = archive.warning
     output.print_note(f"The source {name} is deleted.")

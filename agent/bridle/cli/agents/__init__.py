@@ -10,6 +10,7 @@ from bridle.cli import output
 from bridle.cli.agents.making import create, fork, rename
 from bridle.cli.agents.moving import export, import_agents
 from bridle.cli.agents.shelves import humans, personas, presets
+from bridle.cli.deleting import check_sure, yes_option
 from bridle.cli.existing import existing_store, store_of, time_text
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def show_agent(name: str, as_json: bool) -> None:
 
 @command.command("delete")
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 def delete_agent(name: str, yes: bool) -> None:
     """Delete the agent NAME with its memory and its conversation, for ever."""
     from bridle.agent.describing import describe
@@ -77,11 +78,9 @@ def delete_agent(name: str, yes: bool) -> None:
     with store_of(name) as store:
         found = describe(store, name)
         if not yes:
-            click.confirm(
+            check_sure(
                 f"Delete {output.printable(name)} with {output.counted(found.said, 'message')}"
-                f" and {output.counted(found.notes, 'note')}?",
-                abort=True,
-                err=True,
+                f" and {output.counted(found.notes, 'note')}?"
             )
         store.delete(name)
     output.print_note(f"The agent {name} is deleted.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from bridle.cli import output
+from bridle.cli.deleting import check_sure, yes_option
 from bridle.cli.existing import store_of
 
 __all__ = ["block"]
@@ -30,7 +31,7 @@ def add(agent: str, label: str, text: str, limit: int) -> None:
 @block.command("remove")
 @click.argument("agent")
 @click.argument("label")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 def remove(agent: str, label: str, yes: bool) -> None:
     """Take the block LABEL from the agent AGENT. When nobody else has it, it is gone with its history."""
     from bridle.agent.describing import describe
@@ -43,7 +44,7 @@ def remove(agent: str, label: str, yes: bool) -> None:
             keep = "keeps" if len(shared) == 1 else "keep"
             stays = f" {', '.join(shared)} {keep} it." if shared else " It will be gone with its history."
             question = f"Take {label} with {output.counted(chars, 'character')} from {agent}?{stays}"
-            click.confirm(output.printable(question), abort=True, err=True)
+            check_sure(output.printable(question))
         store.remove_block(agent, label)
     output.print_note(f"The agent {agent} has no block {label} any more.")
 
