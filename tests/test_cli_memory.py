@@ -291,6 +291,37 @@ def test_wrong_input_is_one_error_line(args: list[str], says: str, ada: None, ca
 
 
 @pytest.mark.parametrize(
+    ("args", "hint"),
+    [
+        (["x", "--set", "y"], "the blocks are: persona, human"),
+        (["human", "--replace", "no", "x"], "bridle memory show ada --block human"),
+        (["human", "--replace", " ", "x"], "--replace OLD NEW"),
+        (["human", "--append", "Name: Ada"], "bridle memory show ada --block human"),
+        (["human", "--append", "x" * 1991], "bridle memory block limit ada human 2001"),
+        (["human", "--replace", "Ada", "x" * 1995], "bridle memory block limit ada human 2001"),
+        (["human", "--set", "x" * 2001], "bridle memory block limit ada human 2001"),
+    ],
+)
+def test_an_edit_that_cannot_be_made_is_told_to_a_person(
+    args: list[str], hint: str, ada: None, capsys: Captured
+) -> None:
+    assert bridle("edit", "ada", "--block", *args) == 2
+    shown = capsys.readouterr().err
+    assert hint in shown.splitlines()[-1]
+    assert "core_memory" not in shown
+    assert "old_content" not in shown
+
+
+def test_an_editor_that_is_not_there_is_told_with_the_ways_without_one(
+    ada: None, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", "nope-editor")
+    assert bridle("edit", "ada", "--block", "human") == 2
+    one_error(capsys, "nope-editor", "hint: set EDITOR", "--append")
+
+
+@pytest.mark.parametrize(
     "args",
     [
         ["edit", "ada", "--set", "x", "--append", "y"],

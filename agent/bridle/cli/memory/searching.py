@@ -10,6 +10,7 @@ import click
 
 from bridle.cli import output
 from bridle.cli.existing import store_of, time_text
+from bridle.errors import InputError
 
 if TYPE_CHECKING:
     from bridle.agent.archival import Found, Results
@@ -45,7 +46,11 @@ def search(
     from bridle.agent.store import Page
     from bridle.endpoints.config import load_config
 
-    words = " ".join(query)
+    words = " ".join(query).strip()
+    if not words:
+        raise InputError(
+            "the query is empty", hint=f"name what to look for: bridle memory search {agent} QUERY"
+        )
     wanted = parts or PARTS
     lines: list[tuple[str, str]] = []
     said, found = Page((), 0, page), Results((), 0, page)
