@@ -171,6 +171,19 @@ def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
         load_config(tmp_path / "latin")
 
 
+def test_a_home_that_is_a_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    monkeypatch.delenv("BRIDLE_CONFIG", raising=False)
+    monkeypatch.setenv("BRIDLE_HOME", str(file))
+    with pytest.raises(ConfigError, match=r"BRIDLE_HOME is .*, which is no directory") as caught:
+        load_config()
+    assert caught.value.hint == "let BRIDLE_HOME name another one"
+    monkeypatch.delenv("BRIDLE_HOME")
+    with pytest.raises(ConfigError, match=r"cannot be read: its place is .*, which is no directory"):
+        load_config(file / "config.toml")
+
+
 def test_saving_keeps_the_other_entries_and_the_former_file(tmp_path: Path) -> None:
     file = written(tmp_path, FULL)
     before = load_config(file)

@@ -125,6 +125,13 @@ def load_config(file: Path | None = None) -> Config:
         text = file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         return Config(file)
+    except NotADirectoryError as error:
+        by_home = os.environ.get("BRIDLE_HOME") and file == home() / "config.toml"
+        what = "BRIDLE_HOME" if by_home else f"the config file {file} cannot be read: its place"
+        raise ConfigError(
+            f"{what} is {file.parent}, which is no directory",
+            hint=f"let {'BRIDLE_HOME' if by_home else 'BRIDLE_CONFIG'} name another one",
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"the config file {file} cannot be read: {error}", hint="BRIDLE_CONFIG can name another one"
