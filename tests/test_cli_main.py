@@ -110,6 +110,9 @@ def test_a_table_line_that_is_no_command_is_refused(monkeypatch: pytest.MonkeyPa
     ("args", "named", "hint"),
     [
         (["nonsense"], "nonsense", "hint: bridle --help"),
+        (["cht"], "No such command 'cht'. Did you mean 'chat'?", "hint: bridle --help"),
+        (["wrappers", "lst"], "Did you mean 'list'?", "hint: bridle wrappers --help"),
+        (["--caht"], "--caht", "hint: bridle --help"),
         (["version", "--nonsense"], "--nonsense", "hint: bridle version --help"),
         (["version", "extra"], "extra", "hint: bridle version --help"),
     ],
