@@ -183,6 +183,17 @@ def test_without_a_yes_nothing_is_written(
     assert "Nothing was written." in capsys.readouterr().err
 
 
+def test_another_answer_than_yes_and_no_is_an_error_and_asked_again(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    answer(monkeypatch, "embedded", "", "", "", "", "", "yse", "YES")
+    assert main(["configure"]) == 0
+    assert config.exists()
+    shown = capsys.readouterr().err
+    assert "error: 'yse' is no answer to this\nhint: write y or n\n" in shown
+    assert shown.count("? [Y/n]: ") == 2
+
+
 def test_an_input_that_ends_is_told(config: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     answer(monkeypatch, "embedded")
     assert main(["configure"]) == 2

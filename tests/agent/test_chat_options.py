@@ -132,6 +132,7 @@ def test_limits_end_a_turn(tmp_path: Path) -> None:
         (["--profile", "huge"], "'huge' is not one of"),
         (["--max-seconds", "0"], "0"),
         (["--heartbeat", "-1"], "-1"),
+        (["--context-window", "255"], "255 is not in the range x>=256"),
         (["--model-endpoint-type", "webui"], "--endpoint and --model-endpoint were both given"),
     ],
 )
@@ -186,13 +187,11 @@ def test_an_agent_is_chosen_only_by_somebody_who_can_be_asked(
         asked: list[str] = []
         answers = iter(["y", "2", "n"])
 
-        def answer(text: str, *args: object, **options: object) -> object:
+        def answer(text: str, *args: object, **options: object) -> str:
             asked.append(text)
-            given = next(answers)
-            return given if given.isdecimal() else given == "y"
+            return next(answers)
 
         monkeypatch.setattr("click.prompt", answer)
-        monkeypatch.setattr("click.confirm", answer)
         assert choose_agent(store, ChatOptions(), asks=True) == "ada"
         assert choose_agent(store, ChatOptions(), asks=True) not in ("ada", "bob")
         assert len(asked) == 3

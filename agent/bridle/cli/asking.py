@@ -52,8 +52,13 @@ class Questions:
 
     def confirmed(self, question: str) -> bool:
         """Ask for a yes; nothing means yes."""
-        with _told_at_the_end():
-            return self._defaults or click.confirm(question, default=True, err=True)
+
+        def checked(answer: str) -> str:
+            if answer.lower() not in ("y", "yes", "n", "no"):
+                raise InputError(f"{answer!r} is no answer to this", hint="write y or n")
+            return answer.lower()
+
+        return self.text(question, "y", shown="Y/n", check=checked).startswith("y")
 
 
 @contextmanager

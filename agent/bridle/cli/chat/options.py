@@ -23,6 +23,9 @@ __all__ = ["OF_MEMGPT", "SHARED", "ChatOptions", "endpoint_of", "with_options"]
 
 TEXT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
+LEAST_WINDOW = 256
+"""In tokens; a smaller window cannot even hold an agent's instructions."""
+
 Option = Callable[[Any], Any]
 """A decorator as `click.option` gives it."""
 
@@ -80,7 +83,10 @@ SHARED: Sequence[Option] = (
     click.option("--preset", metavar="P", help="Persona, human, instructions and tools of a new agent."),
     click.option("--profile", type=click.Choice(PROFILE_NAMES), help="Its functions; default: by the model."),
     click.option(
-        "--context-window", type=click.IntRange(min=1), metavar="N", help="The model's window, in tokens."
+        "--context-window",
+        type=click.IntRange(min=LEAST_WINDOW),
+        metavar="N",
+        help="The model's window, in tokens.",
     ),
     click.option(
         "--max-steps", type=click.IntRange(min=1), metavar="N", help="Functions called in a turn at most."
