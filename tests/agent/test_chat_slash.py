@@ -136,6 +136,22 @@ def test_what_the_last_call_was_held_to_is_shown(tmp_path: Path, capsys: pytest.
     assert "(proven)" in shown
 
 
+def test_the_constraint_of_a_call_is_shown_after_a_summary_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bridle.cli.chat.talking import talk
+    from bridle.endpoints.observing import observed_by
+
+    with Store(tmp_path) as store:
+        answers = [*[say(f"Hello {n}.") for n in range(8)], "They said hello."]
+        agent = Agent.open(store, "ada", scripted(answers), wrapper="chatml-compact")
+        said = [f"hi {n}" for n in range(8)]
+        with observed_by((session := session_on(agent, [*said, "/summarize", "/grammar"])).observe):
+            talk(session)
+    shown = capsys.readouterr().err.partition("Summed up: ")[2]
+    assert "rung grammar; functions that were allowed: send_message, " in shown
+
+
 def test_raw_messages_are_json_on_standard_output(tmp_path: Path) -> None:
     stdin = f"{HI}\n/rethink Sh\x1b[2Je.\n/dumpraw 2\n"
     result = chat_with(tmp_path, [ADA, say("Hello, Ada.")], stdin=stdin)
@@ -158,7 +174,7 @@ def test_raw_messages_are_json_on_standard_output(tmp_path: Path) -> None:
         ("/attach notes", "there are no sources yet", "bridle load directory --name NAME"),
         ("/retry", "nothing has been said yet", "say something first"),
         ("/why", "there was no turn yet", "say something first"),
-        ("/grammar", "the model has not been asked yet", "say something first"),
+        ("/grammar", "the model has not been asked for a call yet", "say something first"),
         ("/model nowhere", "'nowhere' is no endpoint", "give embedded, auto"),
         ("/wrapper chatlm", "there is no wrapper 'chatlm'", "chatml"),
         ("/export /nowhere/at/all.json", "/nowhere/at/all.json cannot be written", "name another file"),

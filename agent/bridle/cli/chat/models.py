@@ -124,9 +124,9 @@ def tools(session: Session, given: str) -> None:
 
 
 def grammar(session: Session, given: str) -> None:
-    """Show what held the last answer."""
+    """Show what held the last answer that was to be a call."""
     if session.seen is None:
-        raise InputError("the model has not been asked yet", hint="say something first")
+        raise InputError("the model has not been asked for a call yet", hint="say something first")
     seen = session.seen
     allowed = ", ".join(spec.name for spec in seen.question.allowed)
     note(f"rung {seen.rung}; functions that were allowed: {allowed}")

@@ -47,7 +47,7 @@ class Session:
     """What the slash commands act on.
 
     At a terminal the session is `patient`: an error or Ctrl-C ends an answer, not the conversation. `entry`
-    is what the endpoint was opened from. `seen` is the last request to the model, `afterwards` is done when a
+    is what the endpoint was opened from. `seen` is the last request for a call, `afterwards` is done when a
     turn is over.
     """
 
@@ -70,8 +70,9 @@ class Session:
         self.remembered = {block.label: block.value for block in self.agent.state.core.blocks}
 
     def observe(self, seen: Observation) -> None:
-        """Take what was asked and answered."""
-        self.seen = seen
+        """Take what was asked and answered, if a call was asked for; a summary is text."""
+        if seen.question.allowed:
+            self.seen = seen
 
     def answer(self, act: Act) -> None:
         """Let the agent act, and show it.
