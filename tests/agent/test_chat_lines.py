@@ -15,7 +15,7 @@ import pytest
 from agent_scripts import NOW, call, say, scripted
 from bridle.agent import FULL, Agent, Store, Turn
 from bridle.cli.chat.history import TypedHistory
-from bridle.cli.chat.lines import GivenLines, HeartbeatDue, PlainLines, terminal_lines
+from bridle.cli.chat.lines import GivenLines, HeartbeatDue, LineDropped, PlainLines, terminal_lines
 from bridle.cli.chat.models import why
 from bridle.cli.chat.options import ChatOptions
 from bridle.cli.chat.session import Session
@@ -129,12 +129,23 @@ def test_readline_is_taken_without_prompt_toolkit(tmp_path: Path, monkeypatch: p
             signal.raise_signal(signal.SIGALRM)
         return f"{readline.inserted[-1]}ne"
 
+    def interrupt(prompt: str = "") -> str:
+        raise KeyboardInterrupt
+
     monkeypatch.setattr("builtins.input", typed)
     lines = terminal_lines(history, lambda text: [f"{text}1", f"{text}2"], lambda _: "")
     assert readline.known == ["before"]
     with pytest.raises(HeartbeatDue):
         lines.read("> ", 60)
     assert lines.read("> ", 60) == "half a line"
+    with monkeypatch.context() as pressed:
+        pressed.setattr("builtins.input", interrupt)
+        with pytest.raises(LineDropped):
+            lines.read("> ")
+        pressed.setattr(readline, "get_line_buffer", lambda: "")
+        with pytest.raises(KeyboardInterrupt) as caught:
+            lines.read("> ")
+        assert caught.type is KeyboardInterrupt
     assert history.entries[-1] == readline.known[-1] == "half a line"
     assert [readline.complete("/a", state) for state in range(3)] == ["/a1", "/a2", None]
     monkeypatch.setitem(sys.modules, "readline", None)
@@ -153,6 +164,16 @@ def test_the_agent_acts_when_a_heartbeat_is_due_unless_it_paused_them(
     assert isinstance(typed, Typed)
     assert all(wait == pytest.approx(300, abs=1) for wait in typed.waits[:2])
     assert [message.content for message in agent.state.history if message.role == "user"][-1:] == ["be quiet"]
+
+
+def test_ctrl_c_drops_a_half_typed_line_and_leaves_only_when_pressed_twice_on_empty_ones(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys: list[str | type[BaseException]] = [KeyboardInterrupt, LineDropped, KeyboardInterrupt, LineDropped]
+    talked(agent_on(store, say("Hi.")), [*keys, "hello", KeyboardInterrupt, KeyboardInterrupt, "never said"])
+    out, err = capsys.readouterr()
+    assert out == "Hi.\n"
+    assert err.count("so does Ctrl-C once more.") == 3
 
 
 def test_ctrl_c_in_a_pipe_ends_the_program(store: Store) -> None:

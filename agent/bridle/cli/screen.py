@@ -4,6 +4,7 @@ standard output."""
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from typing import TYPE_CHECKING
@@ -23,11 +24,11 @@ _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 class Screen:
     """Shows one turn after the other. Not `streaming`, a reply is written when its turn is over; not
-    `styled`, nothing is dimmed."""
+    `styled`, or with NO_COLOR, nothing is dimmed."""
 
     def __init__(self, *, streaming: bool, styled: bool = True) -> None:
         self._streaming = streaming
-        self._styled = styled
+        self._styled = styled and not os.environ.get("NO_COLOR")
         self._thoughts = ""
         self._said = ""
         self._console: Console | None = None

@@ -21,7 +21,16 @@ from bridle.cli.chat.history import TypedHistory
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
 
-__all__ = ["Completes", "GivenLines", "HeartbeatDue", "Lines", "PlainLines", "piped_lines", "terminal_lines"]
+__all__ = [
+    "Completes",
+    "GivenLines",
+    "HeartbeatDue",
+    "LineDropped",
+    "Lines",
+    "PlainLines",
+    "piped_lines",
+    "terminal_lines",
+]
 
 Completes = Callable[[str], Sequence[str]]
 """Gives the whole lines that the beginning of one can be continued to."""
@@ -29,6 +38,10 @@ Completes = Callable[[str], Sequence[str]]
 
 class HeartbeatDue(Exception):
     """Nobody has written for so long that the agent is to have a step of its own."""
+
+
+class LineDropped(KeyboardInterrupt):
+    """Ctrl-C was pressed on a line that was half typed."""
 
 
 class Lines(Protocol):
@@ -41,7 +54,7 @@ class Lines(Protocol):
 
         Raises:
             EOFError: when there are no more.
-            KeyboardInterrupt: for Ctrl-C.
+            KeyboardInterrupt: for Ctrl-C; `LineDropped` where it is seen that something was typed.
             HeartbeatDue: at a terminal, when `wait_s` seconds have gone by; what was typed is kept.
         """
         ...
@@ -128,6 +141,11 @@ class _ReadlineLines:
                 self._typed = interrupted[0]
                 sys.stderr.write("\n")
                 raise
+            except KeyboardInterrupt:
+                if not self._readline.get_line_buffer():
+                    raise
+                sys.stderr.write("\n")
+                raise LineDropped from None
         if line.strip():
             self._history.add(line)
             self._readline.add_history(line)
@@ -204,3 +222,7 @@ class _EditedLines:
         except HeartbeatDue:
             self._typed = self._session.default_buffer.text
             raise
+        except KeyboardInterrupt:
+            if not self._session.default_buffer.text:
+                raise
+            raise LineDropped from None

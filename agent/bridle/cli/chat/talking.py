@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from bridle.cli import output
-from bridle.cli.chat.lines import HeartbeatDue
+from bridle.cli.chat.lines import HeartbeatDue, LineDropped
 from bridle.cli.chat.session import PROMPT, Session, note
 from bridle.cli.chat.slash import is_command, obey
 from bridle.errors import BridleError, InputError
@@ -27,6 +27,9 @@ def talk(session: Session, *, commands: bool = True) -> None:
             if session.patient:
                 note()
             return
+        except LineDropped:
+            pressed = False
+            continue
         except KeyboardInterrupt:
             if not session.patient:
                 raise
