@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -44,7 +46,8 @@ def edit(
         if text is None and line is None and pair is None:
             value = _edited(block)
         else:
-            value = _changed(_core(store, agent), block.label, text, line, pair)
+            value = _changed(agent, block, text, line, pair)
+        _check_length(agent, block, value)
         if _core(store, agent).block(block.label).value != block.value:
             raise InputError(
                 f"the block {block.label!r} was changed by somebody else in the meantime",
@@ -85,23 +88,50 @@ def _core(store: Store, agent: str) -> Core:
 
 def _block(store: Store, agent: str, label: str | None) -> Block:
     core = _core(store, agent)
-    if label is not None:
+    if label in core.labels:
         return core.block(label)
+    if label is not None:
+        raise InputError(f"there is no block {label!r}", hint=f"the blocks are: {', '.join(core.labels)}")
     if len(core.blocks) != 1:
         raise InputError(f"{agent!r} has {len(core.blocks)} blocks", hint=f"--block {'|'.join(core.labels)}")
     return core.blocks[0]
 
 
-def _changed(core: Core, label: str, text: str | None, line: str | None, pair: tuple[str, str] | None) -> str:
-    """The block's text after the change that an option asks for."""
-    if line is not None:
-        return core.append(label, line).block(label).value
-    if pair is not None:
-        return core.replace(label, *pair).block(label).value
-    return text or ""
+def _changed(
+    agent: str, block: Block, text: str | None, line: str | None, pair: tuple[str, str] | None
+) -> str:
+    """The block's text after the change that an option asks for, of any length."""
+    from bridle.agent.memory import Core, EditError
+
+    core = Core((replace(block, limit=sys.maxsize),))
+    if pair is not None and not pair[0].strip():
+        raise InputError("OLD is empty", hint="give the text to change: --replace OLD NEW")
+    try:
+        if line is not None:
+            core = core.append(block.label, line)
+        if pair is not None:
+            core = core.replace(block.label, *pair)
+    except EditError as error:
+        hint = f"see its lines: bridle memory show {agent} --block {block.label}"
+        raise InputError(error.message, hint=hint) from error
+    return core.blocks[0].value if text is None else text
+
+
+def _check_length(agent: str, block: Block, value: str) -> None:
+    """Name the command that raises the limit; the store refuses what is too long without it."""
+    if len(value) > block.limit:
+        raise InputError(
+            f"the block {block.label!r} would have {len(value)} characters, its limit is {block.limit}",
+            hint=f"shorten it, or: bridle memory block limit {agent} {block.label} {len(value)}",
+        )
 
 
 def _edited(block: Block) -> str:
     """What comes back from the person's editor."""
-    edited = click.edit(block.value + "\n", extension=".txt")
+    try:
+        edited = click.edit(block.value + "\n", extension=".txt")
+    except click.ClickException as error:
+        raise InputError(
+            error.message, hint="set EDITOR to an editor of this machine, or use --set, --append or --replace"
+        ) from error
     return block.value if edited is None else edited.strip("\n")
