@@ -366,6 +366,14 @@ def test_memory_is_moved_as_text_and_as_json(name: str, ada: None, capsys: Captu
     assert out(capsys, "export", "eve")[2:] == out(capsys, "export", "ada")[2:]
 
 
+def test_a_whole_agent_is_not_taken_for_a_memory(ada: None, capsys: Captured, tmp_path: Path) -> None:
+    file = str(tmp_path / "ada.json")
+    assert main(["agents", "export", "ada", "-o", file]) == 0
+    capsys.readouterr()
+    assert bridle("import", "ada", file) == 2
+    one_error(capsys, "holds a whole agent", f"hint: bridle agents import {file}")
+
+
 def test_memory_comes_from_standard_input(
     ada: None, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 from bridle.cli import output
 from bridle.cli.existing import store_of
 from bridle.cli.files import STDIN, read_text, write_private
+from bridle.errors import InputError
 
 __all__ = ["export", "import_memory"]
 
@@ -58,7 +60,9 @@ def import_memory(agent: str, path: str, offline: bool, as_json: bool) -> None:
     from bridle.endpoints.config import load_config
 
     named = "standard input" if path == STDIN else path
-    memory = read_memory(read_text(path, "FILE"), named)
+    text = read_text(path, "FILE")
+    _check_is_no_agent(text, named)
+    memory = read_memory(text, named)
     with store_of(agent) as store, closing(open_archive(store, load_config(), offline=offline)) as archive:
         changes = put_memory(store, archive, agent, memory)
         warning = archive.warning
@@ -72,3 +76,17 @@ def import_memory(agent: str, path: str, offline: bool, as_json: bool) -> None:
     click.echo(f"{output.counted(changes.notes, 'new note')}")
     if warning:
         output.print_note(f"The notes are found by their words; vectors are made later: {warning}")
+
+
+def _check_is_no_agent(text: str, named: str) -> None:
+    """Name the other import for a whole agent; what else is wrong with a file says who reads it."""
+    from bridle.agent.exporting import is_document
+
+    try:
+        is_agent = is_document(json.loads(text))
+    except (ValueError, RecursionError):
+        return
+    if is_agent:
+        raise InputError(
+            f"{named} holds a whole agent, not only a memory", hint=f"bridle agents import {named}"
+        )
