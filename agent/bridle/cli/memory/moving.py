@@ -61,7 +61,7 @@ def import_memory(agent: str, path: str, offline: bool, as_json: bool) -> None:
 
     named = "standard input" if path == STDIN else path
     text = read_text(path, "FILE")
-    _check_is_no_agent(text, named)
+    _check_is_no_agent(text, path)
     memory = read_memory(text, named)
     with store_of(agent) as store, closing(open_archive(store, load_config(), offline=offline)) as archive:
         changes = put_memory(store, archive, agent, memory)
@@ -78,8 +78,8 @@ def import_memory(agent: str, path: str, offline: bool, as_json: bool) -> None:
         output.print_note(f"The notes are found by their words; vectors are made later: {warning}")
 
 
-def _check_is_no_agent(text: str, named: str) -> None:
-    """Name the other import for a whole agent; what else is wrong with a file says who reads it."""
+def _check_is_no_agent(text: str, path: str) -> None:
+    """Name the other import for a whole agent."""
     from bridle.agent.exporting import is_document
 
     try:
@@ -88,5 +88,6 @@ def _check_is_no_agent(text: str, named: str) -> None:
         return
     if is_agent:
         raise InputError(
-            f"{named} holds a whole agent, not only a memory", hint=f"bridle agents import {named}"
+            f"{path} holds a whole agent, not only a memory",
+            hint=f"bridle agents import {'FILE' if path == STDIN else path}",
         )
