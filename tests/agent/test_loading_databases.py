@@ -12,7 +12,7 @@ import pytest
 
 from bridle.agent import Store
 from bridle.agent.archival.archive import Archive
-from bridle.agent.loading import LoadReport, load_database
+from bridle.agent.loading import LoadReport, load_database, source_files
 from bridle.agent.loading.database import DatabaseItem, database_address
 from bridle.agent.loading.documents import Findings, Part
 from bridle.errors import InputError, MissingExtra, SourceUnreadable
@@ -157,6 +157,43 @@ def test_a_file_given_as_an_address_gets_the_address_to_write(archive: Archive, 
 def test_a_table_that_is_not_there_is_told_with_those_there_are(archive: Archive, people: Path) -> None:
     (outcome,) = load_database(archive, "people", f"sqlite:///{people}", "SELECT * FROM nope").outcomes
     assert (outcome.reason, outcome.hint) == ("SQLite says: no such table: nope", "the tables are: people")
+
+
+def test_a_query_that_never_worked_is_not_kept_and_one_that_did_is(archive: Archive, people: Path) -> None:
+    uri = f"sqlite:///{people}"
+    for query in ("SELECT * FROM nope", ALL, "SELECT nope FROM people", "nonsense"):
+        load_database(archive, "people", uri, query)
+    assert [(one.address, one.status) for one in source_files(archive, "people")] == [
+        (f"{uri}#{ALL}", "loaded")
+    ]
+    people.unlink()
+    load_database(archive, "people", uri, ALL)
+    (kept,) = source_files(archive, "people")
+    assert (kept.status, kept.passages, "no file" in kept.error) == ("failed", 3, True)
+
+
+def test_a_query_that_fails_while_it_is_read_for_the_first_time_is_not_kept(
+    archive: Archive, people: Path
+) -> None:
+    uri = f"sqlite:///{people}"
+    query = "SELECT abs(CASE WHEN id < 3 THEN id ELSE -9223372036854775807 - 1 END) FROM people ORDER BY id"
+    assert "overflow" in failure(load_database(archive, "people", uri, query))
+    assert source_files(archive, "people") == ()
+
+
+def test_an_address_shows_the_querys_first_words_and_is_of_one_query() -> None:
+    long = f"SELECT name FROM people WHERE {'age > 1 AND ' * 9}"
+    items = [
+        DatabaseItem("sqlite:///a.db", ALL),
+        DatabaseItem("sqlite:///a.db", ALL.replace(" ", "  ")),
+        DatabaseItem("sqlite:///a.db", ALL, "name"),
+        DatabaseItem("sqlite:///a.db", f"{long}1"),
+        DatabaseItem("sqlite:///a.db", f"{long}2"),
+    ]
+    addresses = [one.address for one in items]
+    assert addresses[0] == f"sqlite:///a.db#{ALL}"
+    assert addresses[3].startswith("sqlite:///a.db#SELECT name FROM people WHERE age > 1 AND")
+    assert len(set(addresses)) == 5
 
 
 def test_servers_that_only_a_setting_tells_apart_have_addresses_of_their_own() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from bridle.agent import Store
 from bridle.agent.archival.archive import Archive
-from bridle.agent.loading import LoadReport, load_webpages
+from bridle.agent.loading import LoadReport, load_webpages, source_files
 from bridle.agent.loading.documents import Findings
 from bridle.agent.loading.web import WebItem, web_address
 from bridle.endpoints.transport.http_watch import Timeouts
@@ -72,7 +72,7 @@ def test_a_page_is_loaded_once_and_its_address_is_its_file(server: Server, tmp_p
     assert loaded(tmp_path, [url])[0].outcomes[0].status == "unchanged"
 
 
-def test_what_goes_wrong_with_one_page_is_told_and_the_others_are_loaded(
+def test_what_goes_wrong_with_one_page_is_told_and_the_others_alone_are_kept(
     server: Server, tmp_path: Path
 ) -> None:
     good = serve(server, "/good", b"<p>Good.")
@@ -84,6 +84,9 @@ def test_what_goes_wrong_with_one_page_is_told_and_the_others_are_loaded(
     assert report.outcomes[0].reason == "the server answered 404 Not Found"
     assert "refused" in report.outcomes[1].reason
     assert not report.is_complete
+    loaded(tmp_path, [f"{server.url}/nowhere"])
+    with Store(tmp_path) as store, Archive(store) as archive:
+        assert [one.address for one in source_files(archive, "pages")] == [good]
 
 
 def test_redirects_are_followed_and_the_asked_address_stays(server: Server, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ __all__ = ["DatabaseItem", "database_address"]
 _POSTGRES = ("postgresql", "postgres")
 _CONNECT_S = 10
 _HEAD_CHARS = 300
+_SHOWN_CHARS = 60
 _ALLOWED = (
     sqlite3.SQLITE_SELECT,
     sqlite3.SQLITE_READ,
@@ -76,9 +77,13 @@ class DatabaseItem:
 
     @property
     def address(self) -> str:
+        """The database and the query's first words, with a hash where these do not say all."""
+        words = " ".join(self.query.split())
         where = [pair for pair in parse_qsl(urlsplit(self.uri).query) if "password" not in pair[0]]
-        asked = hashlib.sha256(repr((self.text_column, self.query, where)).encode()).hexdigest()[:16]
-        return f"{database_address(self.uri)}#{asked}"
+        if words != self.query.strip() or len(words) > _SHOWN_CHARS or self.text_column or where:
+            asked = hashlib.sha256(repr((self.text_column, self.query, where)).encode()).hexdigest()[:8]
+            words = f"{words[:_SHOWN_CHARS].rstrip()}… {asked}"
+        return f"{database_address(self.uri)}#{words}"
 
     @property
     def name(self) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bridle.agent.loading.chunks import CHUNK_CHARS, LEAST_CHUNK_CHARS
 from bridle.agent.loading.documents import Document, Findings
-from bridle.agent.loading.items import Content, Item
+from bridle.agent.loading.items import Content, FileItem, Item
 from bridle.agent.loading.passages import drafts
 from bridle.agent.loading.report import LoadProgress, LoadReport, OnProgress, Outcome
 from bridle.errors import InputError, MissingExtra, SourceUnreadable, StoreError
@@ -99,7 +99,10 @@ class _Loading:
                 return self._unchanged(item.address, row)
             return self._take(item, content, findings, tell)
         except (SourceUnreadable, MissingExtra) as error:
-            self._note_failure(item.address, error.message)
+            if isinstance(item, FileItem):
+                self._note_failure(item.address, error.message)
+            else:
+                self._note_lapse(item.address, error.message)
             return Outcome(item.address, "failed", reason=error.message, hint=error.hint)
 
     def _take(self, item: Item, content: Content, findings: Findings, tell: Callable[[int], None]) -> Outcome:
@@ -217,6 +220,21 @@ class _Loading:
                 "INSERT INTO files (archive_id, path, status, error) VALUES (?, ?, 'failed', ?)"
                 " ON CONFLICT (archive_id, path) DO UPDATE SET status = 'failed', error = excluded.error",
                 (self._archive_id, address, reason),
+            )
+
+    def _note_lapse(self, address: str, reason: str) -> None:
+        """Keep why a page or a query failed that was loaded before; any other may have been mistyped."""
+        if self._archive_id is None:
+            return
+        with self._store.writing() as connection:
+            connection.execute(
+                "DELETE FROM files WHERE archive_id = ? AND path = ? AND loaded_ns = 0"
+                " AND NOT EXISTS (SELECT 1 FROM passages WHERE file_id = files.id)",
+                (self._archive_id, address),
+            )
+            connection.execute(
+                "UPDATE files SET status = 'failed', error = ? WHERE archive_id = ? AND path = ?",
+                (reason, self._archive_id, address),
             )
 
 
