@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from bridle.cli import output
+from bridle.cli.flowing import Flow
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,11 +25,13 @@ _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 class Screen:
     """Shows one turn after the other. Not `streaming`, a reply is written when its turn is over; not
-    `styled`, or with NO_COLOR, nothing is dimmed."""
+    `styled`, or with NO_COLOR, nothing is dimmed. On a
+    terminal a reply is broken between words."""
 
     def __init__(self, *, streaming: bool, styled: bool = True) -> None:
         self._streaming = streaming
         self._styled = styled and not os.environ.get("NO_COLOR")
+        self._flow = Flow() if sys.stdout.isatty() else None
         self._thoughts = ""
         self._said = ""
         self._console: Console | None = None
@@ -82,12 +85,14 @@ class Screen:
 
     def _write(self, text: str) -> None:
         self._said += text
-        sys.stdout.write(visible(text))
+        shown = visible(text)
+        sys.stdout.write(shown if self._flow is None else self._flow.take(shown))
         sys.stdout.flush()
 
     def _break_line(self) -> None:
         if self._said:
-            sys.stdout.write("\n")
+            held = "" if self._flow is None else self._flow.end()
+            sys.stdout.write(f"{held}\n")
             sys.stdout.flush()
             self._said = ""
 
