@@ -345,6 +345,8 @@ def test_blocks_are_added_limited_shared_and_removed(
     lines = out(capsys, "show", "ada", "--no-tokens")
     assert "[team] 12 of 20 characters, 1 edit, shared with bob" in lines
     monkeypatch.setattr("sys.stdin", Stdin(b""))
+    assert bridle("block", "remove", "ada", "teem") == 2
+    assert "there is no block 'teem'\nhint: the blocks are" in capsys.readouterr().err
     assert bridle("block", "remove", "ada", "team") == 2  # there is nobody to say yes
     assert "hint: --yes answers" in capsys.readouterr().err
     out(capsys, "block", "remove", "ada", "team", "-y")

@@ -38,9 +38,9 @@ def remove(agent: str, label: str, yes: bool) -> None:
 
     with store_of(agent) as store:
         found = describe(store, agent)
-        chars = len(found.state.core.block(label).value)
-        shared = next(one.shared_with for one in found.blocks if one.label == label)
-        if not yes:
+        there = next((one for one in found.blocks if one.label == label), None)
+        if there is not None and not yes:  # the store says which blocks there are
+            shared, chars = there.shared_with, len(there.value)
             keep = "keeps" if len(shared) == 1 else "keep"
             stays = f" {', '.join(shared)} {keep} it." if shared else " It will be gone with its history."
             question = f"Take {label} with {output.counted(chars, 'character')} from {agent}?{stays}"
