@@ -73,7 +73,7 @@ _LINES = (
     Slash("model", "[SPEC|NAME]", "go on with another endpoint or model; alone: list them", models.model),
     Slash("wrapper", "[NAME]", "go on with another prompt format; alone: show it", models.wrapper),
     Slash("tools", "", "the functions that the model may call", models.tools),
-    Slash("grammar", "", "the constraint of the last answer", models.grammar),
+    Slash("grammar", "", "the constraint of the last call", models.grammar),
     Slash("why", "", "how the answers of the last turn were held, and what that cost", models.why),
     Slash("stats", "", "turns, tokens and seconds of this conversation", models.stats),
     Slash("dump", "[n]", "the last n messages of the conversation (all)", keeping.dump),
