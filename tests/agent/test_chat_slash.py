@@ -143,7 +143,8 @@ def test_the_constraint_of_a_call_is_shown_after_a_summary_too(
     from bridle.endpoints.observing import observed_by
 
     with Store(tmp_path) as store:
-        answers = [*[say(f"Hello {n}.") for n in range(8)], "They said hello."]
+        answers: list[ToolCall | str] = [say(f"Hello {n}.") for n in range(8)]
+        answers.append("They said hello.")
         agent = Agent.open(store, "ada", scripted(answers), wrapper="chatml-compact")
         said = [f"hi {n}" for n in range(8)]
         with observed_by((session := session_on(agent, [*said, "/summarize", "/grammar"])).observe):
