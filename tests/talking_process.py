@@ -28,6 +28,9 @@ class Ack(TypedDict):
     kept: list[str]
 
 
+CUT = b"#cut\n"
+
+
 def open_talker(store: Store, name: str) -> Agent:
     """The agent of that name, on the scripted model."""
     return Agent.open(store, name, TalkingModel(2048, held=False), wrapper=WRAPPER, profile=SMALL)
@@ -39,6 +42,7 @@ def talk(home: str, name: str, acks: str, turns: int | None = None) -> None:
     Where another process has changed the agent meanwhile, the same is said again.
     """
     rng = random.Random(os.getpid())
+    end_cut_line(Path(acks))
     with Store(Path(home)) as store, open(acks, "ab", buffering=0) as out:
         agent = open_talker(store, name)
         done = 0
@@ -61,9 +65,17 @@ def talk(home: str, name: str, acks: str, turns: int | None = None) -> None:
             done += 1
 
 
+def end_cut_line(file: Path) -> None:
+    """End the line that a killed process was writing, so that the next one has a line of its own."""
+    text = file.read_bytes() if file.exists() else b""
+    if text and not text.endswith(b"\n"):
+        with file.open("ab", buffering=0) as out:
+            out.write(CUT)
+
+
 def acks_of(file: Path) -> list[Ack]:
     """What has been acknowledged; a line that was cut off has not been."""
     if not file.exists():
         return []
     with closing(file.open("rb")) as lines:
-        return [json.loads(line) for line in lines if line.endswith(b"\n")]
+        return [json.loads(line) for line in lines if line.endswith(b"\n") and not line.endswith(CUT)]

@@ -24,7 +24,7 @@ from bridle.agent.store import Store
 from bridle.endpoints.config import home
 from project import PARTS, ROOT
 from talking_model import said_in_turn
-from talking_process import Ack, acks_of, open_talker, talk
+from talking_process import Ack, acks_of, end_cut_line, open_talker, talk
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills a process as POSIX systems do")
 
@@ -204,3 +204,13 @@ def test_a_script_that_is_killed_is_taken_up_where_it_was(tmp_path: Path) -> Non
         assert state is not None
         assert not state.is_open
         assert state.core.block("human").lines == tuple(lines), "each fact is kept, and once"
+
+
+def test_a_line_that_a_kill_cut_off_is_no_acknowledgement(tmp_path: Path) -> None:
+    file = tmp_path / "acks"
+    whole = b'{"turn": 1, "said": "a", "reply": "b", "kept": []}\n'
+    file.write_bytes(whole + whole[:20])
+    assert [ack["turn"] for ack in acks_of(file)] == [1]
+    end_cut_line(file)
+    file.write_bytes(file.read_bytes() + whole)
+    assert [ack["turn"] for ack in acks_of(file)] == [1, 1]
