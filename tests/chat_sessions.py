@@ -31,6 +31,8 @@ __all__ = ["PRIMED", "Terminal", "Typed", "chat_with", "open_terminal", "script_
 
 PRIMED = len(WRAPPER.prime)
 PATIENCE_S = 20
+PROMPTS = ("\x1b[?2004h", "\n> ")
+"""How a line editor shows that it is ready, and how plain lines do."""
 ASK_CURSOR = b"\x1b[6n"
 """How a program asks where the cursor is; prompt_toolkit shows no toolbar before it knows."""
 TAKE_TERMINAL = (
@@ -114,7 +116,22 @@ class Terminal:
 
     def wait_for_prompt(self) -> None:
         """Read until a line can be typed: line editors switch pasting on then."""
-        self.wait_for("\x1b[?2004h", "\n> ")
+        self.wait_for(*PROMPTS)
+
+    def press_ctrl_c(self) -> None:
+        """Press Ctrl-C until there is a new prompt.
+
+        Python's readline module takes no notice of a signal that comes between a key and its next wait,
+        until something else is pressed; a person presses once more.
+        """
+        for _ in range(PATIENCE_S):
+            self.type("\x03")
+            until = time.monotonic() + 1
+            while (left := until - time.monotonic()) > 0 and self._read(left):
+                if any(text in self.seen[self._at :] for text in PROMPTS):
+                    self.wait_for_prompt()
+                    return
+        raise AssertionError(f"Ctrl-C brings no prompt: {self.seen[self._at :]!r}")
 
     def type(self, keys: str) -> None:
         """Press keys; `\\r` is Enter, `\\x03` Ctrl-C, `\\x04` Ctrl-D."""

@@ -103,8 +103,7 @@ def test_ctrl_c_drops_a_half_typed_line_and_the_program_goes_on(
         for half in ("one ha", "two hal"):
             terminal.type(half)
             terminal.wait_for(half[-2:])
-            terminal.type("\x03")
-            terminal.wait_for_prompt()
+            terminal.press_ctrl_c()
         terminal.type("hi\r")
         terminal.wait_for("Hello.")
         terminal.wait_for_prompt()
