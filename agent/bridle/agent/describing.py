@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from bridle.agent.state import AgentState
 from bridle.agent.store import Store
 from bridle.agent.store.passages import own_archive
-from bridle.errors import InputError
 
 __all__ = ["DescribedBlock", "Description", "describe"]
 
@@ -48,14 +47,8 @@ def describe(store: Store, name: str) -> Description:
         InputError: when there is none of that name, with those that there are.
     """
     with store.reading() as connection:
-        state = store.load(name)
-        row = connection.execute(
-            "SELECT id, created_ns, updated_ns FROM agents WHERE name = ?", (name,)
-        ).fetchone()
-        if state is None or row is None:
-            known = ", ".join(info.name for info in store.agents()) or "none"
-            raise InputError(f"there is no agent {name!r}", hint=f"the agents are: {known}")
-        agent_id, created_ns, updated_ns = row
+        agent_id, created_ns, updated_ns = store.described(connection, name)
+        state = store.known(name)
         (notes,) = connection.execute(
             "SELECT count(*) FROM passages WHERE archive_id = ?", (own_archive(connection, agent_id),)
         ).fetchone()

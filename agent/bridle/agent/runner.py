@@ -1,4 +1,8 @@
-"""Run an agent: ask its model, do what it calls, store each step, until the turn has its reply."""
+"""Run an agent: ask its model, do what it calls, store each step, until the turn has its reply.
+
+`Agent` is longer than other modules by its docstrings: each of its methods is what a person can ask for, in a
+few lines. How a state is stored is in `stored`, how a model is asked in `asking`, and what follows in `step`.
+"""
 
 from __future__ import annotations
 

@@ -55,14 +55,8 @@ def export_agent(store: Store, name: str) -> AgentDocument:
         InputError: when there is no such agent.
     """
     with store.reading() as connection, _snapshot(connection):
-        state = store.load(name)
-        row = connection.execute(
-            "SELECT id, created_ns, updated_ns FROM agents WHERE name = ?", (name,)
-        ).fetchone()
-        if state is None or row is None:
-            known = ", ".join(info.name for info in store.agents()) or "none"
-            raise InputError(f"there is no agent {name!r}", hint=f"the agents are: {known}")
-        agent_id, created_ns, updated_ns = row
+        agent_id, created_ns, updated_ns = store.described(connection, name)
+        state = store.known(name)
         return AgentDocument(
             name=name,
             created_ns=created_ns,

@@ -65,6 +65,29 @@ class Store(Database):
             ).fetchone()
             return None if row is None else self._read(connection, name, *row)
 
+    def known(self, name: str) -> AgentState:
+        """The last committed state of an agent that is there.
+
+        Raises:
+            InputError: when there is none of that name, with those that there are.
+        """
+        state = self.load(name)
+        if state is None:
+            with self.reading() as connection:
+                raise _unknown(connection, name)
+        return state
+
+    def described(self, connection: sqlite3.Connection, name: str) -> tuple[int, int, int]:
+        """The id of an agent, and when it was made and last changed, in nanoseconds since 1970.
+
+        Raises:
+            InputError: when there is none of that name, with those that there are.
+        """
+        agent_id = _id_of(connection, name)
+        times = "SELECT created_ns, updated_ns FROM agents WHERE id = ?"
+        created_ns, updated_ns = connection.execute(times, (agent_id,)).fetchone()
+        return agent_id, int(created_ns), int(updated_ns)
+
     def _read(
         self, connection: sqlite3.Connection, name: str, agent_id: int, state: str, revision: int
     ) -> AgentState:
@@ -275,9 +298,13 @@ class Store(Database):
 def _id_of(connection: sqlite3.Connection, name: str) -> int:
     row = connection.execute("SELECT id FROM agents WHERE name = ?", (name,)).fetchone()
     if row is None:
-        known = [one for (one,) in connection.execute("SELECT name FROM agents ORDER BY name")]
-        raise InputError(f"there is no agent {name!r}", hint=f"the agents are: {', '.join(known) or 'none'}")
+        raise _unknown(connection, name)
     return int(row[0])
+
+
+def _unknown(connection: sqlite3.Connection, name: str) -> InputError:
+    known = [one for (one,) in connection.execute("SELECT name FROM agents ORDER BY name")]
+    return InputError(f"there is no agent {name!r}", hint=f"the agents are: {', '.join(known) or 'none'}")
 
 
 def _check_free(connection: sqlite3.Connection, name: str) -> None:

@@ -187,7 +187,7 @@ class _Connection:
                 f"the MCP server {self.server.name!r} does not answer within {within_s:g} s",
                 hint=f"try {self._shown}",
             ) from error
-        except Exception as error:
+        except Exception as error:  # a program may fail to start in any way; it is raised again as ours
             raise Unreachable(self._why(error), hint=f"try {self._shown}") from error
         self.specs = read_tools(self.server.name, listed)
 
@@ -220,7 +220,7 @@ class _Connection:
         try:
             await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
             result: Any = work.result() if work.done() else None
-        except Exception as error:
+        except Exception as error:  # each is raised again as ours; the package's own have no common base
             if type(error).__name__ in _CLOSED or _said(error) == "Connection closed":
                 raise self._has_ended() from error
             raise EndpointError(

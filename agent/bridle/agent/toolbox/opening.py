@@ -92,7 +92,7 @@ def _module(name: str, module_name: str, folder: Path) -> ModuleType:
         return import_module(module_name)
     except BridleError:
         raise
-    except Exception as error:
+    except Exception as error:  # what a person's module does when it is imported is anything
         raise ConfigError(
             f"[tools] python names {name!r}, which fails to load: {type(error).__name__}: {error}",
             hint="try it with python; a package must be installed beside bridle, or name a file",
