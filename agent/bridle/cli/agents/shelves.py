@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -29,10 +29,7 @@ def personas(name: str | None, as_json: bool) -> None:
     from bridle.agent.presets import personas as shelf
     from bridle.endpoints.config import home
 
-    if name is not None:
-        _show(name, persona_text(name, home()), as_json)
-    else:
-        _list(shelf(home()), [persona_text(one.name, home()) for one in shelf(home())], as_json)
+    _tell(name, shelf(home()), lambda one: persona_text(one, home()), as_json)
 
 
 @click.command("humans")
@@ -47,10 +44,7 @@ def humans(name: str | None, as_json: bool) -> None:
     from bridle.agent.presets import humans as shelf
     from bridle.endpoints.config import home
 
-    if name is not None:
-        _show(name, human_text(name, home()), as_json)
-    else:
-        _list(shelf(home()), [human_text(one.name, home()) for one in shelf(home())], as_json)
+    _tell(name, shelf(home()), lambda one: human_text(one, home()), as_json)
 
 
 @click.command("presets")
@@ -66,6 +60,14 @@ def presets(as_json: bool) -> None:
 
     found = shelf(home())
     _list(found, [load_preset(one.name, home()).description for one in found], as_json)
+
+
+def _tell(name: str | None, shelf: Sequence[Shelved], read: Callable[[str], str], as_json: bool) -> None:
+    """Show one text, or list all."""
+    if name is not None:
+        _show(name, read(name), as_json)
+    else:
+        _list(shelf, [read(one.name) for one in shelf], as_json)
 
 
 def _list(shelf: Sequence[Shelved], texts: Sequence[str], as_json: bool) -> None:
